@@ -1,0 +1,51 @@
+# Everything is set up inside the checkout, in .venv; python3 (3.11 or newer), make and git are all it needs.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup demo test check lint types imports format bench lab pictures docs clean
+
+setup: .venv/ready
+
+.venv/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "fastops needs Python 3.11 or newer; this is $$($(PYTHON) --version). Say which one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "python3 cannot make a virtual environment here; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup        ## six sick services and the console on them; nothing is left behind
+	@$(BIN)/fastops demo
+
+test: setup        ## all tests; those of an engine that is not here are skipped, with the reason
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+
+imports: setup
+	$(BIN)/lint-imports
+
+check: lint types imports test   ## what CI runs
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup       ## measures fastops beside a peer, in one run
+	$(BIN)/python -m tests.bench
+
+lab: setup         ## builds and starts the lab's sick containers; `make lab ARGS=down` removes them
+	$(BIN)/python -m tests.lab $(or $(ARGS),up)
+
+pictures: setup    ## the pictures of the README, from a real run
+	$(BIN)/python docs/pictures.py
+
+docs: setup        ## regenerates the pages that are made from code
+	$(BIN)/python docs/generate.py
+
+clean:
+	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

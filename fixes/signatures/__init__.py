@@ -1,0 +1,1 @@
+"""The catalogue of failures, one file each; the docstring is the documentation page."""

@@ -1,0 +1,1 @@
+"""What is running: targets and their measurements. Nothing in here judges."""

@@ -1,0 +1,477 @@
+"""What is running, as plain frozen data.
+
+Nothing in here judges or does anything. ``None`` always means *unknown*; an absent limit is said by
+``Limit(limited=False)``. Times are the source's own, aware and in UTC. Every string that came from outside has
+passed :mod:`probes.text` before it was stored here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal, NewType
+
+import msgspec
+
+TargetId = NewType("TargetId", str)
+"""``docker``, ``docker@CONTEXT``, ``local``: the first part of every id of that target."""
+DeploymentId = NewType("DeploymentId", str)
+"""``docker/checkout``, ``docker/PROJECT/SERVICE``, ``local/NAME``; parts are percent-encoded."""
+ReplicaId = NewType("ReplicaId", str)
+"""The engine's own id of a container, or ``PID:START`` of a local master (start in clock ticks since boot)."""
+NodeId = NewType("NodeId", str)
+PatternKey = NewType("PatternKey", str)
+"""Opaque to the log matcher: ``SIGNATURE/NAME`` by convention of the signatures."""
+
+Value = str | int | float | bool
+LinkState = Literal["connecting", "live", "stale", "expired", "forbidden", "down"]
+DeploymentKind = Literal["container", "compose-service", "process"]
+Framework = Literal["fastapi", "unknown"]
+Server = Literal["gunicorn", "uvicorn", "hypercorn", "granian"]
+ReplicaState = Literal["created", "running", "paused", "restarting", "exited", "dead"]
+WorkerRole = Literal["master", "worker", "server"]
+"""``master`` manages workers; ``worker`` has a manager; ``server`` is a lone process that serves requests itself."""
+
+
+class Frozen(msgspec.Struct, frozen=True):
+    """The base of all data: immutable, compared by value."""
+
+
+class Failure(Frozen, frozen=True):
+    """Something that could not be read, as one sentence in three parts."""
+
+    code: str
+    """Stable and machine-readable: ``permission-denied``, ``not-found``, ``timeout``, ``unreachable``, …"""
+    what: str
+    why: str
+    hint: str
+
+
+class Link(Frozen, frozen=True):
+    """The connection to a target."""
+
+    state: LinkState
+    since: datetime
+    why: str | None = None
+    hint: str | None = None
+    retry_at: datetime | None = None
+
+
+class Setting(Frozen, frozen=True):
+    """One setting that is in force, and where it was found."""
+
+    value: Value
+    source: str
+    """For people: ``command line``, ``GUNICORN_CMD_ARGS``, ``/app/gunicorn.conf.py``, ``default``."""
+
+
+class Limit(Frozen, frozen=True):
+    """A limit of the engine. ``limited`` is ``None`` when it could not be read."""
+
+    limited: bool | None = None
+    value: float | None = None
+    """In the unit of what it limits (bytes, cores); set exactly when ``limited`` is true."""
+
+
+UNKNOWN_LIMIT = Limit()
+UNLIMITED = Limit(limited=False)
+
+
+class Memory(Frozen, frozen=True):
+    """Memory of a replica."""
+
+    used_bytes: int | None = None
+    """Working set: cgroup usage less inactive file cache; for local processes the sum of PSS (else RSS)."""
+    limit: Limit = UNKNOWN_LIMIT
+    peak_bytes: int | None = None
+    oom_kills: int | None = None
+    """The cgroup's ``oom_kill`` counter since the cgroup was made (for Docker: since the container's start)."""
+    source: str | None = None
+
+
+class Cpu(Frozen, frozen=True):
+    """CPU of a replica."""
+
+    used_cores: float | None = None
+    limit: Limit = UNKNOWN_LIMIT
+    """In cores (quota / period)."""
+    periods: int | None = None
+    throttled_periods: int | None = None
+    """Counters of the cgroup's CPU controller."""
+    throttled_ratio: float | None = None
+    """Throttled periods over all periods between the two latest samples, 0 … 1."""
+    throttled_time_ratio: float | None = None
+    """Seconds throttled per second of wall time between the two latest samples (may exceed 1: all threads count)."""
+
+
+class Worker(Frozen, frozen=True):
+    """One process of a replica that is a server's master, worker or lone server."""
+
+    pid: int
+    """As the machine that fastops reads from numbers it (the host's number for a container)."""
+    replica: ReplicaId
+    role: WorkerRole
+    inner_pid: int | None = None
+    """As the container itself numbers it: what its log lines say. Equal to ``pid`` without a PID namespace."""
+    rss_bytes: int | None = None
+    pss_bytes: int | None = None
+    anonymous_bytes: int | None = None
+    """Anonymous memory (RssAnon): what a leak grows; page cache and shared libraries are not in it."""
+    cpu_seconds: float | None = None
+    cpu_percent: float | None = None
+    """Of one core, between the two latest samples; 200 is two full cores."""
+    threads: int | None = None
+    open_files: int | None = None
+    open_files_limit: int | None = None
+    """The soft limit (RLIMIT_NOFILE)."""
+    open_files_hard_limit: int | None = None
+    memory_limit: Limit = UNKNOWN_LIMIT
+    """A limit of this process alone (RLIMIT_DATA or RLIMIT_AS), in bytes."""
+    started_at: datetime | None = None
+    age_seconds: float | None = None
+
+
+class Listener(Frozen, frozen=True):
+    """A listening TCP socket inside the replica's network namespace."""
+
+    address: str
+    """``0.0.0.0``, ``::``, ``127.0.0.1``, …"""
+    port: int
+    established: int | None = None
+    """Connections open to this port: an upper bound of the requests in flight."""
+
+
+class PublishedPort(Frozen, frozen=True):
+    """A port of the container that the engine publishes on the host."""
+
+    container_port: int
+    host_ip: str
+    host_port: int
+
+
+class HealthCheck(Frozen, frozen=True):
+    """The engine's health check: its state and its latest answers (newest last, five at most)."""
+
+    status: Literal["starting", "healthy", "unhealthy"]
+    failing_streak: int = 0
+    test: str | None = None
+    answers: tuple[str, ...] = ()
+
+
+class Event(Frozen, frozen=True):
+    """What the engine or the kernel said happened to a replica."""
+
+    at: datetime
+    kind: Literal["start", "die", "oom", "kill", "stop", "restart", "health"]
+    exit_code: int | None = None
+    signal: int | None = None
+    text: str | None = None
+
+
+class HttpSample(Frozen, frozen=True):
+    """One request that fastops made to a replica."""
+
+    at: datetime
+    path: str
+    took_seconds: float
+    """Wall time until the answer's head, or until the time-out."""
+    status: int | None = None
+    error: str | None = None
+    """``timeout``, ``refused``, ``reset``, ``unreachable``, …; ``None`` when there is a status."""
+
+
+class Frame(Frozen, frozen=True):
+    """One frame of a Python stack."""
+
+    file: str
+    line: int
+    function: str
+
+
+class StackSample(Frozen, frozen=True):
+    """The stack of the thread that runs a worker's event loop, innermost frame first (32 at most)."""
+
+    at: datetime
+    pid: int
+    frames: tuple[Frame, ...]
+    idle: bool
+    """True when the loop waits for events: the selector's own call is innermost."""
+
+
+class Pattern(Frozen, frozen=True):
+    """An expression that the log matcher looks for; both hyperscan and ``re`` must understand it."""
+
+    key: PatternKey
+    regex: str
+    """Matched against one line of bytes without ANSI colour; no lookaround; named groups become ``LogHit.fields``."""
+    context_lines: int = 0
+    """How many lines before and after the match are kept with the latest sample (20 at most)."""
+
+
+class Mark(Frozen, frozen=True):
+    """One place where a pattern matched."""
+
+    line: int
+    """Number of the line in its stream, from 1, never reused: it orders the marks of one replica."""
+    at: datetime | None = None
+    """The engine's timestamp of the line, else the one in the line; ``None`` when it has neither."""
+
+
+class LogHit(Frozen, frozen=True):
+    """All matches of one pattern in one replica's log that agree in their named groups."""
+
+    key: PatternKey
+    replica: ReplicaId
+    count: int
+    marks: tuple[Mark, ...]
+    """The latest 64, oldest first."""
+    fields: Mapping[str, str] = {}
+    sample: str = ""
+    """The latest line that matched, clean and redacted."""
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    source: str | None = None
+    """``docker logs``, ``/var/log/app.log``, ``journal``: where the line was read."""
+
+
+class LogLine(Frozen, frozen=True):
+    """One line for the log view."""
+
+    number: int
+    replica: ReplicaId
+    at: datetime | None
+    text: str
+    keys: tuple[PatternKey, ...] = ()
+    """The patterns that matched here."""
+
+
+class LogCoverage(Frozen, frozen=True):
+    """Since when, and until when, a deployment's logs were read without a gap."""
+
+    state: Literal["followed", "sampled", "unread"]
+    since: datetime | None = None
+    until: datetime | None = None
+    why: str | None = None
+    """Why they are unread."""
+
+
+class Replica(Frozen, frozen=True):
+    """One running instance: a container, or a local master with its workers."""
+
+    id: ReplicaId
+    name: str
+    state: ReplicaState
+    ready: bool | None = None
+    """Running and, where there is a health check, healthy."""
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    created_at: datetime | None = None
+    exit_code: int | None = None
+    oom_killed: bool | None = None
+    """The engine's ``State.OOMKilled``; what it means depends on the engine's version."""
+    restarts: int | None = None
+    restart_policy: str | None = None
+    stop_signal_timeout_seconds: float | None = None
+    error: str | None = None
+    """The engine's own words about a start that failed."""
+    image: str | None = None
+    image_id: str | None = None
+    command: tuple[str, ...] = ()
+    """Entry point and arguments as they are run, secrets redacted."""
+    working_dir: str | None = None
+    environment: Mapping[str, str] = {}
+    """Secrets redacted at the door."""
+    memory: Memory = Memory()
+    cpu: Cpu = Cpu()
+    workers: tuple[Worker, ...] = ()
+    listeners: tuple[Listener, ...] | None = None
+    ports: tuple[PublishedPort, ...] = ()
+    network_mode: str | None = None
+    addresses: Mapping[str, str] = {}
+    """Network name → the replica's address in it."""
+    ulimits: Mapping[str, tuple[int, int]] = {}
+    log_driver: str | None = None
+    health: HealthCheck | None = None
+    events: tuple[Event, ...] = ()
+    """Within the look-back, oldest first, 64 at most."""
+    loop_probes: tuple[HttpSample, ...] = ()
+    """Requests to a path that no route answers, newest last, 12 at most: the honest probe of the event loop."""
+    health_probes: tuple[HttpSample, ...] = ()
+    """Requests to the health path, newest last, 12 at most."""
+    stacks: tuple[StackSample, ...] = ()
+    """Taken while the loop probe was slow, newest last, 6 at most."""
+    sampled_at: datetime | None = None
+    """When memory, CPU and workers were read."""
+    unreadable: tuple[Failure, ...] = ()
+
+
+Capability = Literal["memory-limit", "nofile", "gunicorn", "bind", "restart", "profile"]
+
+
+class Deployment(Frozen, frozen=True):
+    """Replicas that run the same service."""
+
+    id: DeploymentId
+    target: TargetId
+    name: str
+    kind: DeploymentKind
+    framework: Framework
+    recognised_by: str
+    """Why it is taken for FastAPI (or cannot be told), for people: ``uvicorn app:app, fastapi 0.115 installed``."""
+    replicas: tuple[Replica, ...]
+    desired: int | None = None
+    server: Server | None = None
+    server_version: str | None = None
+    namespace: str | None = None
+    origin: str | None = None
+    """Local processes: the systemd unit or the container that they belong to; Compose: the project."""
+    node: NodeId | None = None
+    restarts: int | None = None
+    settings: Mapping[str, Setting] = {}
+    """By the names of :mod:`probes.servers`: ``app``, ``bind``, ``host``, ``port``, ``workers``, ``worker_class``, …"""
+    packages: Mapping[str, str] = {}
+    """Distributions on the service's import path that matter here (fastapi, gunicorn, sqlalchemy, …) → version."""
+    drivers: tuple[str, ...] = ()
+    """Database drivers that are loaded (mapped into a worker) – not merely installed."""
+    files: tuple[str, ...] = ()
+    """Files on this machine that define it: a Compose file, gunicorn's configuration."""
+    capabilities: Mapping[Capability, str | None] = {}
+    """What fixes can be made here: ``None`` means yes, a sentence says why not; what is absent cannot be."""
+    hits: tuple[LogHit, ...] = ()
+    logs: LogCoverage = LogCoverage(state="unread")
+    unreadable: tuple[Failure, ...] = ()
+
+    @property
+    def running(self) -> tuple[Replica, ...]:
+        """The replicas that run now."""
+        return tuple(r for r in self.replicas if r.state == "running")
+
+    @property
+    def workers(self) -> tuple[Worker, ...]:
+        """The processes that serve requests, of all replicas: no masters."""
+        return tuple(w for r in self.replicas for w in r.workers if w.role != "master")
+
+    def setting(self, name: str) -> Value | None:
+        """The value of a setting, or ``None`` where it is not known."""
+        found = self.settings.get(name)
+        return None if found is None else found.value
+
+
+class Node(Frozen, frozen=True):
+    """A machine that runs replicas."""
+
+    id: NodeId
+    name: str
+    cpus: int | None = None
+    memory_total_bytes: int | None = None
+    memory_available_bytes: int | None = None
+
+
+class TargetState(Frozen, frozen=True):
+    """All that one target knows, as of one moment."""
+
+    target: TargetId
+    link: Link
+    as_of: datetime
+    version: str | None = None
+    nodes: Mapping[NodeId, Node] = {}
+    failures: tuple[Failure, ...] = ()
+    deployments: Mapping[DeploymentId, Deployment] = {}
+    changed: frozenset[DeploymentId] = frozenset()
+    """Those that differ from the state published before, removed ones included."""
+    complete: bool = False
+    """Every deployment was listed and measured at least once since the link came up: what ``scan`` waits for."""
+
+
+class Snapshot(Frozen, frozen=True):
+    """The board at one moment."""
+
+    taken_at: datetime
+    targets: Mapping[TargetId, TargetState]
+
+    def deployments(self) -> tuple[Deployment, ...]:
+        """All deployments, by target and id."""
+        return tuple(d for t in self.targets.values() for _, d in sorted(t.deployments.items()))
+
+    def find(self, deployment: DeploymentId) -> Deployment | None:
+        """One deployment by its full id."""
+        for state in self.targets.values():
+            if deployment in state.deployments:
+                return state.deployments[deployment]
+        return None
+
+
+class Interest(Frozen, frozen=True):
+    """What is looked at and what is in trouble: it is read first and more often."""
+
+    focused: DeploymentId | None = None
+    visible: frozenset[DeploymentId] = frozenset()
+    troubled: frozenset[DeploymentId] = frozenset()
+
+
+# Changes: what a remedy wants, and the documents in which it is written.
+
+
+class Desired(Frozen, frozen=True, tag="desired"):
+    """Settings that a deployment should have; only what is given changes."""
+
+    memory_limit_bytes: int | None = None
+    open_files_limit: int | None = None
+    """The soft RLIMIT_NOFILE."""
+    bind_host: str | None = None
+    gunicorn: Mapping[str, Value] = {}
+    """Settings by the names of gunicorn's configuration file (``timeout``, ``max_requests``, …)."""
+    server: Literal["gunicorn", "uvicorn"] | None = None
+    """The manager to run under, where it differs from today's: the command is rewritten."""
+
+
+class Restart(Frozen, frozen=True, tag="restart"):
+    """Restart the replicas, one at a time."""
+
+
+Intent = Desired | Restart
+DocumentKind = Literal["container", "compose", "gunicorn-config", "process-limits", "none"]
+
+
+class Document(Frozen, frozen=True):
+    """A text in which settings stand: a file, or the rendering of what the engine will be sent."""
+
+    id: str
+    """Unique within a plan: ``container:NAME``, ``file:/srv/compose.yaml``, ``limits:PID``."""
+    kind: DocumentKind
+    title: str
+    """For people: ``container checkout``, ``/srv/compose.yaml``."""
+    text: str
+    """The whole text. It may hold secrets: shown through :func:`fixes.diff.redacted` only, never stored."""
+    version: str
+    """SHA-256 of what is there now: the precondition of writing."""
+
+
+StepAction = Literal["update", "recreate", "write-file", "reload", "set-limits", "restart"]
+
+
+class Step(Frozen, frozen=True):
+    """One change of one document, or one act upon one replica."""
+
+    action: StepAction
+    summary: str
+    """One line for people: ``docker update --memory 1g checkout``, ``HUP to gunicorn 4711``."""
+    before: Document
+    after: Document
+    subject: str
+    """What the writer acts upon: a container's id, a file's path, a master's ``PID:START``."""
+    arguments: Mapping[str, object] = {}
+    """For the writer: plain data that survives JSON; no secrets (those stand in ``after.text`` alone)."""
+    restarts: bool = False
+    """Requests may be lost, or state in memory is."""
+
+
+class RestorePoint(Frozen, frozen=True):
+    """How one performed step is taken back; it goes into the journal, so it holds no secret."""
+
+    action: StepAction
+    subject: str
+    left: str
+    """SHA-256 of what the step left: undo refuses when something else is there now."""
+    data: Mapping[str, object] = {}
+    """For the writer: the kept container's id and policy, the backup's path, the former limits."""

@@ -1,0 +1,136 @@
+"""The seams between fastops and the engines that run services.
+
+A target is one folder under ``probes/targets``. The session, the signatures and the screens know nothing but what
+stands here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from probes.model import (
+    Deployment,
+    DeploymentId,
+    Failure,
+    Frozen,
+    Intent,
+    Interest,
+    LogLine,
+    Pattern,
+    ReplicaId,
+    RestorePoint,
+    StackSample,
+    Step,
+    TargetId,
+    TargetState,
+)
+
+
+class ReadOnly(Exception):
+    """Something that would change the world was asked for in read-only mode."""
+
+
+class Unreadable(Exception):
+    """Something could not be read; carries the failure as data."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(f"{failure.what}: {failure.why}")
+        self.failure = failure
+
+
+class Refused(Exception):
+    """A step was not performed and nothing is left half done; the text is one sentence for people."""
+
+
+class Answer(Frozen, frozen=True):
+    """What a service answered, or how it did not."""
+
+    status: int | None
+    body: bytes
+    """Capped at 1 MiB."""
+    took_seconds: float
+    error: str | None = None
+    """``timeout``, ``refused``, ``reset``, ``unreachable``, ``invalid``; ``None`` when there is a status."""
+
+
+class Options(Frozen, frozen=True):
+    """What a target is opened with."""
+
+    patterns: tuple[Pattern, ...] = ()
+    read_only: bool = False
+    interval_seconds: float = 2.0
+    """Between two samples of what is looked at; the rest is read less often."""
+    lookback: timedelta = timedelta(minutes=15)
+    unknown: bool = False
+    """List what cannot be told to be FastAPI, too."""
+
+
+class Access(Protocol):
+    """Reading one replica, whatever the engine. Every call has a deadline and raises :class:`Unreadable` only."""
+
+    async def get(self, replica: ReplicaId, port: int, path: str, timeout_seconds: float = 5.0) -> Answer:
+        """GET ``path`` on a port inside the replica's network; errors are answers."""
+
+    async def read(self, replica: ReplicaId, path: str, limit: int = 1 << 20) -> bytes:
+        """A file as the replica sees it, ``limit`` bytes at most."""
+
+    def logs(self, replica: ReplicaId, since: datetime) -> AsyncIterator[bytes]:
+        """Chunks of log bytes from ``since`` on, followed until closed."""
+
+    def dial(self, replica: ReplicaId, host: str, port: int) -> AbstractAsyncContextManager[tuple[str, int]]:
+        """An address on this machine that reaches ``host:port`` as the replica would."""
+
+    async def stacks(self, replica: ReplicaId, pid: int) -> StackSample:
+        """The stack of a worker's main thread; ``pid`` is :attr:`Worker.pid`. The process is never stopped for it."""
+
+
+class Drafter(Protocol):
+    """Pure rewriting of the documents of a deployment: reads only, safe in read-only mode."""
+
+    async def draft(self, deployment: Deployment, want: Intent) -> Sequence[Step]:
+        """The steps that make ``want`` true, in order; raises :class:`Refused` where a guard forbids it."""
+
+
+class Writer(Protocol):
+    """Performs steps; used by ``fixes/apply.py`` alone. Steps are idempotent and carry the change's id."""
+
+    async def perform(self, step: Step, change: str, progress: Callable[[str], None]) -> RestorePoint:
+        """Performs or completes a step; raises :class:`Refused` after having put back what it had begun."""
+
+    async def restore(self, point: RestorePoint, change: str, progress: Callable[[str], None]) -> None:
+        """Takes a performed step back; raises :class:`Refused` when what is there is not what the step left."""
+
+    async def abandon(self, step: Step, change: str, progress: Callable[[str], None]) -> None:
+        """Takes back what an interrupted ``perform`` of this step left, whatever that is."""
+
+    async def discard(self, point: RestorePoint) -> None:
+        """Removes what was kept for an undo that will not come (a kept container, a backup)."""
+
+
+class Target(Protocol):
+    """A Docker host, the local processes, and what is to come."""
+
+    id: TargetId
+    access: Access
+    drafter: Drafter
+
+    async def run(self, publish: Callable[[TargetState], None]) -> None:
+        """Publishes its state as it learns, until cancelled. Failures are states; never raises."""
+
+    def focus(self, interest: Interest) -> None:
+        """What to read first; called from the session's loop."""
+
+    def lines(self, deployment: DeploymentId, after: int = 0) -> Sequence[LogLine]:
+        """The kept tail of the logs of a deployment, in order of arrival, numbers above ``after``."""
+
+    async def preserve(self, deployment: DeploymentId) -> Mapping[str, bytes]:
+        """Evidence that a fix would destroy: file name → redacted content, within 10 s."""
+
+    def writer(self) -> Writer:
+        """Raises :class:`ReadOnly` in read-only mode."""
+
+    async def close(self) -> None:
+        """Ends connections and helper processes."""

@@ -1,0 +1,1 @@
+"""Containers and Compose services on a Docker Engine."""

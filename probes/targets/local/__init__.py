@@ -1,0 +1,1 @@
+"""FastAPI processes on this machine."""

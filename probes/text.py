@@ -1,0 +1,114 @@
+"""The one door for foreign text.
+
+Everything that a container, a process, an engine or a file said passes here before it is stored, shown, written or
+logged: escape sequences and control characters are removed, the length is capped, secrets are replaced.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+HIDDEN = "•••"
+"""What stands in place of a secret."""
+
+LINE_CAP = 4096
+"""Characters kept of one line; a longer one ends in an ellipsis."""
+
+# CSI, OSC (ended by BEL or ST), other two-character escapes: ECMA-48, sections 5.3-5.6.
+_ESCAPES = re.compile(
+    rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?|[ -/]*[0-~])?"
+)
+# C0 but tab, DEL, C1, line and paragraph separators, bidirectional controls, zero-width and other format characters.
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e007f\ud800-\udfff]"
+)
+
+_SECRET_NAME = re.compile(
+    r"(?i)(passw(or)?d|passphrase|_pwd$|^pass$|_pass$|secret|token(?!iz)|credential|api_?key|access_?key|private_?key|signing_?key|"
+    r"encryption_?key|auth_?key|session_?key|master_?key|(^|[_-])key$|salt$|dsn$|bearer|cookie|authorization|netrc)"
+)
+# Names that end like a secret's and are not one.
+_PUBLIC_NAME = re.compile(
+    r"(?i)(public_?key|key_?(id|file|path)$|(file|path|dir|url_?path)$|keepalive|token_?(url|ttl)|_pwd_dir)"
+)
+_URL_PASSWORD = re.compile(
+    r"(?P<head>[A-Za-z][A-Za-z0-9+.\-]*://[^\s/:@'\"]*:)(?P<secret>[^\s/'\"]*(?:/[^\s@/'\"]*)*?)(?=@)"
+)
+_ASSIGNED = re.compile(
+    r"(?i)(?P<head>[\"']?(?<![A-Za-z0-9])[a-z0-9_.\-]*"
+    r"(?:passw(?:or)?d|passphrase|secret|token|api_?key|access_?key|private_?key|client_?secret|credential)"
+    r"[a-z0-9_\-]*[\"']?\s*(?:=|:(?!//))\s*)(?P<quote>[\"']?)"
+    r"(?P<secret>(?<=\")(?!•••)[^\"]+|(?<=')(?!•••)[^']+|(?<![\"'])(?!•••)[^\s\"',;&}\])]{3,})"
+)
+_BEARER = re.compile(
+    r"(?i)(?P<head>\b(?:authorization[\"']?\s*[:=]\s*[\"']?)?(?:bearer|basic)\s+)(?P<secret>[A-Za-z0-9._~+/=\-]{8,})"
+)
+# Well-known shapes of keys: AWS, GitHub, Slack, Stripe, Google, OpenAI-style, JSON Web Tokens, PEM blocks.
+_SHAPES = re.compile(
+    r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_[A-Za-z0-9_]{20,}|"
+    r"\bxox[abprs]-[A-Za-z0-9-]{10,}|\b[srp]k_(?:live|test)_[A-Za-z0-9]{10,}|\bAIza[A-Za-z0-9_\-]{30,}|"
+    r"\bsk-[A-Za-z0-9_\-]{20,}|\beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]*|"
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*(?:-----END [A-Z ]*PRIVATE KEY-----)?"
+)
+
+
+def strip_escapes(data: bytes) -> bytes:
+    """Bytes without terminal escape sequences: what patterns are matched against."""
+    return _ESCAPES.sub(b"", data) if b"\x1b" in data else data
+
+
+def clean(text: str | bytes, cap: int = LINE_CAP) -> str:
+    """One line of foreign text, safe to print: no escapes, no control characters, ``cap`` characters at most."""
+    raw = text.encode("utf-8", "replace") if isinstance(text, str) else text
+    plain = strip_escapes(raw[: cap * 8]).decode("utf-8", "replace")
+    plain = _CONTROLS.sub("", plain.replace("\t", "    ").replace("\n", " "))
+    return plain if len(plain) <= cap else plain[: cap - 1] + "…"
+
+
+def redact(text: str) -> str:
+    """The text with what looks like a secret replaced by :data:`HIDDEN`."""
+    text = _URL_PASSWORD.sub(rf"\g<head>{HIDDEN}", text)
+    text = _BEARER.sub(rf"\g<head>{HIDDEN}", text)
+    text = _ASSIGNED.sub(rf"\g<head>\g<quote>{HIDDEN}", text)
+    return _SHAPES.sub(HIDDEN, text)
+
+
+def line(text: str | bytes, cap: int = LINE_CAP) -> str:
+    """A line of a log or a message: clean and redacted."""
+    return redact(clean(text, cap))
+
+
+def block(text: str | bytes, lines: int = 2000, cap: int = LINE_CAP) -> str:
+    """Several lines, each clean and redacted; the oldest are dropped beyond ``lines``."""
+    raw = text.encode("utf-8", "replace") if isinstance(text, str) else text
+    return "\n".join(line(one, cap) for one in raw.split(b"\n")[-lines:])
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a setting of this name usually holds a secret."""
+    return bool(_SECRET_NAME.search(name)) and not _PUBLIC_NAME.search(name)
+
+
+def environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """Environment variables with their secrets replaced: by name, and by what the value looks like."""
+    return {
+        clean(name, 256): HIDDEN if value and is_secret_name(name) else line(value) for name, value in variables.items()
+    }
+
+
+def arguments(argv: tuple[str, ...] | list[str]) -> tuple[str, ...]:
+    """Command-line arguments with the values of secret options replaced."""
+    shown: list[str] = []
+    hide_next = False
+    for one in argv:
+        name, equals, value = one.partition("=")
+        if hide_next:
+            shown.append(HIDDEN)
+        elif equals and is_secret_name(name.lstrip("-")):
+            shown.append(f"{clean(name)}={HIDDEN}" if value else line(one))
+        else:
+            shown.append(line(one))
+        hide_next = not equals and one.startswith("--") and is_secret_name(one.lstrip("-"))
+    return tuple(shown)

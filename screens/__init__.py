@@ -1,0 +1,1 @@
+"""What a person sees: Textual screens and widgets, without input or output of their own."""
