@@ -1,69 +1,44 @@
-"""Reading ``/proc``: small readers over bytes. What is forbidden is ``None``, what has vanished is ``None``, nothing raises."""
+"""Reading ``/proc``: what is forbidden is ``None``, what has vanished is ``None``, nothing raises."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+import os
+import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 
-from probes.model import Frozen, Limit, Listener
-from probes.model import UNKNOWN_LIMIT
+from probes import drivers, proctext, rooted
+from probes.model import Listener
+from probes.proctext import TICKS_PER_SECOND, Limits, Stat, Status
 
+__all__ = ["Limits", "ProcFs", "Stat", "Status", "Tree"]
 
-class Stat(Frozen, frozen=True):
-    """``/proc/PID/stat``: proc_pid_stat(5)."""
-
-    pid: int
-    ppid: int
-    command: str
-    state: str
-    """One letter: R, S, D, T, Z, …"""
-    cpu_seconds: float
-    """User and system time of the process alone, without its children."""
-    threads: int
-    start_ticks: int
-    """Clock ticks since boot: with the pid, the identity of a process."""
-
-
-class Status(Frozen, frozen=True):
-    """``/proc/PID/status``: proc_pid_status(5). Sizes in bytes."""
-
-    rss_bytes: int | None = None
-    peak_rss_bytes: int | None = None
-    anonymous_bytes: int | None = None
-    inner_pid: int | None = None
-    """The pid in its innermost PID namespace (the last number of ``NSpid``)."""
-    uid: int | None = None
-    """The real user id, as the reader's user namespace numbers it."""
-
-
-class Limits(Frozen, frozen=True):
-    """``/proc/PID/limits``. ``None``: unlimited or unknown."""
-
-    open_files: int | None = None
-    open_files_hard: int | None = None
-    memory: Limit = UNKNOWN_LIMIT
-    """The smaller of RLIMIT_DATA and RLIMIT_AS, in bytes."""
-
-
-class Process(Frozen, frozen=True):
-    """One line of the tree."""
-
-    stat: Stat
-    argv: tuple[str, ...]
+_LARGEST = 8 << 20  # of one file of /proc: net/tcp of 50,000 connections
 
 
 class Tree:
     """All processes of one sweep: parents and children, built once."""
 
-    stats: Mapping[int, Stat]
+    def __init__(self, stats: Mapping[int, Stat], at: float) -> None:
+        self.stats = stats
+        self.at = at
+        """Monotonic seconds of the sweep."""
+        self._children: dict[int, list[int]] = {}
+        for one in sorted(stats.values(), key=lambda one: (one.start_ticks, one.pid)):
+            self._children.setdefault(one.ppid, []).append(one.pid)
 
     def children(self, pid: int) -> tuple[int, ...]:
-        """Direct children, oldest first."""
-        raise NotImplementedError
+        """Direct children, oldest first; no zombies."""
+        return tuple(child for child in self._children.get(pid, ()) if self.stats[child].state != "Z")
 
     def descendants(self, pid: int) -> tuple[int, ...]:
-        """Everything below ``pid``, parents before children, without ``pid`` itself."""
-        raise NotImplementedError
+        """Everything below ``pid``, level by level, without ``pid`` itself and without zombies."""
+        found: dict[int, None] = {}
+        level = [pid]
+        while level:
+            level = [child for one in level for child in self.children(one) if child != pid and child not in found]
+            found.update(dict.fromkeys(level))
+        return tuple(found)
 
 
 class ProcFs:
@@ -71,59 +46,143 @@ class ProcFs:
 
     def __init__(self, root: str = "/proc") -> None:
         self.root = root
+        self._booted: int | None = None
+
+    def _read(self, path: str) -> bytes | None:
+        try:
+            with open(f"{self.root}/{path}", "rb", buffering=0) as file:  # noqa: PTH123 - a hot path: no Path objects
+                first = file.read(1 << 16)
+                if not first:
+                    return first
+                chunks = [first]
+                size = len(first)
+                while size < _LARGEST and (chunk := file.read(1 << 16)):
+                    chunks.append(chunk)
+                    size += len(chunk)
+                return b"".join(chunks)
+        except (OSError, ValueError):
+            return None
 
     def tree(self) -> Tree:
-        """Reads every ``stat`` once (about 10 µs per process): one call per sweep, shared by all replicas."""
-        raise NotImplementedError
+        """Reads every ``stat`` once: one call per sweep, shared by all replicas."""
+        try:
+            names = os.listdir(self.root)  # noqa: PTH208 - a hot path: no Path objects
+        except OSError:
+            names = []
+        found = (self.stat(int(name)) for name in names if name.isdecimal() and name.isascii())
+        return Tree({one.pid: one for one in found if one is not None}, time.monotonic())
 
     def stat(self, pid: int) -> Stat | None:
         """State, times and parent of a process."""
-        raise NotImplementedError
+        text = self._read(f"{pid}/stat")
+        return None if text is None else proctext.stat(text)
 
     def status(self, pid: int) -> Status | None:
         """Memory, inner pid and user."""
-        raise NotImplementedError
+        text = self._read(f"{pid}/status")
+        return None if text is None else proctext.status(text)
 
     def proportional(self, pid: int) -> tuple[int | None, int | None]:
         """PSS and anonymous PSS in bytes (``smaps_rollup``; costs milliseconds for large processes)."""
-        raise NotImplementedError
+        text = self._read(f"{pid}/smaps_rollup")
+        return (None, None) if text is None else proctext.proportional(text)
 
     def limits(self, pid: int) -> Limits | None:
         """Resource limits."""
-        raise NotImplementedError
+        text = self._read(f"{pid}/limits")
+        return None if text is None else proctext.limits(text)
 
     def open_files(self, pid: int) -> int | None:
         """How many descriptors are open; ``None`` without permission."""
-        raise NotImplementedError
+        try:
+            return len(os.listdir(f"{self.root}/{pid}/fd"))  # noqa: PTH208 - a hot path: no Path objects
+        except OSError:
+            return None
+
+    def sockets(self, pid: int) -> frozenset[int] | None:
+        """The inodes of the sockets that a process has open; ``None`` without permission."""
+        found: set[int] = set()
+        try:
+            with os.scandir(f"{self.root}/{pid}/fd") as entries:
+                for entry in entries:
+                    try:
+                        target = os.readlink(entry.path)
+                    except OSError:
+                        continue
+                    if target.startswith("socket:["):
+                        found.add(int(target[8:-1]))
+        except OSError:
+            return None
+        return frozenset(found)
 
     def argv(self, pid: int) -> tuple[str, ...] | None:
         """The command line; empty for kernel threads and zombies."""
-        raise NotImplementedError
+        text = self._read(f"{pid}/cmdline")
+        return None if text is None else proctext.arguments(text)
 
     def environ(self, pid: int) -> dict[str, str] | None:
         """The environment at start, with its secrets: redact before it is kept."""
-        raise NotImplementedError
+        text = self._read(f"{pid}/environ")
+        return None if text is None else proctext.environment(text)
 
     def working_dir(self, pid: int) -> str | None:
         """The current directory as the process sees it."""
-        raise NotImplementedError
+        return self._link(f"{pid}/cwd")
 
-    def listeners(self, pid: int) -> tuple[Listener, ...] | None:
-        """Listening TCP sockets of the process's network namespace, with their established connections."""
-        raise NotImplementedError
+    def executable(self, pid: int) -> str | None:
+        """The program that runs, as the process sees it (an interpreter, for scripts)."""
+        return self._link(f"{pid}/exe")
+
+    def namespace(self, pid: int, kind: str) -> str | None:
+        """The identity of a namespace (``net``, ``pid``, ``mnt``, …): equal texts are the same namespace."""
+        return self._link(f"{pid}/ns/{kind}")
+
+    def _link(self, path: str) -> str | None:
+        try:
+            return os.readlink(f"{self.root}/{path}").removesuffix(" (deleted)")
+        except OSError:
+            return None
+
+    def cgroup(self, pid: int) -> str | None:
+        """The text of ``/proc/PID/cgroup``: names the container or the systemd unit of origin."""
+        text = self._read(f"{pid}/cgroup")
+        return None if text is None else text.decode("utf-8", "replace")
+
+    def listeners(self, pid: int, owners: Iterable[int] | None = None) -> tuple[Listener, ...] | None:
+        """Listening TCP sockets of the process's network namespace, with their established connections.
+
+        ``owners`` keeps those that one of these processes has open: for a namespace that is shared with others (local
+        processes, host networking). ``None`` when neither may be read.
+        """
+        inodes: frozenset[int] | None = None
+        if owners is not None:
+            known = [found for found in map(self.sockets, owners) if found is not None]
+            if not known:
+                return None
+            inodes = frozenset().union(*known)
+        tables = [text for text in (self._read(f"{pid}/net/tcp"), self._read(f"{pid}/net/tcp6")) if text is not None]
+        return proctext.listeners(*tables, inodes=inodes) if tables else None
 
     def drivers(self, pid: int) -> tuple[str, ...] | None:
         """Database drivers that are loaded into the process (:mod:`probes.drivers`)."""
-        raise NotImplementedError
+        text = self._read(f"{pid}/maps")
+        return drivers.loaded(text) if text else None
 
     def read_file(self, pid: int, path: str, limit: int = 1 << 20) -> bytes | None:
-        """A file as the process sees it (through ``/proc/PID/root``, symbolic links resolved inside it)."""
-        raise NotImplementedError
+        """A file as the process sees it: below ``/proc/PID/root``, symbolic links resolved inside it."""
+        return rooted.read_file(f"{self.root}/{pid}/root", path, limit)
 
     def list_dir(self, pid: int, path: str) -> list[str] | None:
         """Names in a directory as the process sees it."""
-        raise NotImplementedError
+        return rooted.list_dir(f"{self.root}/{pid}/root", path)
 
     def started_at(self, stat: Stat) -> datetime | None:
         """When the process started (boot time and start ticks), UTC."""
-        raise NotImplementedError
+        if self._booted is None:
+            self._booted = proctext.boot_time(self._read("stat") or b"")
+        if self._booted is None:
+            return None
+        try:
+            return datetime.fromtimestamp(self._booted + stat.start_ticks / TICKS_PER_SECOND, UTC)
+        except (OverflowError, OSError, ValueError):
+            return None
