@@ -3,36 +3,91 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import msgspec
 
 from probes.model import HttpSample, ReplicaId
-from probes.target import Access
+from probes.target import Access, Answer, Unreadable
 
-USER_AGENT_NAME = "fastops"
 LOOP_PATH = "/.fastops/loop"
 """A path that no route answers: the framework says 404 from the event loop itself, whatever the thread pool does."""
-HEALTH_PATHS = ("/health", "/healthz", "/ready", "/readyz", "/livez", "/live", "/health/live", "/api/health", "/ping", "/status")
+HEALTH_PATHS = (
+    "/health",
+    "/healthz",
+    "/ready",
+    "/readyz",
+    "/livez",
+    "/live",
+    "/health/live",
+    "/api/health",
+    "/ping",
+    "/status",
+)
+"""What services commonly call it, in the order in which they are tried."""
 
 
 def user_agent() -> str:
     """``fastops/VERSION``: what implementers of :class:`probes.target.Access` send."""
-    raise NotImplementedError
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return f"fastops/{version('fastops')}"
+    except PackageNotFoundError:
+        return "fastops"
+
+
+async def _get(access: Access, replica: ReplicaId, port: int, path: str, timeout_seconds: float) -> tuple[HttpSample, bytes]:
+    at = datetime.now(UTC)
+    try:
+        answer = await access.get(replica, port, path, timeout_seconds)
+    except Unreadable as unreadable:
+        answer = Answer(status=None, body=b"", took_seconds=0.0, error=unreadable.failure.code)
+    sample = HttpSample(at=at, path=path, took_seconds=answer.took_seconds, status=answer.status, error=answer.error)
+    return sample, answer.body
 
 
 async def loop_probe(access: Access, replica: ReplicaId, port: int, timeout_seconds: float = 5.0) -> HttpSample:
     """One GET of :data:`LOOP_PATH`: any status means that the loop ran. Never raises."""
-    raise NotImplementedError
+    sample, _ = await _get(access, replica, port, LOOP_PATH, timeout_seconds)
+    return sample
 
 
 async def health_probe(
     access: Access, replica: ReplicaId, port: int, paths: Sequence[str] = HEALTH_PATHS, timeout_seconds: float = 5.0
 ) -> HttpSample | None:
-    """The first of ``paths`` that answers 2xx; else the first that is there and says 5xx or times out; ``None`` when none is there.
+    """The first of ``paths`` that answers 2xx; else the first that is there and says 5xx; ``None`` when none is there.
 
-    Remember :attr:`HttpSample.path` and pass it alone the next time. Never raises.
+    The search ends where no connection is made or a request times out: the next path would fare no better, and its
+    time-out would be one more. Remember :attr:`HttpSample.path` and pass it alone the next time. Never raises.
     """
-    raise NotImplementedError
+    sick: HttpSample | None = None
+    for path in paths:
+        sample, _ = await _get(access, replica, port, path, timeout_seconds)
+        if sample.status is None:
+            return sample if len(paths) == 1 else sick
+        if 200 <= sample.status < 300:
+            return sample
+        if sample.status >= 500 and sick is None:
+            sick = sample
+    return sick
+
+
+class _Document(msgspec.Struct):
+    openapi: str
+    info: dict[str, object]
+    paths: dict[str, object]
+
+
+def is_openapi(body: bytes) -> bool:
+    """Whether a body is an OpenAPI 3 document with paths, as FastAPI serves it at ``/openapi.json``."""
+    try:
+        return msgspec.json.decode(body, type=_Document).openapi.startswith("3.")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
 
 
 async def openapi(access: Access, replica: ReplicaId, port: int, timeout_seconds: float = 5.0) -> bytes | None:
     """The document at ``/openapi.json`` when it is an OpenAPI document; ``None`` otherwise. Never raises."""
-    raise NotImplementedError
+    sample, body = await _get(access, replica, port, "/openapi.json", timeout_seconds)
+    return body if sample.status == 200 and is_openapi(body) else None
