@@ -242,6 +242,10 @@ class Remedy(Frozen, frozen=True):
     """``None`` for remedies that change nothing."""
     advise: Callable[[Deployment, Finding], Advice] | None = None
     """Set for remedies that change nothing."""
+    cautions: Callable[[Deployment, Finding, Mapping[str, Value]], tuple[str, ...]] = lambda _d, _f, _v: ()
+    """What a person should know before saying yes, one sentence each; shown with the diff."""
+    confirm: Callable[[Deployment, Finding, Mapping[str, Value]], str | None] = lambda _d, _f, _v: None
+    """Why a plain yes is not enough and the deployment's name has to be typed."""
 
 
 Risk = Literal["none", "reload", "restart", "recreate"]
