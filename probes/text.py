@@ -15,9 +15,10 @@ HIDDEN = "•••"
 LINE_CAP = 4096
 """Characters kept of one line; a longer one ends in an ellipsis."""
 
-# CSI, OSC (ended by BEL or ST), other two-character escapes: ECMA-48, sections 5.3-5.6.
+# CSI, OSC (ended by BEL or ST), other two-character escapes: ECMA-48, sections 5.3-5.6. A string that is not ended
+# stops at its line: it must neither swallow the lines that follow nor change their number.
 _ESCAPES = re.compile(
-    rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?|[ -/]*[0-~])?"
+    rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[PX^_][^\x1b\n]*(?:\x1b\\)?|[ -/]*[0-~])?"
 )
 # C0 but tab, DEL, C1, line and paragraph separators, bidirectional controls, zero-width and other format characters.
 _CONTROLS = re.compile(
