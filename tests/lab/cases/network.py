@@ -1,0 +1,43 @@
+"""bind-loopback, port-mismatch, and what resembles them."""
+
+from __future__ import annotations
+
+from ..case import Case, Logged, gunicorn, ids, uvicorn
+
+LISTENING = Logged("Application startup complete.")
+
+CASES = (
+    Case("loopback", ("uvicorn", "healthy:app"), expect=ids("bind-loopback", "single-process"), up=LISTENING),
+    Case(
+        "loopback-gunicorn",
+        ("gunicorn", "-k", "uvicorn_worker.UvicornWorker", "-w", "2", "healthy:app"),
+        expect=ids("bind-loopback"),
+        up=LISTENING,
+    ),
+    # No argument and no variable of the server changes this one: the address stands in the code.
+    Case("loopback-in-code", ("python3", "-m", "serve"), expect=ids("bind-loopback", "single-process"), up=LISTENING),
+    Case(
+        "loopback-host-network",
+        ("gunicorn", "-k", "uvicorn_worker.UvicornWorker", "-w", "2", "-b", "127.0.0.1:{port}", "healthy:app"),
+        look_alike_of="bind-loopback",
+        network="host",
+        publish=(),
+        up=LISTENING,
+    ),
+    Case("loopback-behind-proxy", ("python3", "-m", "sidecar"), look_alike_of="bind-loopback"),
+    Case("wrong-port", gunicorn("healthy:app"), expect=ids("port-mismatch"), publish=(80,), up=LISTENING),
+    Case(
+        "wrong-port-lone",
+        ("uvicorn", "--host", "0.0.0.0", "--port", "8080", "healthy:app"),
+        expect=ids("port-mismatch", "single-process"),
+        up=LISTENING,
+    ),
+    Case(
+        "still-starting",
+        uvicorn("slow_boot:app"),
+        allow=ids("single-process"),
+        look_alike_of="port-mismatch",
+        environment={"BOOT_SECONDS": "600"},
+        up=Logged("Waiting for application startup."),
+    ),
+)
