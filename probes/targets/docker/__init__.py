@@ -1,1 +1,1 @@
-"""Containers and Compose services on a Docker Engine."""
+"""The Docker target: containers and Compose services of one engine."""
