@@ -1,0 +1,98 @@
+"""The latest lines of one replica's log, kept raw within a bound and decoded only when somebody looks."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from probes import text
+from probes.loggroups import NEIGHBOUR_BYTES
+from probes.logtime import LineClock
+from probes.model import LogLine, PatternKey, ReplicaId
+
+
+class _Block(NamedTuple):
+    """Whole lines as they arrived together."""
+
+    arrival: int
+    line: int
+    lines: int
+    data: bytes
+
+
+class Tail:
+    """A ring of blocks of lines, bounded in bytes."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit = limit_bytes
+        self._blocks: deque[_Block] = deque()
+        self._held = 0
+        self._keys: dict[int, tuple[PatternKey, ...]] = {}
+
+    def mark(self, line: int, key: PatternKey) -> None:
+        """A pattern matched in this line, which will be added or was."""
+        self._keys[line] = (*self._keys.get(line, ()), key)
+
+    def add(self, arrival: int, line: int, lines: int, data: bytes) -> None:
+        """Takes whole lines: their first arrival number, the first one's number in its stream, how many, the bytes."""
+        if len(data) > self._limit:
+            cut = data.find(b"\n", len(data) - self._limit) + 1
+            skipped = data.count(b"\n", 0, cut)
+            arrival, line, lines, data = arrival + skipped, line + skipped, lines - skipped, data[cut:]
+        if data:
+            self._blocks.append(_Block(arrival, line, lines, data))
+            self._held += len(data)
+        while self._held > self._limit and len(self._blocks) > 1:
+            self._held -= len(self._blocks.popleft().data)
+        oldest = self._blocks[0].line if self._blocks else line
+        while self._keys and (first := next(iter(self._keys))) < oldest:
+            del self._keys[first]
+
+    def last(self) -> bytes:
+        """The latest line; empty when there is none."""
+        data = self._blocks[-1].data if self._blocks else b""
+        return data[data.rfind(b"\n", 0, max(0, len(data) - 1)) + 1 :]
+
+    def before(self, count: int) -> tuple[bytes, ...]:
+        """The latest ``count`` lines or as many as are kept, oldest first."""
+        found: tuple[bytes, ...] = ()
+        for block in reversed(self._blocks):
+            if len(found) >= count:
+                break
+            found = last_lines(block.data, count - len(found)) + found
+        return found
+
+    def lines(self, replica: ReplicaId, after: int, clock: LineClock) -> Iterator[LogLine]:
+        """The kept lines with arrival numbers above ``after``."""
+        for block in self._blocks:
+            if block.arrival + block.lines <= after + 1:
+                continue
+            for offset, raw in enumerate(block.data[:-1].split(b"\n")):
+                number = block.arrival + offset
+                if number > after:
+                    at, stamp = clock.split(raw)
+                    keys = self._keys.get(block.line + offset, ())
+                    yield LogLine(number, replica, at, text.line(raw[stamp:]), keys)
+
+
+def first_lines(data: bytes, count: int) -> tuple[bytes, ...]:
+    """The first lines of a block of whole lines, each capped as a neighbour."""
+    found: list[bytes] = []
+    start = 0
+    while len(found) < count and start < len(data):
+        end = data.find(b"\n", start)
+        found.append(data[start : min(end, start + NEIGHBOUR_BYTES)])
+        start = end + 1
+    return tuple(found)
+
+
+def last_lines(data: bytes, count: int) -> tuple[bytes, ...]:
+    """The last lines of a block of whole lines, oldest first, each capped as a neighbour."""
+    found: list[bytes] = []
+    end = len(data) - 1
+    while len(found) < count and end >= 0:
+        start = data.rfind(b"\n", 0, end) + 1
+        found.append(data[start : min(end, start + NEIGHBOUR_BYTES)])
+        end = start - 1
+    return tuple(reversed(found))

@@ -1,0 +1,268 @@
+"""Follows logs as bytes and finds patterns in them; only what matched is decoded.
+
+The database scans whole chunks and knows no lines, so what it reports is a candidate: the line around it is found, and
+the same expression in :mod:`re` confirms it there and yields the named groups. Work in Python is done per chunk and
+per matching line, never per line.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, tzinfo
+
+from probes import text
+from probes.loggroups import FIELD_BYTES, Group, Shelf
+from probes.logmatch import BadPattern, Matcher
+from probes.logring import Tail, first_lines, last_lines
+from probes.logtime import LineClock
+from probes.model import LogHit, LogLine, Mark, ReplicaId
+
+__all__ = ["Arrivals", "BadPattern", "LogBook", "LogStream", "Matcher", "match_text"]
+
+LINE_BYTES = 64 * 1024
+"""A longer line is cut here; the rest of it is neither matched nor kept."""
+RING_BYTES = 256 * 1024
+"""Of the latest lines of each replica, kept for the log view."""
+_BLOCK_BYTES = 256 * 1024
+
+
+class Arrivals:
+    """Numbers the lines of all streams of one deployment as they come in, from 1."""
+
+    def __init__(self) -> None:
+        self._next = 1
+
+    def take(self, count: int) -> int:
+        """Numbers for ``count`` lines; the first of them."""
+        first = self._next
+        self._next += count
+        return first
+
+
+class LogStream:
+    """The log of one replica, fed in chunks of any size."""
+
+    def __init__(
+        self,
+        matcher: Matcher,
+        replica: ReplicaId,
+        source: str | None = None,
+        *,
+        arrivals: Arrivals | None = None,
+        zone: tzinfo = UTC,
+        ring_bytes: int = RING_BYTES,
+    ) -> None:
+        """``zone`` is what a time in a line without an offset means; containers write UTC."""
+        self.replica = replica
+        self.source = source
+        self._matcher = matcher
+        self._arrivals = arrivals or Arrivals()
+        self._clock = LineClock(zone)
+        self._tail = Tail(ring_bytes)
+        self._partial = bytearray()
+        self._cut = False
+        self._line = 1
+        self._shelves: dict[int, Shelf] = {}
+        self._awaiting: list[tuple[int, Group]] = []
+        self._seen = 0.0
+        self._hits: tuple[LogHit, ...] = ()
+
+    def feed(self, chunk: bytes, seen: datetime | None = None) -> None:
+        """Takes the next bytes; ``seen`` (now) dates lines without a time of their own."""
+        self._seen = (seen or datetime.now(UTC)).timestamp()
+        end = chunk.rfind(b"\n") + 1
+        if not end:
+            self._keep_partial(chunk)
+            return
+        first = chunk.find(b"\n") + 1
+        self._keep_partial(chunk[:first])
+        head = bytes(self._partial)
+        self._partial.clear()
+        self._cut = False
+        self._take_lines(head + chunk[first:end])
+        self._keep_partial(chunk[end:])
+
+    def end(self) -> None:
+        """The stream ended: a last line without a newline counts."""
+        if self._partial:
+            data = bytes(self._partial) + b"\n"
+            self._partial.clear()
+            self._take_lines(data)
+        self._cut = False
+
+    @property
+    def last_stamp(self) -> str | None:
+        """The engine's stamp of the latest whole line, as it stands there: where to go on after a broken connection."""
+        last = self._tail.last()
+        size = self._clock.stamped(last)
+        return last[: size - 1].decode("ascii") if size else None
+
+    def hits(self, since: datetime | None = None) -> tuple[LogHit, ...]:
+        """What matched, one hit per pattern and named groups; marks from before ``since`` are forgotten.
+
+        The same objects, and the same tuple, as long as nothing changed.
+        """
+        found: list[LogHit] = []
+        for index in sorted(self._shelves):
+            shelf = self._shelves[index]
+            if since is not None:
+                shelf.prune(since)
+            found += [group.hit(self.replica, self.source, self._clock) for group in shelf]
+        if len(found) != len(self._hits) or any(new is not old for new, old in zip(found, self._hits, strict=True)):
+            self._hits = tuple(found)
+        return self._hits
+
+    def lines(self, after: int = 0) -> tuple[LogLine, ...]:
+        """The kept lines with numbers above ``after``, in order; decoded only now."""
+        return tuple(self._tail.lines(self.replica, after, self._clock))
+
+    def _keep_partial(self, piece: bytes) -> None:
+        """Adds to the unfinished line; what exceeds the cap is dropped up to its newline."""
+        room = LINE_BYTES - len(self._partial)
+        ended = piece.endswith(b"\n")
+        body = piece[:-1] if ended else piece
+        if not self._cut:
+            self._partial += body[:room]
+            self._cut = len(body) > room
+        if ended:
+            self._partial += b"\n"
+
+    def _take_lines(self, data: bytes) -> None:
+        """Whole lines, the last one ended, in blocks of bounded size."""
+        start = 0
+        while start < len(data):
+            end = len(data)
+            if end - start > _BLOCK_BYTES:
+                end = data.rfind(b"\n", start, start + _BLOCK_BYTES) + 1 or data.find(b"\n", start) + 1
+            self._take_block(text.strip_escapes(_cut_long_lines(data[start:end])))
+            start = end
+
+    def _take_block(self, data: bytes) -> None:
+        count = data.count(b"\n")
+        if self._awaiting:
+            self._follow(data)
+        candidates = self._matcher.scan(data)
+        if candidates:
+            self._confirm(data, candidates)
+        self._tail.add(self._arrivals.take(count), self._line, count, data)
+        self._line += count
+
+    def _confirm(self, data: bytes, candidates: list[tuple[int, int]]) -> None:
+        number, counted, start, end = self._line, 0, 0, -1
+        tried: set[int] = set()
+        latest: dict[int, tuple[int, Group, int, int]] = {}
+        touched: set[int] = set()
+        line, mark = b"", Mark(0)
+        for to, index in candidates:
+            if to > end + 1:
+                start = data.rfind(b"\n", 0, to - 1) + 1
+                end = data.find(b"\n", start)
+                number += data.count(b"\n", counted, start)
+                counted = start
+                at, stamp = self._clock.split(data[start:end])
+                line, mark = data[start + stamp : end], Mark(number, at)
+                tried.clear()
+            if index in tried:
+                continue
+            tried.add(index)
+            found = self._matcher.expressions[index].search(line)
+            if found is None:
+                continue
+            group = self._group(index, found)
+            group.add(mark, self._seen, line)
+            touched.add(index)
+            if group.pattern.context_lines:
+                latest[id(group)] = (index, group, start, end)
+            self._tail.mark(number, group.pattern.key)
+        for index, group, first, last in latest.values():
+            self._surround(data, index, group, first, last)
+        for index in touched:
+            self._shelves[index].shrink()
+
+    def _group(self, index: int, found: re.Match[bytes]) -> Group:
+        fields = tuple((k, v[:FIELD_BYTES]) for k, v in found.groupdict().items() if v is not None)
+        shelf = self._shelves.get(index)
+        if shelf is None:
+            shelf = self._shelves[index] = Shelf()
+        return shelf.group(self._matcher.patterns[index], fields)
+
+    def _surround(self, data: bytes, index: int, group: Group, start: int, end: int) -> None:
+        """Keeps the neighbours of a group's latest line."""
+        wanted = group.pattern.context_lines
+        before = last_lines(data[:start], wanted)
+        before = self._tail.before(wanted - len(before)) + before
+        after = first_lines(data[end + 1 :], wanted)
+        group.surround(before, after, wanted - len(after))
+        if group.wanted:
+            self._awaiting.append((index, group))
+
+    def _follow(self, data: bytes) -> None:
+        """Gives the lines that just came to the samples that wait for them."""
+        waiting: dict[int, tuple[int, Group]] = {}
+        for index, group in self._awaiting:
+            if id(group) in waiting or group.wanted <= 0 or not self._shelves[index].holds(group):
+                continue
+            group.follow(first_lines(data, group.wanted))
+            if group.wanted:
+                waiting[id(group)] = (index, group)
+        self._awaiting = list(waiting.values())
+
+
+def _cut_long_lines(data: bytes) -> bytes:
+    """The same lines, none longer than the cap; looks at one place per cap, not at each line."""
+    start, pieces, copied = 0, list[bytes](), 0
+    while start + LINE_BYTES < len(data):
+        newline = data.rfind(b"\n", start, start + LINE_BYTES + 1)
+        if newline < 0:
+            pieces.append(data[copied : start + LINE_BYTES])
+            newline = copied = data.find(b"\n", start + LINE_BYTES)
+        start = newline + 1
+    return b"".join((*pieces, data[copied:])) if pieces else data
+
+
+class LogBook:
+    """The logs of one deployment: a stream per replica, their lines numbered as they arrived."""
+
+    def __init__(self, matcher: Matcher, *, zone: tzinfo = UTC, ring_bytes: int = RING_BYTES) -> None:
+        self._matcher = matcher
+        self._zone = zone
+        self._ring_bytes = ring_bytes
+        self._arrivals = Arrivals()
+        self._streams: dict[ReplicaId, LogStream] = {}
+
+    def stream(self, replica: ReplicaId, source: str | None = None) -> LogStream:
+        """The stream of a replica, opened where there is none."""
+        found = self._streams.get(replica)
+        if found is None:
+            found = self._streams[replica] = LogStream(
+                self._matcher,
+                replica,
+                source,
+                arrivals=self._arrivals,
+                zone=self._zone,
+                ring_bytes=self._ring_bytes,
+            )
+        return found
+
+    def drop(self, replica: ReplicaId) -> None:
+        """Forgets a replica that is gone."""
+        self._streams.pop(replica, None)
+
+    def hits(self, since: datetime | None = None) -> tuple[LogHit, ...]:
+        """The hits of all replicas."""
+        return tuple(hit for stream in self._streams.values() for hit in stream.hits(since))
+
+    def lines(self, after: int = 0) -> tuple[LogLine, ...]:
+        """The kept lines of all replicas in order of arrival, numbers above ``after``."""
+        found = [line for stream in self._streams.values() for line in stream.lines(after)]
+        return tuple(sorted(found, key=lambda line: line.number))
+
+
+def match_text(
+    matcher: Matcher, data: bytes, replica: ReplicaId | None = None, source: str | None = None
+) -> tuple[LogHit, ...]:
+    """The hits in a text that is here as a whole: an example, a pasted log."""
+    stream = LogStream(matcher, replica or ReplicaId("log"), source)
+    stream.feed(data)
+    stream.end()
+    return stream.hits()
