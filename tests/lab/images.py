@@ -55,7 +55,16 @@ WHEELS = {
     "legacy21": ("gunicorn==21.2.0", *LEGACY),
 }
 BUILD_DEADLINE_SECONDS = 900
-_EXCLUDED = ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/cache/apt", "var/lib/apt/lists", "dev", "proc", "sys")
+_EXCLUDED = (
+    "usr/share/doc",
+    "usr/share/man",
+    "usr/share/locale",
+    "var/cache/apt",
+    "var/lib/apt/lists",
+    "dev",
+    "proc",
+    "sys",
+)
 
 
 class LabError(Exception):
@@ -99,7 +108,12 @@ def _application(deps: str) -> str:
 def _run(command: Sequence[str], what: str) -> None:
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=BUILD_DEADLINE_SECONDS, check=False, stdin=subprocess.DEVNULL
+            command,
+            capture_output=True,
+            text=True,
+            timeout=BUILD_DEADLINE_SECONDS,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise LabError(f"{what} failed: {error}") from error
@@ -152,7 +166,7 @@ def _wheels(name: str) -> Path:
 
 def _context(dockerfile: str, trees: Sequence[tuple[Path, str]]) -> IO[bytes]:
     """A build context as a temporary tar file: the Dockerfile and each (path, name in the context)."""
-    file = tempfile.TemporaryFile()
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     with tarfile.open(fileobj=file, mode="w") as tar:
         head = tarfile.TarInfo("Dockerfile")
         head.size = len(dockerfile.encode())
@@ -167,7 +181,7 @@ def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
     member.uid = member.gid = 0
     member.uname = member.gname = "root"
     parts = Path(member.name).parts
-    unwanted = "__pycache__" in parts or parts[:-1] == ("root", *SITE.split("/")) and parts[-1] in ("bin", ".scripts")
+    unwanted = "__pycache__" in parts or (parts[:-1] == ("root", *SITE.split("/")) and parts[-1] in ("bin", ".scripts"))
     return None if unwanted else member
 
 
@@ -211,7 +225,7 @@ def ensure(client: Any, name: str = "app") -> str:
 
     ``client`` is a ``docker.DockerClient`` of an engine on this machine.
     """
-    base, deps, app = tags(name)
+    app = tags(name)[-1]
     if _has(client, app):
         return app
     cache_dir().mkdir(parents=True, exist_ok=True)

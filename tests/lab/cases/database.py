@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..case import Case, Hold, Load, Logged, gunicorn, ids, uvicorn
+from tests.lab.case import Case, Hold, Load, Logged, gunicorn, ids, uvicorn
 
 CASES = (
     Case(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..case import Case, gunicorn, ids, uvicorn
+from tests.lab.case import Case, gunicorn, ids, uvicorn
 
 HEALTHCHECK = """python3 -c 'import urllib.request as u; u.urlopen("http://127.0.0.1:8000/health", timeout=3)'"""
 

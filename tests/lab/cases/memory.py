@@ -5,7 +5,7 @@ Limits of 600 MB and more keep ``memory-limit-low`` out of the cases that are ab
 
 from __future__ import annotations
 
-from ..case import Case, InState, Load, Logged, Stop, gunicorn, ids, uvicorn
+from tests.lab.case import Case, InState, Load, Logged, Stop, gunicorn, ids, uvicorn
 
 EAT = Load("/eat?mb=900", every_seconds=2, in_flight=1)
 
@@ -94,4 +94,3 @@ CASES = (
         observe_seconds=60,
     ),
 )
-

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..case import Case, Logged, gunicorn, ids, uvicorn
+from tests.lab.case import Case, Logged, gunicorn, ids, uvicorn
 
 LISTENING = Logged("Application startup complete.")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..case import Answers, Case, InState, Load, Logged, gunicorn, ids, uvicorn
+from tests.lab.case import Answers, Case, InState, Load, Logged, gunicorn, ids, uvicorn
 
 EXITED = InState(status="exited")
 ALONE = ids("single-process")  # whether a lone process that is gone counts as single is left open

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from ..case import Answers, Case, InState, gunicorn, uvicorn
+from tests.lab.case import Answers, Case, InState, gunicorn, uvicorn
 
 BIND = "0.0.0.0:8000"
 
 CASES = (
     Case("flask-gunicorn", ("gunicorn", "-w", "2", "-b", BIND, "strangers.flask_app:app"), listed=False),
-    Case("wsgi-gunicorn", ("gunicorn", "-w", "2", "-b", BIND, "strangers.plain_wsgi:app"), listed=False, up=Answers("/")),
+    Case(
+        "wsgi-gunicorn", ("gunicorn", "-w", "2", "-b", BIND, "strangers.plain_wsgi:app"), listed=False, up=Answers("/")
+    ),
     Case("django-uvicorn", uvicorn("strangers.django_app:app"), listed=False),
     Case("starlette-uvicorn", uvicorn("strangers.starlette_app:app"), listed=False),
     Case("litestar-uvicorn", uvicorn("strangers.litestar_app:app"), listed=False),

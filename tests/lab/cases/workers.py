@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..case import Case, InState, Load, Logged, Signal, Stop, gunicorn, ids, uvicorn
+from tests.lab.case import Case, InState, Load, Logged, Signal, Stop, gunicorn, ids, uvicorn
 
 LOST = "was sent SIGKILL! Perhaps out of memory?"
 TIMED_OUT = "WORKER TIMEOUT (pid:"
