@@ -1,4 +1,4 @@
-"""The one way to an engine or a service over HTTP: httpx over TCP, TLS or a Unix socket, with the read-only gate below it."""
+"""The one way to an engine or a service over HTTP: httpx over TCP, TLS or a Unix socket, and the gate below it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Endpoint(Frozen, frozen=True):
 
 
 class GatedTransport(httpx.AsyncBaseTransport):
-    """Passes requests on. In read-only mode every verb but GET and HEAD, and every takeover, raises :class:`ReadOnly`."""
+    """Passes requests on; in read-only mode what is neither GET nor HEAD, or takes over, raises :class:`ReadOnly`."""
 
     def __init__(self, inner: httpx.AsyncBaseTransport, *, read_only: bool) -> None:
         self._inner = inner
