@@ -1,0 +1,108 @@
+"""What several remedies ask about a deployment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from fixes.model import Finding
+from probes.model import Deployment, Node
+
+DEFAULT_GRACE_SECONDS = 10.0
+"""How long Docker waits between SIGTERM and SIGKILL unless it was told otherwise (``docker stop``)."""
+
+
+def version(packages: Mapping[str, str], name: str) -> tuple[int, ...] | None:
+    """The release of a distribution that the service can import, as numbers; ``None`` when it cannot."""
+    for known, text in packages.items():
+        if known.lower().replace("_", "-") == name:
+            return tuple(int(part) for part in re.findall(r"\d+", text)[:3]) or (0,)
+    return None
+
+
+def imports(deployment: Deployment, name: str) -> bool:
+    """Whether the service can import this distribution."""
+    return version(deployment.packages, name) is not None
+
+
+def whole(value: object) -> int | None:
+    """The value as an integer where it is a number."""
+    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def in_container(deployment: Deployment) -> bool:
+    """Whether the service has a network of its own, so that loopback reaches nobody."""
+    return deployment.kind != "process"
+
+
+def cores(deployment: Deployment, node: Node | None) -> float | None:
+    """CPUs that one replica may use: the cgroup's quota, else the machine's; ``None`` when neither is known."""
+    quotas = [r.cpu.limit.value for r in deployment.running if r.cpu.limit.limited and r.cpu.limit.value]
+    if quotas:
+        return min(quotas)
+    return None if node is None or not node.cpus else float(node.cpus)
+
+
+def memory_limit(deployment: Deployment) -> int | None:
+    """The smallest memory limit of a replica in bytes; ``None`` when there is none or it is not known."""
+    limits = [r.memory.limit.value for r in deployment.replicas if r.memory.limit.limited and r.memory.limit.value]
+    return int(min(limits)) if limits else None
+
+
+def memory_used(deployment: Deployment) -> int | None:
+    """The largest working set of a replica now, in bytes."""
+    return max((r.memory.used_bytes for r in deployment.running if r.memory.used_bytes is not None), default=None)
+
+
+def memory_peak(deployment: Deployment, finding: Finding) -> int | None:
+    """The most memory that a replica was seen to use, in bytes: by its cgroup, by its workers, by the finding."""
+    seen = [m for r in deployment.replicas for m in (r.memory.peak_bytes, r.memory.used_bytes) if m is not None]
+    fact = whole(finding.facts.get("peak_bytes"))
+    return max([*seen, fact] if fact is not None else seen, default=None)
+
+
+def worker_memory(deployment: Deployment) -> int | None:
+    """The largest share of memory that one process takes, in bytes: PSS, else what is known of it."""
+    shares = [w.pss_bytes or w.rss_bytes or w.anonymous_bytes for w in deployment.workers]
+    return max((share for share in shares if share), default=None)
+
+
+def worker_count(deployment: Deployment) -> int | None:
+    """Serving processes per replica: as configured, else as seen."""
+    configured = whole(deployment.setting("workers"))
+    if configured is not None:
+        return configured
+    seen = [sum(w.role != "master" for w in r.workers) for r in deployment.running if r.workers]
+    return max(seen, default=None)
+
+
+def has_manager(deployment: Deployment) -> bool:
+    """Whether a master replaces workers that end."""
+    return deployment.server == "gunicorn" or any(w.role == "master" for r in deployment.running for w in r.workers)
+
+
+def serves_asgi(deployment: Deployment) -> bool:
+    """Whether the workers run an event loop; where nothing tells, FastAPI does."""
+    if deployment.server != "gunicorn":
+        return True
+    name = str(deployment.setting("worker_class") or "").lower()
+    if not name:
+        return deployment.framework == "fastapi"
+    return "uvicorn" in name or "asgi" in name
+
+
+def grace_seconds(deployment: Deployment) -> float | None:
+    """Between a container's SIGTERM and SIGKILL; ``None`` for local processes, which nothing kills so."""
+    if not in_container(deployment):
+        return None
+    told = [r.stop_signal_timeout_seconds for r in deployment.replicas if r.stop_signal_timeout_seconds]
+    return min(told, default=DEFAULT_GRACE_SECONDS)
+
+
+def port(deployment: Deployment) -> int | None:
+    """The port that the service listens on: as configured, else as seen."""
+    configured = whole(deployment.setting("port"))
+    if configured:
+        return configured
+    seen = {x.port for r in deployment.running for x in r.listeners or ()}
+    return seen.pop() if len(seen) == 1 else None

@@ -1,0 +1,38 @@
+"""What breaks when a service goes from one process to several: the packages that tell, and what they do then."""
+
+from __future__ import annotations
+
+from fixes.remedies import _facts
+from probes.model import Deployment
+
+_SCHEDULERS = ("apscheduler", "rocketry", "fastapi-utils", "fastapi-utilities", "schedule")
+_METRICS = ("prometheus-client", "prometheus-fastapi-instrumentator", "starlette-exporter")
+_WEBSOCKETS = ("python-socketio", "fastapi-socketio")
+_SQLITE = ("sqlite", "aiosqlite", "pysqlite")
+
+
+def objections(deployment: Deployment) -> tuple[str, ...]:
+    """Why several processes may not behave as one did, one sentence each; empty where nothing speaks against it."""
+    said = []
+    schedulers = [name for name in _SCHEDULERS if _facts.imports(deployment, name)]
+    if schedulers:
+        said.append(f"{schedulers[0]} is installed: scheduled jobs would run once in every worker.")
+    if any(_facts.imports(deployment, name) for name in _METRICS) and not _collects_several(deployment):
+        said.append("prometheus-client counts per process: each scrape would show one worker's numbers.")
+    if _sqlite(deployment):
+        said.append("SQLite is in use: several processes that write wait for, or fail at, each other's locks.")
+    if any(_facts.imports(deployment, name) for name in _WEBSOCKETS):
+        said.append(
+            "Socket.IO is installed: without sticky sessions and a message queue its clients lose their session."
+        )
+    return tuple(said)
+
+
+def _collects_several(deployment: Deployment) -> bool:
+    names = {name.upper() for replica in deployment.replicas for name in replica.environment}
+    return "PROMETHEUS_MULTIPROC_DIR" in names
+
+
+def _sqlite(deployment: Deployment) -> bool:
+    loaded = any(name.lower().startswith(_SQLITE) for name in deployment.drivers)
+    return loaded or any(_facts.imports(deployment, name) for name in _SQLITE)

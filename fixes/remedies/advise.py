@@ -1,0 +1,35 @@
+"""Shows the code or configuration to write.
+
+What it does: nothing is changed. For a finding that only the program or its definition can end, it shows what to write:
+the asynchronous counterpart of the blocking call that was found, the bounded cache, the pool's settings, the Compose
+lines for a missing variable or a port.
+
+When it is right: always safe to look at; it is the default where no setting can help.
+
+Risk: none.
+"""
+
+from __future__ import annotations
+
+from fixes.model import Advice, Finding, Remedy, RemedyId
+from fixes.remedies._advice import ADVICE
+from probes.model import Deployment
+
+
+def _why_not(_deployment: Deployment, finding: Finding) -> str | None:
+    if finding.signature not in ADVICE:
+        return f"There is no advice for {finding.signature}."
+    return None
+
+
+def _advise(deployment: Deployment, finding: Finding) -> Advice:
+    return ADVICE[finding.signature](deployment, finding)
+
+
+REMEDY = Remedy(
+    id=RemedyId("advise"),
+    title="Show what to write",
+    capability=None,
+    why_not=_why_not,
+    advise=_advise,
+)

@@ -1,0 +1,75 @@
+"""Raises the number of files and connections that a process may have open.
+
+What it does: sets the soft limit (RLIMIT_NOFILE) to 65536, or to the hard limit where that is lower and cannot be raised:
+a local process gets it by ``prlimit`` at once, a container by its ``ulimits`` (and so does the Compose file).
+
+When it is right: ``[Errno 24] Too many open files``, or a limit of 1024 under a service with many connections. Each
+request holds one descriptor, each database connection another.
+
+When it is not: descriptors that leak. Then a higher limit buys time, as with memory.
+
+Risk: none for a local process. A container is made anew, because an engine sets ulimits at the start only. Programs
+that use ``select()`` cannot watch descriptors above 1023; asyncio does not use it on Linux.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fixes.model import Finding, Parameter, Remedy, RemedyId
+from fixes.remedies import _facts
+from probes.model import Deployment, Desired, Intent, Node, Value
+
+ADVISED = 65_536
+
+
+def _soft(deployment: Deployment) -> int | None:
+    return min((w.open_files_limit for w in deployment.workers if w.open_files_limit is not None), default=None)
+
+
+def _hard(deployment: Deployment) -> int | None:
+    """What the soft limit can be raised to; ``None`` in containers, whose engine sets both limits."""
+    if _facts.in_container(deployment):
+        return None
+    hard = (w.open_files_hard_limit for w in deployment.workers if w.open_files_hard_limit is not None)
+    return min(hard, default=None)
+
+
+def _why_not(deployment: Deployment, _finding: Finding) -> str | None:
+    soft, hard = _soft(deployment), _hard(deployment)
+    if soft is not None and hard is not None and soft >= hard:
+        return (
+            f"The soft limit stands at the hard limit ({hard}) already: raise that where the service is started "
+            "(systemd: LimitNOFILE=65536)."
+        )
+    return None
+
+
+def _parameters(deployment: Deployment, _finding: Finding, _node: Node | None) -> tuple[Parameter, ...]:
+    soft, hard = _soft(deployment) or 0, _hard(deployment)
+    wanted = max(ADVISED, 2 * soft)
+    title = "Open files" if hard is None else f"Open files (the hard limit is {hard})"
+    default = wanted if hard is None else min(wanted, hard)
+    return (Parameter("limit", title, default, "files", minimum=64, maximum=hard if hard is not None else 1 << 20),)
+
+
+def _intend(_deployment: Deployment, _finding: Finding, values: Mapping[str, Value]) -> Intent:
+    return Desired(open_files_limit=int(values["limit"]))
+
+
+def _cautions(deployment: Deployment, _finding: Finding, values: Mapping[str, Value]) -> tuple[str, ...]:
+    hard = _hard(deployment)
+    if hard is not None and hard < ADVISED and int(values["limit"]) == hard:
+        return (f"The hard limit allows {hard}, not the advised {ADVISED}.",)
+    return ()
+
+
+REMEDY = Remedy(
+    id=RemedyId("raise-nofile"),
+    title="Allow more open files",
+    capability="nofile",
+    why_not=_why_not,
+    parameters=_parameters,
+    intend=_intend,
+    cautions=_cautions,
+)
