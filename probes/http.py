@@ -37,7 +37,9 @@ def user_agent() -> str:
         return "fastops"
 
 
-async def _get(access: Access, replica: ReplicaId, port: int, path: str, timeout_seconds: float) -> tuple[HttpSample, bytes]:
+async def _get(
+    access: Access, replica: ReplicaId, port: int, path: str, timeout_seconds: float
+) -> tuple[HttpSample, bytes]:
     at = datetime.now(UTC)
     try:
         answer = await access.get(replica, port, path, timeout_seconds)

@@ -173,7 +173,8 @@ def listeners(*tables: bytes, inodes: frozenset[int] | None = None) -> tuple[Lis
                 if found is not None:
                     listening[found] = None
     return tuple(
-        Listener(address=host, port=port, established=established.get(b"%04X" % port, 0)) for host, port in sorted(listening)
+        Listener(address=host, port=port, established=established.get(b"%04X" % port, 0))
+        for host, port in sorted(listening)
     )
 
 
