@@ -306,6 +306,9 @@ class Done(Frozen, frozen=True):
     """With the documents' texts removed: the journal holds hashes, never a document."""
     state: Literal["pending", "begun", "done", "restored"]
     point: RestorePoint | None = None
+    wanted: str | None = None
+    """SHA-256 of the text that the step writes: a step drafted anew after a crash must have the same; ``None`` for acts
+    without a document."""
 
 
 class Entry(Frozen, frozen=True):
@@ -327,3 +330,5 @@ class Entry(Frozen, frozen=True):
     """The folder with the evidence that was saved first."""
     by: str | None = None
     """User and machine."""
+    values: Mapping[str, Value] = {}
+    """The parameters it was made with: an interrupted change is drafted from them again."""
