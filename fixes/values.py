@@ -14,7 +14,7 @@ from probes.text import clean
 MIB = 1 << 20
 GIB = 1 << 30
 
-# A bare letter and the binary names are powers of 1024, as Docker reads `1g`; `MB` and its like are powers of 1000 (SI).
+# Letters and binary names are powers of 1024, as Docker reads `1g`; `MB` and its like are powers of 1000 (SI).
 _BYTES: Mapping[str, int] = {
     "": 1,
     "b": 1,
@@ -100,11 +100,13 @@ def shown(value: Value, unit: str | None = None) -> str:
 
 def byte_text(count: float) -> str:
     """Bytes for people, in the largest binary unit that leaves at least one: ``1.5 GiB``, ``300 MiB``."""
-    size, name = float(count), "B"
-    for name in ("B", "KiB", "MiB", "GiB", "TiB"):  # noqa: B007 - the last name reached is the answer
-        if abs(size) < 1024 or name == "TiB":
+    size = float(count)
+    names = iter(("B", "KiB", "MiB", "GiB"))
+    name = next(names)
+    while abs(size) >= 1024:
+        size, name = size / 1024, next(names, "TiB")
+        if name == "TiB":
             break
-        size /= 1024
     return f"{size:.0f} {name}" if size >= 100 or size.is_integer() else f"{size:.1f} {name}"
 
 

@@ -11,7 +11,7 @@ from probes.model import Deployment
 from probes.text import clean
 
 
-def event_loop_blocked(deployment: Deployment, finding: Finding) -> Advice:
+def event_loop_blocked(_deployment: Deployment, finding: Finding) -> Advice:
     """The asynchronous counterpart of the call that blocks."""
     call = _fact(finding, "call", "function")
     answer = counterpart(call)
@@ -39,9 +39,9 @@ def memory_leak(_deployment: Deployment, finding: Finding) -> Advice:
     return Advice(
         title="Find what keeps the memory",
         text=(
-            f"Memory that rises with the requests{_where(finding)} is nearly always one of: a cache or dictionary at module level "
-            "without a bound, a client or session made per request and not closed, a list of tasks or callbacks that "
-            "only grows. Compare two tracemalloc snapshots some minutes apart."
+            f"Memory that rises with the requests{_where(finding)} is nearly always one of: a cache or dictionary at "
+            "module level without a bound, a client or session made per request and not closed, a list of tasks or "
+            "callbacks that only grows. Compare two tracemalloc snapshots some minutes apart."
         ),
         code=(
             "@lru_cache(maxsize=1024)              # every cache has a bound\n"
@@ -64,9 +64,10 @@ def pool_exhausted(_deployment: Deployment, finding: Finding) -> Advice:
     return Advice(
         title="Give connections back, then size the pool",
         text=(
-            f"All connections of the pool{seen} were in use. First make sure that each is given back as soon as its query is done: a session "
-            "that stays open while the handler waits for something else holds a connection. Then size the pool so that "
-            "(pool_size + max_overflow) × workers × replicas stays below 80 % of the server's max_connections."
+            f"All connections of the pool{seen} were in use. First make sure that each is given back as soon as its "
+            "query is done: a session that stays open while the handler waits for something else holds a connection. "
+            "Then size the pool so that (pool_size + max_overflow) × workers × replicas stays below 80 % of the server's "
+            "max_connections."
         ),
         code=(
             "engine = create_async_engine(\n"
@@ -91,8 +92,9 @@ def worker_boot_failed(deployment: Deployment, finding: Finding) -> Advice:
     return Advice(
         title=f"Make {app} importable",
         text=(
-            f"The server could not load the application{_where(finding)}.{said} Import it the way the server does, in the same image and directory; "
-            "what start-up needs (settings, a database) must be there, or be asked for when it is first used."
+            f"The server could not load the application{_where(finding)}.{said} Import it the way the server does, in "
+            "the same image and directory; what start-up needs (settings, a database) must be there, or be asked for when "
+            "it is first used."
         ),
         code=f'python -c "from {module} import {attribute or "app"}"',
         language="sh",
@@ -113,8 +115,8 @@ def missing_env(deployment: Deployment, finding: Finding) -> Advice:
         code, language = "\n".join(f"export {name}=…" for name in names), "sh"
     return Advice(
         title=f"Set {listed}",
-        text=f"The service ends at its start because {listed} {'is' if len(names) == 1 else 'are'} not set. Keep secrets out of the file: "
-        "take them from .env (not committed) or a secret.",
+        text=f"The service ends at its start because {listed} {'is' if len(names) == 1 else 'are'} not set. Keep "
+        "secrets out of the file: take them from .env (not committed) or a secret.",
         code=code,
         language=language,
     )
@@ -145,8 +147,8 @@ def bind_loopback(deployment: Deployment, finding: Finding) -> Advice:
     port = _facts.port(deployment) or 8000
     return Advice(
         title="Listen on all interfaces",
-        text=f"The server listens on loopback{_where(finding)}, which in a container nobody else reaches. An option or variable does not "
-        "change a host that is given to uvicorn.run in the program.",
+        text=f"The server listens on loopback{_where(finding)}, which in a container nobody else reaches. An option or "
+        "variable does not change a host that is given to uvicorn.run in the program.",
         code=f'uvicorn.run(app, host="0.0.0.0", port={port})',
     )
 

@@ -32,19 +32,23 @@ _TABLE: tuple[tuple[str, str, str, str], ...] = (
         r"\b(requests|urllib3?|http\.client|httpx\.(get|post|put|patch|delete|request|stream|Client))\b",
         "a synchronous HTTP client",
         "One httpx.AsyncClient, made once in the lifespan, keeps its connections and awaits the answers.",
-        "@asynccontextmanager\n"
-        "async def lifespan(app: FastAPI):\n"
-        "    async with httpx.AsyncClient(timeout=10) as app.state.http:\n"
-        "        yield\n\n"
-        "response = await request.app.state.http.get(url)   # instead of requests.get(url)",
+        (
+            "@asynccontextmanager\n"
+            "async def lifespan(app: FastAPI):\n"
+            "    async with httpx.AsyncClient(timeout=10) as app.state.http:\n"
+            "        yield\n\n"
+            "response = await request.app.state.http.get(url)   # instead of requests.get(url)"
+        ),
     ),
     (
         r"\b(psycopg2|MySQLdb|pymysql|sqlite3|sqlalchemy|psycopg)\b",
         "a synchronous database driver",
-        "An asynchronous driver (asyncpg, psycopg 3, aiomysql, aiosqlite) behind SQLAlchemy's async engine awaits the database.",
-        'engine = create_async_engine("postgresql+asyncpg://...")\n'
-        "async with AsyncSession(engine) as session:\n"
-        "    rows = await session.execute(statement)",
+        "An asynchronous driver (asyncpg, psycopg 3, aiomysql, aiosqlite) behind SQLAlchemy's async engine awaits it.",
+        (
+            'engine = create_async_engine("postgresql+asyncpg://...")\n'
+            "async with AsyncSession(engine) as session:\n"
+            "    rows = await session.execute(statement)"
+        ),
     ),
     (
         r"\b(redis)\b",
@@ -62,8 +66,10 @@ _TABLE: tuple[tuple[str, str, str, str], ...] = (
         r"\b(subprocess|os\.system|os\.popen|popen)\b",
         "subprocess",
         "asyncio starts programs without waiting for them.",
-        "process = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE)\n"
-        "output, _ = await asyncio.wait_for(process.communicate(), timeout=30)",
+        (
+            "process = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE)\n"
+            "output, _ = await asyncio.wait_for(process.communicate(), timeout=30)"
+        ),
     ),
     (
         r"\b(bcrypt|argon2|passlib|scrypt|pbkdf2\w*)\b",

@@ -1,8 +1,8 @@
 """Shows the code or configuration to write.
 
-What it does: nothing is changed. For a finding that only the program or its definition can end, it shows what to write:
-the asynchronous counterpart of the blocking call that was found, the bounded cache, the pool's settings, the Compose
-lines for a missing variable or a port.
+What it does: nothing is changed. For a finding that only the program or its definition can end, it shows what to
+write: the asynchronous counterpart of the blocking call that was found, the bounded cache, the pool's settings, the
+Compose lines for a missing variable or a port.
 
 When it is right: always safe to look at; it is the default where no setting can help.
 

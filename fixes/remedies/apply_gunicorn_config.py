@@ -14,11 +14,11 @@ What it does: writes these settings, each computed for this deployment and open 
 
 Where gunicorn or an ASGI worker for it cannot be imported, uvicorn's own ``--workers`` is used, and the plan says so.
 
-When it is right: one process serves everything (one core, and one blocked or dead process is the whole service), or the
-worker class in use is deprecated or wrong.
+When it is right: one process serves everything (one core, and one blocked or dead process is the whole service), or
+the worker class in use is deprecated or wrong.
 
-Risk: the service is started anew. Several processes share nothing: caches, rate limits and WebSockets in memory are per
-worker, and each worker opens a database pool of its own.
+Risk: the service is started anew. Several processes share nothing: caches, rate limits and WebSockets in memory are
+per worker, and each worker opens a database pool of its own.
 
 Guard: the deployment's name must be typed where one process becomes several and a scheduler, SQLite, Socket.IO or
 single-process metrics are loaded. Refused where two workers would not fit into the memory limit.

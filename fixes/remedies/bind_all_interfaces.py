@@ -2,14 +2,14 @@
 
 What it does: sets the server's host to ``0.0.0.0`` (``::`` where it listens on ``::1`` alone); the port stays.
 
-When it is right: inside a container loopback is the container's own, so a server on 127.0.0.1 cannot be reached through
-a published port, nor from another container.
+When it is right: inside a container loopback is the container's own, so a server on 127.0.0.1 cannot be reached
+through a published port, nor from another container.
 
 When it is not: a local process, where loopback is a choice that protects; a host written into the program
 (``uvicorn.run(host=…)``), which neither option nor environment variable changes: see ``advise``.
 
-Risk: the container is made anew with another command. Afterwards everybody who reaches the container's network reaches
-the service: that is what publishing a port asks for.
+Risk: the container is made anew with another command. Afterwards everybody who reaches the container's network
+reaches the service: that is what publishing a port asks for.
 """
 
 from __future__ import annotations

@@ -1,16 +1,16 @@
 """Lets the manager replace each worker after a number of requests.
 
-What it does: sets ``max_requests`` to 1000 and ``max_requests_jitter`` to 100 (uvicorn: ``--limit-max-requests`` and its
-jitter). A worker that has served so many requests ends gracefully and is replaced; the jitter keeps the workers from
-doing so at the same moment.
+What it does: sets ``max_requests`` to 1000 and ``max_requests_jitter`` to 100 (uvicorn: ``--limit-max-requests`` and
+its jitter). A worker that has served so many requests ends gracefully and is replaced; the jitter keeps the workers
+from doing so at the same moment.
 
 When it is right: memory rises with the requests served and the cause is not found yet, or lies in a library.
 
 Risk: the price is a start of the application per thousand requests and worker. State in a worker's memory (caches,
 WebSockets) ends with it. The setting itself is loaded by a reload or a restart.
 
-Guard: only with two workers or more under a manager. A lone uvicorn exits at its limit with status 0, and a single worker
-leaves nobody to answer while its successor starts.
+Guard: only with two workers or more under a manager. A lone uvicorn exits at its limit with status 0, and a single
+worker leaves nobody to answer while its successor starts.
 """
 
 from __future__ import annotations

@@ -4,10 +4,11 @@ What it does: reads each worker's Python stack a few times from outside (py-spy,
 shows the thread that runs the event loop, innermost call first, with the application's own line marked. Nothing is
 changed and nothing is loaded into the service.
 
-When it is right: the loop is blocked, a worker is killed by its time-out, memory or requests stall and the code is to blame.
+When it is right: the loop is blocked, a worker is killed by its time-out, memory or requests stall and the code is to
+blame.
 
-Where it is not possible: reading another process's memory takes permission (the same user with ``ptrace_scope`` 0, or root,
-or ``SYS_PTRACE`` in a container), and the process must be on this machine.
+Where it is not possible: reading another process's memory takes permission (the same user with ``ptrace_scope`` 0, or
+root, or ``SYS_PTRACE`` in a container), and the process must be on this machine.
 
 Risk: none; each sample costs milliseconds.
 """
@@ -31,7 +32,7 @@ def own_frame(sample: StackSample) -> Frame | None:
 
 
 def from_samples(name: str, samples: Sequence[StackSample]) -> Advice:
-    """What stack samples of a deployment's workers say: the line met most often, then the latest stack of each worker."""
+    """What stack samples say: the application's line met most often, then the latest stack of each worker."""
     if not samples:
         return Advice(title=f"No stack of {name}", text="No worker of it runs now, so there is nothing to sample.")
     busy = [s for s in samples if not s.idle]

@@ -1,7 +1,7 @@
 """Raises the number of files and connections that a process may have open.
 
-What it does: sets the soft limit (RLIMIT_NOFILE) to 65536, or to the hard limit where that is lower and cannot be raised:
-a local process gets it by ``prlimit`` at once, a container by its ``ulimits`` (and so does the Compose file).
+What it does: sets the soft limit (RLIMIT_NOFILE) to 65536, or to the hard limit where that is lower and cannot be
+raised: a local process gets it by ``prlimit`` at once, a container by its ``ulimits`` (and so does the Compose file).
 
 When it is right: ``[Errno 24] Too many open files``, or a limit of 1024 under a service with many connections. Each
 request holds one descriptor, each database connection another.

@@ -1,12 +1,12 @@
 """Restarts the replicas, one at a time.
 
-What it does: each replica is stopped with its own signal and grace period and started again; the next follows when it is
-ready. Nothing is configured anew.
+What it does: each replica is stopped with its own signal and grace period and started again; the next follows when it
+is ready. Nothing is configured anew.
 
 When it is right: a state that a start clears: a wedged worker, a full connection table, a port that was taken.
 
-When it is not: a failure that comes from configuration, code or a dependency, which a start repeats. It is refused while
-this finding is the effect of one in another deployment.
+When it is not: a failure that comes from configuration, code or a dependency, which a start repeats. It is refused
+while this finding is the effect of one in another deployment.
 
 Risk: requests in flight on the replica may be lost after its grace period, and state in memory is lost. The logs and
 measurements of before are saved first.

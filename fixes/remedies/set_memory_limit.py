@@ -1,8 +1,9 @@
 """Raises the memory limit of a container.
 
-What it does: writes a new limit into the container (``docker update`` where that is enough, without a restart) and into
-the Compose file where there is one. The default is the largest of 1 GiB, 1.5 × the most memory that was seen in use
-and, where the kernel killed for memory, 1.5 × the limit that was hit. At least 512 MiB; rounded up to a whole MiB.
+What it does: writes a new limit into the container (``docker update`` where that is enough, without a restart) and
+into the Compose file where there is one. The default is the largest of 1 GiB, 1.5 × the most memory that was seen in
+use and, where the kernel killed for memory, 1.5 × the limit that was hit. At least 512 MiB; rounded up to a whole
+MiB.
 
 When it is right: the service needs more than it was given, or its limit is below what a FastAPI service with a few
 libraries takes to start. Against a leak it buys time; recycling the workers or finding the leak ends it.

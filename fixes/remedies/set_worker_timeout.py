@@ -1,16 +1,16 @@
 """Gives gunicorn's workers more time before their master kills them.
 
-What it does: sets gunicorn's ``timeout`` (its default is 30 s) to 60 s, or to twice the present value where that is 60 s
-or more already; 600 s at most.
+What it does: sets gunicorn's ``timeout`` (its default is 30 s) to 60 s, or to twice the present value where that is
+60 s or more already; 600 s at most.
 
-When it is right: ``sync`` and ``gthread`` workers, whose heartbeat stops while a request is served, and an application
-whose start takes longer than the time-out.
+When it is right: ``sync`` and ``gthread`` workers, whose heartbeat stops while a request is served, and an
+application whose start takes longer than the time-out.
 
 When it is not: ASGI workers. Their heartbeat is the event loop's; a slow request that awaits is never killed, only a
 blocked loop is, and a longer time-out then prolongs the outage. Find the blocking call instead (``profile``).
 
-Risk: gunicorn is reloaded, or the container is made anew where the setting stands in its command. A worker that really
-hangs is replaced later than before.
+Risk: gunicorn is reloaded, or the container is made anew where the setting stands in its command. A worker that
+really hangs is replaced later than before.
 """
 
 from __future__ import annotations
