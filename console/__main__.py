@@ -1,0 +1,28 @@
+"""``fastops``: runs the command line and turns every end into one sentence and one exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from console import exits
+
+
+def main() -> None:
+    """The entry point; never returns."""
+    try:
+        from console.cli import app
+
+        code = app(standalone_mode=False)
+    except BaseException as error:  # noqa: BLE001 -- the last resort: people see a sentence, never a traceback
+        code = exits.explain(error)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # `fastops scan | head`: the reader has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.stderr.flush()
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,219 @@
+"""The command line: one thin function per command. What each needs is imported when it runs."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from console import __version__
+
+app = typer.Typer(
+    name="fastops",
+    help="The operations console for FastAPI in production: finds what is failing, shows the evidence, proposes a fix "
+    "with its diff, applies it after a yes, verifies it and can undo it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class ReportFormat(StrEnum):
+    """How ``scan`` prints."""
+
+    table = "table"
+    json = "json"
+
+
+class TextFormat(StrEnum):
+    """How single results are printed."""
+
+    text = "text"
+    json = "json"
+
+
+class WatchFormat(StrEnum):
+    """How ``watch`` prints."""
+
+    text = "text"
+    jsonl = "jsonl"
+
+
+class CatalogueFormat(StrEnum):
+    """How ``signatures`` prints."""
+
+    table = "table"
+    json = "json"
+    markdown = "markdown"
+
+
+class FailOn(StrEnum):
+    """The severity from which ``scan`` exits with 1."""
+
+    info = "info"
+    warning = "warning"
+    error = "error"
+    critical = "critical"
+    never = "never"
+
+
+Targets = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[TARGET]...", help="docker, docker:CONTEXT, docker:URL, local. None: all that is here."),
+]
+ReadOnlyFlag = Annotated[bool, typer.Option("--read-only", help="Nothing can be changed: refused below every client.")]
+Unknown = Annotated[bool, typer.Option("--unknown", help="List services too that cannot be told to be FastAPI.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Answer the plain question with yes.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the diff and stop.")]
+AsText = Annotated[TextFormat, typer.Option("--format", help="How to print the result.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"fastops {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """The operations console for FastAPI in production."""
+
+
+@app.command()
+def tui(
+    targets: Targets = None,
+    read_only: ReadOnlyFlag = False,
+    interval: Annotated[str | None, typer.Option(help="Between two samples of what is looked at: 2s, 500ms.")] = None,
+    unknown: Unknown = False,
+) -> None:
+    """Open the console."""
+    from console.commands import tui as command
+
+    raise typer.Exit(command.run(targets or [], read_only=read_only, interval=interval, unknown=unknown))
+
+
+@app.command()
+def scan(
+    targets: Targets = None,
+    observe: Annotated[str, typer.Option(help="Watch this long before judging: 30s, 5m.")] = "0s",
+    fmt: Annotated[ReportFormat, typer.Option("--format", help="How to print the report.")] = ReportFormat.table,
+    fail_on: Annotated[FailOn, typer.Option(help="Exit with 1 from this severity on.")] = FailOn.error,
+    read_only: ReadOnlyFlag = False,
+    unknown: Unknown = False,
+) -> None:
+    """Look once, print what is wrong, and say it in the exit status."""
+    del read_only  # scan never writes: the option is understood so that scripts can always give it
+    from console.commands import scan as command
+
+    raise typer.Exit(command.run(targets or [], observe=observe, fmt=fmt, fail_on=fail_on, unknown=unknown))
+
+
+@app.command()
+def watch(
+    targets: Targets = None,
+    fmt: Annotated[WatchFormat, typer.Option("--format", help="Lines of text, or of JSON.")] = WatchFormat.text,
+    read_only: ReadOnlyFlag = False,
+    unknown: Unknown = False,
+) -> None:
+    """Print a line for each finding that opens or closes, until Ctrl-C. Always read-only."""
+    del read_only
+    from console.commands import watch as command
+
+    raise typer.Exit(command.run(targets or [], fmt=fmt, unknown=unknown))
+
+
+@app.command()
+def fix(
+    deployment: Annotated[str, typer.Argument(help="A deployment's id, or an unambiguous tail of it.")],
+    signature: Annotated[str, typer.Argument(help="The finding's signature, for example memory-limit-low.")],
+    remedy: Annotated[str | None, typer.Option(help="Another remedy than the first that applies.")] = None,
+    values: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A parameter.")] = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    confirm: Annotated[str | None, typer.Option(metavar="NAME", help="The deployment's name, where asked for.")] = None,
+    observe: Annotated[str, typer.Option(help="Watch this long before judging: 30s, 5m.")] = "0s",
+    fmt: AsText = TextFormat.text,
+    read_only: ReadOnlyFlag = False,
+) -> None:
+    """Fix a finding: show the diff, ask, apply, verify."""
+    from console.commands import fix as command
+
+    request = command.Request(deployment, signature, remedy, tuple(values or ()), dry_run, yes, confirm)
+    raise typer.Exit(command.run(request, observe=observe, as_json=fmt is TextFormat.json, read_only=read_only))
+
+
+@app.command()
+def undo(
+    change: Annotated[str | None, typer.Argument(help="The change; the latest one when left out.")] = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    fmt: AsText = TextFormat.text,
+    read_only: ReadOnlyFlag = False,
+) -> None:
+    """Take a change back."""
+    from console.commands import undo as command
+
+    raise typer.Exit(command.run(change, dry_run=dry_run, yes=yes, as_json=fmt is TextFormat.json, read_only=read_only))
+
+
+@app.command()
+def resume(
+    change: Annotated[str | None, typer.Argument(help="The interrupted change; the only one when left out.")] = None,
+    yes: Yes = False,
+    take_back: Annotated[bool, typer.Option("--take-back", help="Take back what it left instead.")] = False,
+    fmt: AsText = TextFormat.text,
+    read_only: ReadOnlyFlag = False,
+) -> None:
+    """Finish a fix that was interrupted, or take back what it left."""
+    from console.commands import resume as command
+
+    raise typer.Exit(
+        command.run(change, yes=yes, take_back=take_back, as_json=fmt is TextFormat.json, read_only=read_only)
+    )
+
+
+@app.command()
+def history(fmt: AsText = TextFormat.text, read_only: ReadOnlyFlag = False) -> None:
+    """List the changes that were made, newest first."""
+    del read_only
+    from console.commands import history as command
+
+    raise typer.Exit(command.run(as_json=fmt is TextFormat.json))
+
+
+@app.command()
+def signatures(
+    signature: Annotated[str | None, typer.Argument(metavar="[ID]", help="Explain this one.")] = None,
+    fmt: Annotated[CatalogueFormat, typer.Option("--format", help="How to print.")] = CatalogueFormat.table,
+    read_only: ReadOnlyFlag = False,
+) -> None:
+    """List the failures that fastops knows, or explain one."""
+    del read_only
+    from console.commands import signatures as command
+
+    raise typer.Exit(command.run(signature, fmt=fmt))
+
+
+@app.command()
+def doctor(targets: Targets = None, fmt: AsText = TextFormat.text, read_only: ReadOnlyFlag = False) -> None:
+    """Say what can be reached, what is permitted, what is missing and how to get it."""
+    del read_only
+    from console.commands import doctor as command
+
+    raise typer.Exit(command.run(targets or [], as_json=fmt is TextFormat.json))
+
+
+@app.command()
+def demo(
+    docker: Annotated[bool, typer.Option("--docker", help="Run the sick services in containers.")] = False,
+    image: Annotated[str | None, typer.Option(help="With --docker: the image to run them in.")] = None,
+    read_only: ReadOnlyFlag = False,
+) -> None:
+    """Start six sick services and open the console on them; nothing is left behind."""
+    from console.commands import demo as command
+
+    raise typer.Exit(command.run(docker=docker, image=image, read_only=read_only))

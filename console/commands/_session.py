@@ -1,0 +1,144 @@
+"""What the commands without a screen share: opening a session, waiting for it, saying how it goes."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from console import config as configuration
+from console.exits import PARTIAL, USAGE, Stop
+from console.session import Session
+from fixes.model import Report
+from probes import text
+from probes.model import Deployment, TargetState
+from probes.targets import default_names
+
+FIRST_ANSWER_SECONDS = 20.0
+"""How long a target may take until everything was read once."""
+SETTLE_SECONDS = 15.0
+"""How long a slow event loop is asked again, so that one slow answer is not taken for a blocked loop."""
+LOOP_PROBES = 3
+"""Answers of a slow loop that make a judgement."""
+SLOW_SECONDS = 1.0
+
+
+@contextmanager
+def opened(targets: Sequence[str], *, read_only: bool, unknown: bool = False) -> Iterator[Session]:
+    """A running session over the named targets, or over all that is here."""
+    session = Session(targets or default_names(), configuration.load(), read_only=read_only, unknown=unknown)
+    with session:
+        warn_interrupted(session)
+        yield session
+
+
+def warn_interrupted(session: Session) -> None:
+    """Names interrupted fixes on standard error."""
+    for entry in session.pending():
+        say(
+            f"the fix {entry.id} ({entry.remedy} on {entry.deployment}) was interrupted: "
+            f"`fastops resume {entry.id}` finishes it or takes it back"
+        )
+
+
+def settle(session: Session, observe_seconds: float) -> Report:
+    """Waits until all targets were read once (or cannot be), then for ``observe_seconds``; returns the report."""
+    with progress("reading") as told:
+        session.wait(FIRST_ANSWER_SECONDS, lambda r: _read_once(r, session))
+        session.wait(SETTLE_SECONDS, lambda r: not _slow_and_young(r))
+        if observe_seconds > 0:
+            told(f"observing for {observe_seconds:g} s")
+            threading.Event().wait(observe_seconds)
+    return session.report
+
+
+def _read_once(report: Report, session: Session) -> bool:
+    states = report.snapshot.targets
+    return len(states) == len(session.targets) and all(_answered(s) for s in states.values())
+
+
+def _answered(state: TargetState) -> bool:
+    return state.complete or state.link.state in {"down", "forbidden", "expired"}
+
+
+def _slow_and_young(report: Report) -> bool:
+    """Whether a replica answered slowly and was not asked often enough to be judged."""
+    return any(
+        r.loop_probes and r.loop_probes[-1].took_seconds >= SLOW_SECONDS and len(r.loop_probes) < LOOP_PROBES
+        for d in report.snapshot.deployments()
+        for r in d.running
+    )
+
+
+def unread(report: Report, session: Session) -> list[str]:
+    """A sentence for each target of which less than everything was read."""
+    sentences = []
+    for name in session.targets:
+        state = report.snapshot.targets.get(name)
+        if state is None:
+            sentences.append(f"{name}: no answer within {FIRST_ANSWER_SECONDS:g} s")
+        elif state.link.state != "live":
+            why = state.link.why or f"it is {state.link.state}"
+            sentences.append(f"{name}: {why}" + (f" ({state.link.hint})" if state.link.hint else ""))
+        else:
+            sentences += [f"{name}: {f.what}: {f.why}" + (f" ({f.hint})" if f.hint else "") for f in state.failures]
+            if not state.complete:
+                sentences.append(f"{name}: not everything was read within {FIRST_ANSWER_SECONDS:g} s")
+    return sentences
+
+
+def find(report: Report, named: str) -> Deployment:
+    """The deployment that a person named by its id or an unambiguous tail of it; raises :class:`Stop`."""
+    everything = report.snapshot.deployments()
+    matching = [d for d in everything if d.id == named] or [d for d in everything if d.id.endswith(f"/{named}")]
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
+        raise Stop(f"{named!r} could be {', '.join(d.id for d in matching)}: say which", USAGE)
+    if everything:
+        raise Stop(f"there is no deployment {named!r}; there are {', '.join(d.id for d in everything)}", USAGE)
+    raise Stop(f"there is no deployment {named!r}: no FastAPI deployment was found", PARTIAL)
+
+
+def say(sentence: str) -> None:
+    """One sentence on standard error."""
+    print(f"fastops: {text.line(sentence)}", file=sys.stderr, flush=True)  # noqa: T201 -- that is what it is for
+
+
+class _Teller:
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    def __call__(self, what: str) -> None:
+        self.what = what
+
+
+@contextmanager
+def progress(what: str) -> Iterator[_Teller]:
+    """Says on standard error what goes on, once it has taken a second; on a terminal the line is wiped at the end."""
+    teller, done = _Teller(what), threading.Event()
+
+    def tell() -> None:
+        shown = ""
+        began = 0
+        while not done.wait(1.0):
+            began += 1
+            if sys.stderr.isatty():
+                shown = f"\r{teller.what} … {began} s"
+                sys.stderr.write(shown)
+                sys.stderr.flush()
+            elif shown != teller.what:
+                shown = teller.what
+                say(f"{shown} …")
+        if shown and sys.stderr.isatty():
+            sys.stderr.write("\r" + " " * len(shown) + "\r")
+            sys.stderr.flush()
+
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield teller
+    finally:
+        done.set()
+        thread.join(2)

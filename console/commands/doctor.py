@@ -1,0 +1,112 @@
+"""``fastops doctor``: what can be reached, what is permitted, what is missing and how to get it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from console import __version__, output
+from console import config as configuration
+from console.commands._session import opened, settle, unread
+from console.exits import FINE, PARTIAL
+from console.session import Session
+from fixes.model import Report
+from probes.model import Deployment, TargetState
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One thing that was looked at."""
+
+    subject: str
+    state: Literal["ok", "limited", "missing"]
+    """``limited``: works, with less than everything; ``missing``: does not work."""
+    what: str
+    hint: str = ""
+
+
+def run(targets: Sequence[str], *, as_json: bool) -> int:
+    """Checks; the status is 3 where a target that was asked for cannot be read."""
+    with opened(targets, read_only=True) as session:
+        report = settle(session, 0)
+        checks = [*here(), *(check for name in session.targets for check in of_target(session, report, name))]
+        partial = bool(unread(report, session))
+    if as_json:
+        body = msgspec.json.encode({"schema": 1, "version": __version__, "checks": checks})
+        output.write(msgspec.json.format(body, indent=2).decode())
+    else:
+        output.table(
+            ("", "subject", "what", "next"),
+            [({"ok": "✓", "limited": "~", "missing": "✗"}[c.state], c.subject, c.what, c.hint) for c in checks],
+        )
+    return PARTIAL if partial else FINE
+
+
+def here() -> Iterator[Check]:
+    """This machine and this installation."""
+    yield Check("fastops", "ok", f"{__version__} on Python {platform.python_version()}, {platform.system()}")
+    path = configuration.default_path()
+    yield Check("configuration", "ok", str(path) if path.exists() else f"none (it would be {path})")
+    yield _writable("journal", configuration.state_folder())
+    yield _profiler()
+    if sys.platform == "linux" and os.geteuid() != 0:
+        yield Check(
+            "processes of others",
+            "limited",
+            "their memory maps, descriptors and stacks are not readable for this user",
+            "run as root, or as the services' user, to see descriptors, drivers and PSS",
+        )
+
+
+def of_target(session: Session, report: Report, name: str) -> Iterator[Check]:
+    """One target: its link, what it could not read, and what each deployment hides."""
+    state = report.snapshot.targets.get(name)  # type: ignore[call-overload]
+    if state is None or state.link.state != "live":
+        why = "no answer yet" if state is None else (state.link.why or state.link.state)
+        yield Check(name, "missing", why, (state.link.hint or "") if state else "is the engine overloaded?")
+        return
+    yield Check(name, "ok", f"{state.version or 'live'}, {len(state.deployments)} FastAPI deployments")
+    if name in session.read_only_targets and configuration.load().is_read_only(name):
+        yield Check(name, "limited", "read-only by configuration: fixes are refused", "")
+    yield from (Check(name, "limited", f"{f.what}: {f.why}", f.hint) for f in state.failures)
+    yield from _deployments(state)
+
+
+def _deployments(state: TargetState) -> Iterator[Check]:
+    for one in state.deployments.values():
+        yield from _unread_logs(one)
+        for failure in {f.code: f for r in one.replicas for f in (*one.unreadable, *r.unreadable)}.values():
+            yield Check(one.id, "limited", f"{failure.what}: {failure.why}", failure.hint)
+
+
+def _unread_logs(one: Deployment) -> Iterator[Check]:
+    if one.logs.state == "unread":
+        yield Check(
+            one.id,
+            "limited",
+            f"its log is not read: {one.logs.why or 'not yet'}",
+            "failures that only a log names are not found there",
+        )
+
+
+def _writable(subject: str, folder: Path) -> Check:
+    at = next(p for p in (folder, *folder.parents) if p.exists())
+    if os.access(at, os.W_OK):
+        return Check(subject, "ok", str(folder))
+    return Check(subject, "missing", f"{folder} cannot be written: no fix can be made", "FASTOPS_STATE names another")
+
+
+def _profiler() -> Check:
+    beside = Path(sys.executable).with_name("py-spy")
+    if not beside.exists() and shutil.which("py-spy") is None:
+        return Check("profile", "missing", "py-spy is not installed", "pip install py-spy")
+    scope = Path("/proc/sys/kernel/yama/ptrace_scope")
+    if sys.platform == "linux" and os.geteuid() != 0 and scope.exists() and scope.read_text().strip() != "0":
+        return Check("profile", "limited", "stacks of other processes may not be read (ptrace_scope)", "run as root")
+    return Check("profile", "ok", "stacks can be sampled where this user may read the process")

@@ -1,0 +1,145 @@
+"""``fastops fix``: the diff, a yes, the change, the verification."""
+
+from __future__ import annotations
+
+import sys
+from typing import NamedTuple
+
+from console import contract, output
+from console.commands._session import find, opened, progress, say, settle, unread
+from console.config import seconds
+from console.exits import FINE, PARTIAL, REFUSED, UNVERIFIED, USAGE, Stop
+from console.session import Session
+from fixes import catalogue
+from fixes.model import Outcome, Plan, RemedyId, SignatureId
+from probes.model import Deployment, Value
+
+FIX_SECONDS = 900.0
+"""The longest a fix may take with its verification: every step has a shorter deadline of its own."""
+
+
+class Request(NamedTuple):
+    """What was asked for on the command line."""
+
+    deployment: str
+    signature: str
+    remedy: str | None
+    values: tuple[str, ...]
+    dry_run: bool
+    yes: bool
+    confirm: str | None
+
+
+def run(request: Request, *, observe: str, as_json: bool, read_only: bool) -> int:
+    """Fixes one finding; returns the exit status."""
+    signature = SignatureId(request.signature)
+    if signature not in catalogue.signatures():
+        raise Stop(f"there is no signature {request.signature!r}; `fastops signatures` lists them", USAGE)
+    if request.remedy is not None and request.remedy not in catalogue.remedies():
+        raise Stop(f"there is no remedy {request.remedy!r}; there are {', '.join(catalogue.remedies())}", USAGE)
+    observe_seconds = seconds(observe, "--observe", 0, 86_400)
+    values = dict(_assignment(one) for one in request.values)
+    with opened(targets_of(request.deployment), read_only=read_only) as session:
+        deployment = _await_finding(session, request.deployment, signature, observe_seconds)
+        remedy = RemedyId(request.remedy) if request.remedy else None
+        if remedy == "profile":
+            return _profile(session, deployment)
+        plan = session.plan(deployment.id, signature, remedy, values).result(60)
+        if not as_json:
+            output.print_plan(plan)
+        if request.dry_run or plan.advice is not None:
+            return finish_dry(plan, as_json=as_json)
+        confirm = agreed(plan, deployment.name, request)
+        with progress("applying") as told:
+            outcome = session.apply(plan, confirm, told).result(FIX_SECONDS)
+    return conclude(plan, outcome, as_json=as_json)
+
+
+def conclude(plan: Plan, outcome: Outcome, *, as_json: bool) -> int:
+    """Prints what became of a plan; returns the exit status."""
+    if as_json:
+        output.write(contract.encode(contract.FixOut(contract.SCHEMA, contract.plan(plan), contract.outcome(outcome))))
+    if not outcome.applied:
+        say(f"not applied, nothing is left half done: {outcome.why}")
+        return REFUSED
+    if not as_json:
+        why = f" ({outcome.why})" if outcome.why else ""
+        output.write(
+            f"applied as {outcome.change} in {outcome.took_seconds:.1f} s; the finding is {outcome.verified}{why}"
+        )
+        output.write(f"`fastops undo {outcome.change}` takes it back")
+    return FINE if outcome.verified == "gone" else UNVERIFIED
+
+
+def agreed(plan: Plan, name: str, request: Request) -> str | None:
+    """Asks where no yes was given; returns the typed name where one is needed. Raises :class:`Stop` on a no."""
+    if plan.confirm is not None:
+        if request.confirm == name:
+            return name
+        if request.confirm is None and sys.stdin.isatty() and not request.yes:
+            typed = input(f"{plan.confirm}\nType {name} to go on: ")
+            if typed.strip() == name:
+                return name
+        raise Stop(f"{plan.confirm}: `--confirm {name}` is needed; nothing was changed", REFUSED)
+    if request.yes:
+        return None
+    ask("Apply this?")
+    return None
+
+
+def ask(question: str) -> None:
+    """Raises :class:`Stop` unless a person says yes."""
+    if not sys.stdin.isatty():
+        raise Stop(
+            "nobody is here to say yes: add --yes, or --dry-run to see the diff alone; nothing was changed", REFUSED
+        )
+    if input(f"{question} [y/N] ").strip().lower() not in {"y", "yes"}:
+        raise Stop("nothing was changed", REFUSED)
+
+
+def _await_finding(session: Session, named: str, signature: SignatureId, observe_seconds: float) -> Deployment:
+    """The deployment, once it has the finding; raises :class:`Stop`."""
+    report = settle(session, observe_seconds)
+    deployment = find(report, named)
+    if any(f.signature == signature for f in report.of(deployment.id)):
+        return deployment
+    for sentence in unread(report, session):
+        say(sentence)
+    needs = next((u.needs for u in report.undecided.get(deployment.id, ()) if u.signature == signature), None)
+    if needs is not None:
+        raise Stop(
+            f"{signature} cannot be decided yet for {deployment.id}: it needs {needs}; --observe gives it time", PARTIAL
+        )
+    found = ", ".join(f.signature for f in report.of(deployment.id)) or "nothing"
+    raise Stop(f"{deployment.id} does not have {signature}: found there is {found}; nothing to fix", USAGE)
+
+
+def targets_of(named: str) -> tuple[str, ...]:
+    """The target of a full id, so that nothing else is contacted; none for a tail."""
+    first = named.split("/", 1)[0]
+    if "/" not in named or not (first in {"docker", "local"} or first.startswith("docker@")):
+        return ()
+    return (first.replace("@", ":", 1),)
+
+
+def _assignment(text: str) -> tuple[str, Value]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise Stop(f"--set {text}: write --set KEY=VALUE", USAGE)
+    return name, value
+
+
+def finish_dry(plan: Plan, *, as_json: bool) -> int:
+    """Ends without a change."""
+    if as_json:
+        output.write(contract.encode(contract.FixOut(contract.SCHEMA, contract.plan(plan))))
+    elif plan.advice is None:
+        output.write("nothing was changed (--dry-run)")
+    return FINE
+
+
+def _profile(session: Session, deployment: Deployment) -> int:
+    with progress("sampling stacks"):
+        advice = session.profile(deployment.id).result(60)
+    output.write(f"{advice.title}\n{advice.text}\n\n{advice.code}")
+    return FINE

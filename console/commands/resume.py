@@ -1,0 +1,39 @@
+"""``fastops resume``: finishes a fix that was interrupted, or takes back what it left."""
+
+from __future__ import annotations
+
+from console import output
+from console.commands._session import opened, progress, settle
+from console.commands.fix import FIX_SECONDS, ask, targets_of
+from console.commands.undo import concluded
+from console.exits import USAGE, Stop
+from console.repairs import journal
+from fixes.model import Entry
+
+
+def run(change: str | None, *, yes: bool, take_back: bool, as_json: bool, read_only: bool) -> int:
+    """Resumes one change; returns the exit status."""
+    entry = _pending(change)
+    if not as_json:
+        steps = ", ".join(f"{done.summary} ({done.state})" for done in entry.steps)
+        output.write(f"{entry.id}: {entry.remedy} on {entry.deployment}, begun {entry.at:%Y-%m-%d %H:%M} UTC: {steps}")
+    if not yes:
+        ask("Take back what it left?" if take_back else "Finish it?")
+    with opened(targets_of(entry.deployment), read_only=read_only) as session:
+        settle(session, 0)
+        with progress("taking back" if take_back else "finishing") as told:
+            outcome = session.resume(entry.id, not take_back, told).result(FIX_SECONDS)
+    return concluded(None, outcome, "taken back" if take_back else "finished", as_json=as_json)
+
+
+def _pending(change: str | None) -> Entry:
+    """The interrupted change that was named, or the only one; raises :class:`Stop`."""
+    waiting = journal().pending()
+    if not waiting:
+        raise Stop("no fix was interrupted: there is nothing to resume", USAGE)
+    if change is None and len(waiting) == 1:
+        return waiting[0]
+    entry = next((e for e in waiting if e.id == change), None)
+    if entry is None:
+        raise Stop(f"say which one: {', '.join(e.id for e in waiting)}", USAGE)
+    return entry

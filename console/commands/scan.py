@@ -1,0 +1,38 @@
+"""``fastops scan``: look once, print, and say it in the exit status."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from console import contract, output
+from console.commands._session import opened, say, settle, unread
+from console.config import seconds
+from console.exits import FINDINGS, FINE, PARTIAL
+from fixes.model import SEVERITIES, Report
+
+
+def run(targets: Sequence[str], *, observe: str, fmt: str, fail_on: str, unknown: bool) -> int:
+    """Scans; returns the exit status."""
+    observe_seconds = seconds(observe, "--observe", 0, 86_400)
+    with opened(targets, read_only=True, unknown=unknown) as session:
+        report = settle(session, observe_seconds)
+        missing = unread(report, session)
+        names = session.targets
+    if fmt == "json":
+        output.write(contract.encode(contract.scan(report)))
+    else:
+        output.print_report(report)
+    for sentence in missing:
+        say(sentence)
+    if not report.snapshot.deployments():
+        say(output.nothing_found(names))
+    return status(report, fail_on, partial=bool(missing) or not report.snapshot.deployments())
+
+
+def status(report: Report, fail_on: str, *, partial: bool) -> int:
+    """1 outranks 3: a finding is known, whatever else could not be read."""
+    if fail_on != "never":
+        bad = SEVERITIES[SEVERITIES.index(fail_on) :]  # type: ignore[arg-type]
+        if any(f.severity in bad for found in report.findings.values() for f in found):
+            return FINDINGS
+    return PARTIAL if partial else FINE

@@ -1,0 +1,42 @@
+"""``fastops tui``: the console."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from console import config as configuration
+from console.exits import FINE, USAGE, Stop
+
+
+def run(targets: Sequence[str], *, read_only: bool, interval: str | None, unknown: bool) -> int:
+    """Opens the console on the named targets, or on all that is here."""
+    require_terminal()
+    from console.session import Session
+    from probes.targets import default_names
+
+    config = configuration.load()
+    if interval is not None:
+        config = msgspec.structs.replace(config, interval=interval)
+    session = Session(targets or default_names(), config, read_only=read_only, unknown=unknown)
+    return show(session, config)
+
+
+def show(session: object, config: configuration.Config) -> int:
+    """Runs the console over a session that was not started yet; closes it at the end."""
+    from console.app import FastopsApp
+    from console.session import Session
+
+    assert isinstance(session, Session)
+    with session:
+        FastopsApp(session, keymap=config.keys).run()
+    return FINE
+
+
+def require_terminal() -> None:
+    """Raises :class:`Stop` where there is no terminal to draw on."""
+    import sys
+
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise Stop("the console needs a terminal; `fastops scan` and `fastops watch` do without one", USAGE)

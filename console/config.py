@@ -1,0 +1,119 @@
+"""The configuration file, the environment and what the command line adds to them.
+
+The file is TOML, ``config.toml`` in the user's configuration folder or where ``FASTOPS_CONFIG`` says::
+
+    read_only = false
+    interval = "2s"
+    lookback = "15m"
+
+    [targets.docker]
+    read_only = true
+
+    [keys]
+    fix = "F"
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+
+
+class BadConfig(Exception):
+    """The configuration cannot be used; the text is one sentence for people."""
+
+
+class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is configured for one target, by its id."""
+
+    read_only: bool = False
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All that can be configured; every field has a default."""
+
+    read_only: bool = False
+    interval: str = "2s"
+    """Between two samples of what is looked at, 0.5 s … 1 min."""
+    lookback: str = "15m"
+    """How far back logs and events are read, 1 min … 1 day."""
+    targets: dict[str, TargetConfig] = {}
+    keys: dict[str, str] = {}
+    """Binding → keys, separated by commas."""
+
+    @property
+    def interval_seconds(self) -> float:
+        """The interval; raises :class:`BadConfig`."""
+        return seconds(self.interval, "interval", 0.5, 60)
+
+    @property
+    def lookback_time(self) -> timedelta:
+        """The look-back; raises :class:`BadConfig`."""
+        return timedelta(seconds=seconds(self.lookback, "lookback", 60, 86_400))
+
+    def is_read_only(self, target: str) -> bool:
+        """Whether this target may only be read."""
+        return self.read_only or self.targets.get(target, TargetConfig()).read_only
+
+
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?\s*")
+_UNITS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+
+
+def seconds(text: str, what: str, least: float, most: float) -> float:
+    """A duration such as ``2s``, ``500ms``, ``15m`` in seconds, within bounds; raises :class:`BadConfig`."""
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise BadConfig(f"{what}: {text!r} is not a duration; write for example 2s, 500ms or 15m")
+    value = float(match[1]) * _UNITS[match[2]]
+    if not least <= value <= most:
+        raise BadConfig(f"{what}: {text} is out of bounds; it may be from {least:g} s to {most:g} s")
+    return value
+
+
+def load(path: Path | None = None) -> Config:
+    """Reads the configuration; a file that is not there is an empty one. Raises :class:`BadConfig`."""
+    path = path or default_path()
+    try:
+        config = msgspec.toml.decode(path.read_bytes(), type=Config)
+    except FileNotFoundError:
+        if "FASTOPS_CONFIG" in os.environ:
+            raise BadConfig(f"FASTOPS_CONFIG names {path}, which does not exist") from None
+        config = Config()
+    except OSError as error:
+        raise BadConfig(f"{path} cannot be read: {error.strerror}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        raise BadConfig(f"{path} is not a valid configuration: {error}") from None
+    _ = config.interval_seconds, config.lookback_time
+    if truth(os.environ.get("FASTOPS_READ_ONLY", "")):
+        config = msgspec.structs.replace(config, read_only=True)
+    return config
+
+
+def truth(text: str) -> bool:
+    """Whether an environment variable's text means yes. Whatever is not a plain no counts as yes: the safe side."""
+    return text.strip().lower() not in {"", "0", "false", "no", "off"}
+
+
+def default_path() -> Path:
+    """Where the configuration file is looked for."""
+    named = os.environ.get("FASTOPS_CONFIG")
+    if named:
+        return Path(named)
+    import platformdirs
+
+    return Path(platformdirs.user_config_dir("fastops")) / "config.toml"
+
+
+def state_folder() -> Path:
+    """Where the journal, saved evidence and crash notes lie (``FASTOPS_STATE`` moves it)."""
+    named = os.environ.get("FASTOPS_STATE")
+    if named:
+        return Path(named)
+    import platformdirs
+
+    return Path(platformdirs.user_state_dir("fastops"))

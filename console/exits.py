@@ -1,0 +1,92 @@
+"""Exit statuses, and how an exception becomes one sentence and a status."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+
+FINE = 0
+FINDINGS = 1
+"""Findings at or above ``--fail-on``."""
+USAGE = 2
+PARTIAL = 3
+"""Nothing bad was found, but 0 cannot be said: no target, or only a part of what was asked, could be read."""
+REFUSED = 4
+"""A fix was refused or failed; nothing is left half done."""
+UNVERIFIED = 5
+"""A fix was applied and could not be verified."""
+DEFECT = 70
+"""A defect of fastops (sysexits' EX_SOFTWARE)."""
+INTERRUPTED = 130
+"""Ctrl-C: 128 + SIGINT."""
+
+
+class Stop(Exception):
+    """Ends the program with a sentence on standard error and a status."""
+
+    def __init__(self, sentence: str, status: int) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+def explain(error: BaseException) -> int:
+    """Prints one sentence for what ended the program, and returns its status."""
+    import click
+
+    from console.config import BadConfig
+    from fixes.values import BadValue
+    from probes.target import ReadOnly, Refused, Unreadable
+    from probes.targets import UnknownTarget
+
+    match error:
+        case SystemExit():
+            return error.code if isinstance(error.code, int) else FINE
+        case KeyboardInterrupt() | click.exceptions.Abort():
+            return _say("interrupted; nothing is left running", INTERRUPTED)
+        case click.exceptions.Exit():
+            return error.exit_code
+        case click.ClickException():
+            error.show()
+            return USAGE
+        case Stop():
+            return _say(str(error), error.status)
+        case BadConfig() | UnknownTarget() | BadValue():
+            return _say(str(error), USAGE)
+        case Refused() | ReadOnly():
+            return _say(str(error), REFUSED)
+        case Unreadable():
+            return _say(f"{error} ({error.failure.hint})" if error.failure.hint else str(error), PARTIAL)
+        case BrokenPipeError():
+            return FINE
+        case _:
+            return _defect(error)
+
+
+def _defect(error: BaseException) -> int:
+    """Writes the traceback to a file and names it."""
+    from console.config import state_folder
+
+    path = state_folder() / "crash" / f"{datetime.now(UTC):%Y%m%d-%H%M%S}.txt"
+    where = f"the details are in {path}" if _written(path, error) else f"its kind is {type(error).__name__}"
+    return _say(f"a defect of fastops ended it; {where}", DEFECT)
+
+
+def _written(path: Path, error: BaseException) -> bool:
+    from probes import text
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
+        path.write_text(text.block("".join(traceback.format_exception(error))) + "\n")
+    except OSError:
+        return False
+    return True
+
+
+def _say(sentence: str, status: int) -> int:
+    from probes import text
+
+    print(f"fastops: {text.line(sentence)}", file=sys.stderr)  # noqa: T201 -- the program's last words
+    return status

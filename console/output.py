@@ -1,0 +1,204 @@
+"""What the commands without a screen print for people: tables and sentences. Colour only on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from console.contract import WatchOut, cpu, latency, memory
+from fixes.model import Entry, Finding, Plan, Report
+from fixes.values import byte_text
+from probes.model import Deployment, TargetId
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+STYLE = {"critical": "bold red", "error": "red", "warning": "yellow", "info": "cyan"}
+MOST_EVIDENCE = 4
+
+
+def write(text: str) -> None:
+    """A text and a newline on standard output, at once."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def console() -> Console:
+    """Rich on standard output; without a terminal as wide as the text needs, so that pipes get whole lines."""
+    from rich.console import Console
+
+    return Console(markup=False, highlight=False, emoji=False, width=None if sys.stdout.isatty() else 160)
+
+
+def size(count: float | None) -> str:
+    """Bytes for people, in binary units: ``–`` when unknown."""
+    return "–" if count is None else byte_text(count)
+
+
+def print_report(report: Report) -> None:
+    """The table of deployments, and below it each finding with its evidence."""
+    from rich.text import Text
+
+    out = console()
+    deployments = report.snapshot.deployments()
+    if deployments:
+        out.print(_table(deployments, report))
+    for one in sorted(deployments, key=lambda d: _rank(report.of(d.id))):
+        for finding in report.of(one.id):
+            out.print()
+            out.print(
+                Text.assemble(
+                    (f"{finding.severity:8} ", STYLE[finding.severity]), (one.id, "bold"), "  ", finding.title
+                )
+            )
+            for line in finding_lines(finding):
+                out.print(Text(f"         {line}"))
+    shown = sum(len(found) for found in report.findings.values())
+    out.print()
+    out.print(f"{len(deployments)} deployments, {shown} findings, observed for {report.observed_seconds:g} s")
+
+
+def finding_lines(finding: Finding) -> list[str]:
+    """Signature, cause, evidence and the command that fixes it, a line each."""
+    seen = f"{finding.signature}, {finding.count} x, since {finding.since:%H:%M:%S} UTC"
+    lines = [seen]
+    if finding.explained_by is not None:
+        lines.append(f"explained by {finding.explained_by.signature} of {finding.explained_by.deployment}")
+    for evidence in finding.evidence[:MOST_EVIDENCE]:
+        at = f"{evidence.at:%H:%M:%S} " if evidence.at else ""
+        lines.append(f"{evidence.source}: {at}{evidence.text}")
+    if len(finding.evidence) > MOST_EVIDENCE:
+        lines.append(f"… and {len(finding.evidence) - MOST_EVIDENCE} more; --format json has all")
+    best = next((offer for offer in finding.remedies if offer.applicable), None)
+    if best is not None:
+        lines.append(f"→ fastops fix {finding.deployment} {finding.signature}    ({best.title}; shows the diff first)")
+    return lines
+
+
+def nothing_found(targets: tuple[TargetId, ...]) -> str:
+    """What was looked at, what was not found and what to try next."""
+    return (
+        f"no FastAPI deployment was found on {', '.join(targets) or 'any target'}: no process or container runs "
+        "uvicorn, gunicorn, hypercorn, granian or `fastapi run` with a FastAPI app. `--unknown` lists what cannot be told, the "
+        "label fastops.enable=true names a container, `fastops doctor` says what could not be reached"
+    )
+
+
+def watch_line(event: WatchOut) -> str:
+    """One line of ``watch`` for people."""
+    at = f"{event.at:%Y-%m-%d %H:%M:%S}Z"
+    if event.target is not None:
+        why = f": {event.target.why}" if event.target.why else ""
+        return f"{at} target   {event.target.target} is {event.target.state}{why}"
+    assert event.finding is not None
+    found = event.finding
+    return f"{at} {event.event:8} {found.severity:8} {event.deployment} {found.signature}: {found.title}"
+
+
+def print_plan(plan: Plan) -> None:
+    """The plan with its diff, coloured on a terminal."""
+    from rich.syntax import Syntax
+    from rich.text import Text
+
+    out = console()
+    out.print(Text(f"{plan.remedy} on {plan.deployment}: {plan.title}", "bold"))
+    for change in plan.changes:
+        out.print(Text(f"• {change.summary}"))
+        if change.diff:
+            out.print(Syntax(change.diff, "diff", background_color="default") if out.is_terminal else Text(change.diff))
+    if plan.advice is not None:
+        out.print(Text(plan.advice.text))
+        if plan.advice.code:
+            out.print(Text(plan.advice.code))
+    for warning in plan.warnings:
+        out.print(Text(f"! {warning}", "yellow"))
+    if plan.steps:
+        out.print(Text(f"risk: {plan.risk}" + (", requests may be lost meanwhile" if plan.restart else "")))
+
+
+def print_entries(entries: tuple[Entry, ...]) -> None:
+    """The journal as a table."""
+    from rich.text import Text
+
+    if not entries:
+        write("no change was made yet")
+        return
+    table = _plain("change", "when (UTC)", "deployment", "remedy", "state", "verified", "by")
+    for entry in entries:
+        row = (
+            entry.id,
+            f"{entry.at:%Y-%m-%d %H:%M}",
+            entry.deployment,
+            entry.remedy,
+            entry.state,
+            entry.verified or "–",
+            entry.by or "–",
+        )
+        table.add_row(*(Text(str(cell)) for cell in row))
+    console().print(table)
+
+
+def table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """A plain table of foreign text."""
+    from rich.text import Text
+
+    made = _plain(*columns)
+    for row in rows:
+        made.add_row(*(Text(cell) for cell in row))
+    console().print(made)
+
+
+def _table(deployments: tuple[Deployment, ...], report: Report) -> Table:
+    from rich.text import Text
+
+    made = _plain(
+        "", "deployment", "server", "replicas", "workers", "memory", "cpu", "restarts", "p95", "worst finding"
+    )
+    for one in sorted(deployments, key=lambda d: (_rank(report.of(d.id)), d.id)):
+        found = report.of(one.id)
+        worst = found[0] if found else None
+        made.add_row(
+            Text(worst.severity if worst else "ok", STYLE[worst.severity] if worst else "green"),
+            Text(one.id),
+            Text(f"{one.server or '?'} {one.server_version or ''}".strip()),
+            Text(f"{sum(r.ready is True for r in one.replicas)}/{one.desired if one.desired is not None else '?'}"),
+            Text(str(len(one.workers))),
+            Text(_memory(one)),
+            Text(_cpu(one)),
+            Text("–" if one.restarts is None else str(one.restarts)),
+            Text(_p95(one)),
+            Text(f"{worst.signature}: {worst.title}" if worst else ""),
+        )
+    return made
+
+
+def _plain(*columns: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    return made
+
+
+def _memory(one: Deployment) -> str:
+    told = memory(one)
+    limit = size(told.limit_bytes) if told.limited else ("no limit" if told.limited is False else "?")
+    return f"{size(told.used_bytes)} / {limit}"
+
+
+def _cpu(one: Deployment) -> str:
+    used = cpu(one).used_cores
+    return "–" if used is None else f"{used:.2f}"
+
+
+def _p95(one: Deployment) -> str:
+    told = latency(one)
+    return "–" if told is None or told.p95_ms is None else f"{told.p95_ms:.0f} ms"
+
+
+def _rank(found: tuple[Finding, ...]) -> int:
+    order = {"critical": 0, "error": 1, "warning": 2, "info": 3}
+    return order[found[0].severity] if found else 4
