@@ -26,9 +26,6 @@ MIRROR = "http://deb.debian.org/debian"
 SITE = f"usr/local/lib/python{PYTHON}/dist-packages"  # Debian's python3 imports from here without being told
 SERVICES = Path(__file__).parent / "services"
 
-# The wordings of five years back. gunicorn 20 needs pkg_resources, which setuptools dropped later.
-LEGACY = ("fastapi==0.74.1", "uvicorn==0.17.6", "pydantic==1.10.27", "requests==2.34.2", "setuptools==68.2.2")
-
 # Everything lies in one site-packages on purpose: what runs a Flask or a Litestar application must not be taken for
 # FastAPI merely because FastAPI is installed beside it.
 WHEELS = {
@@ -51,8 +48,22 @@ WHEELS = {
         "quart==0.22.0",
         "asyncpg==0.32.0",
     ),
-    "legacy20": ("gunicorn==20.1.0", *LEGACY),
-    "legacy21": ("gunicorn==21.2.0", *LEGACY),
+    # The wordings of five years back. This gunicorn needs pkg_resources, which setuptools dropped later.
+    "legacy20": (
+        "fastapi==0.74.1",
+        "uvicorn==0.17.6",
+        "gunicorn==20.1.0",
+        "pydantic==1.10.27",
+        "requests==2.34.2",
+        "setuptools==68.2.2",
+    ),
+    # From uvicorn 0.29 on, a worker ends by the signal that it caught: gunicorn 21 calls each normal stop an error.
+    "legacy21": (
+        "fastapi==0.110.0",
+        "uvicorn==0.29.0",
+        "gunicorn==21.2.0",
+        "requests==2.34.2",
+    ),
 }
 BUILD_DEADLINE_SECONDS = 900
 _EXCLUDED = (

@@ -21,6 +21,8 @@ from .case import Answers, Case, Fact, Hold, InState, Load, Logged, Signal, Stop
 from .drive import Driver
 from .images import LabError
 
+__all__ = ["LABEL", "Lab", "LabError", "Running", "abandoned", "compose_labels", "remove"]
+
 LABEL = "fastops.lab"
 FACT_DEADLINE_SECONDS = 120
 POLL_SECONDS = 0.15
