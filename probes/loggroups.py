@@ -14,7 +14,9 @@ MARKS = 64
 GROUPS_PER_PATTERN = 200
 BYTES_PER_PATTERN = 128 * 1024
 """Of samples, neighbours and fields together; the groups that matched longest ago go first."""
-SAMPLE_BYTES = 8 * 1024
+SAMPLE_BYTES = text.LINE_CAP
+_LEAD_BYTES = 1024
+"""Of a line that is longer than a sample, kept in front of the match."""
 NEIGHBOUR_BYTES = 1024
 FIELD_BYTES = 512
 
@@ -38,15 +40,17 @@ class Group:
         self._buckets: dict[int, int] = {}
         self._hit: LogHit | None = None
 
-    def add(self, mark: Mark, seen: float, line: bytes) -> None:
-        """Counts one more match; ``seen`` (seconds since the epoch) stands in where the line has no time."""
-        when = seen if mark.at is None else mark.at.timestamp()
+    def add(self, mark: Mark, now: float, line: bytes, found_at: int) -> None:
+        """Counts one more match at this offset; ``now`` (seconds since the epoch) stands in for an unknown time."""
+        when = now if mark.at is None else mark.at.timestamp()
         self._marks.append((when, mark))
         minute = int(when // 60)
         self._buckets[minute] = self._buckets.get(minute, 0) + 1
         if len(self._buckets) > 120:  # clocks gone wild: the oldest minutes are not in any window
             del self._buckets[min(self._buckets)]
-        self.sample, self.before, self.after, self.wanted = line[:SAMPLE_BYTES], (), (), 0
+        first = max(0, found_at - _LEAD_BYTES) if len(line) > SAMPLE_BYTES else 0
+        self.sample = line[first : first + SAMPLE_BYTES]
+        self.before, self.after, self.wanted = (), (), 0
         self._hit = None
 
     def surround(self, before: tuple[bytes, ...], after: tuple[bytes, ...], wanted: int) -> None:

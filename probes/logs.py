@@ -64,12 +64,18 @@ class LogStream:
         self._line = 1
         self._shelves: dict[int, Shelf] = {}
         self._awaiting: list[tuple[int, Group]] = []
-        self._seen = 0.0
+        self._read_at: datetime | None = None
+        self._now = 0.0
         self._hits: tuple[LogHit, ...] = ()
 
     def feed(self, chunk: bytes, seen: datetime | None = None) -> None:
-        """Takes the next bytes; ``seen`` (now) dates lines without a time of their own."""
-        self._seen = (seen or datetime.now(UTC)).timestamp()
+        """Takes the next bytes.
+
+        ``seen`` is for bytes that were written just now: it dates lines without a time of their own. Left out for a
+        past of unknown age, such lines have none.
+        """
+        self._read_at = seen
+        self._now = (seen or datetime.now(UTC)).timestamp()
         end = chunk.rfind(b"\n") + 1
         if not end:
             self._keep_partial(chunk)
@@ -160,7 +166,7 @@ class LogStream:
                 number += data.count(b"\n", counted, start)
                 counted = start
                 at, stamp = self._clock.split(data[start:end])
-                line, mark = data[start + stamp : end], Mark(number, at)
+                line, mark = data[start + stamp : end], Mark(number, at or self._read_at)
                 tried.clear()
             if index in tried:
                 continue
@@ -169,7 +175,7 @@ class LogStream:
             if found is None:
                 continue
             group = self._group(index, found)
-            group.add(mark, self._seen, line)
+            group.add(mark, self._now, line, found.start())
             touched.add(index)
             if group.pattern.context_lines:
                 latest[id(group)] = (index, group, start, end)
