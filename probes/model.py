@@ -214,7 +214,7 @@ class Mark(Frozen, frozen=True):
     line: int
     """Number of the line in its stream, from 1, never reused: it orders the marks of one replica."""
     at: datetime | None = None
-    """The engine's timestamp of the line, else the one in the line, else when it was read live; ``None`` when unknown."""
+    """The engine's timestamp of the line, else the one in it, else when it was read live; ``None`` when unknown."""
 
 
 class LogHit(Frozen, frozen=True):
