@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check lint types imports format bench lab pictures docs clean
+.PHONY: setup demo test check lint types imports format bench lab pictures docs lock clean
 
 setup: .venv/ready
 
@@ -46,6 +46,10 @@ pictures: setup    ## the pictures of the README, from a real run
 
 docs: setup        ## regenerates the pages that are made from code
 	$(BIN)/python docs/generate.py
+
+lock:              ## pins every dependency anew, with hashes
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --extra demo --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -o requirements.lock
 
 clean:
 	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
