@@ -66,8 +66,8 @@ def pool_exhausted(_deployment: Deployment, finding: Finding) -> Advice:
         text=(
             f"All connections of the pool{seen} were in use. First make sure that each is given back as soon as its "
             "query is done: a session that stays open while the handler waits for something else holds a connection. "
-            "Then size the pool so that (pool_size + max_overflow) × workers × replicas stays below 80 % of the server's "
-            "max_connections."
+            "Then size the pool so that (pool_size + max_overflow) × workers × replicas stays below 80 % of the "
+            "server's max_connections."
         ),
         code=(
             "engine = create_async_engine(\n"
@@ -93,8 +93,8 @@ def worker_boot_failed(deployment: Deployment, finding: Finding) -> Advice:
         title=f"Make {app} importable",
         text=(
             f"The server could not load the application{_where(finding)}.{said} Import it the way the server does, in "
-            "the same image and directory; what start-up needs (settings, a database) must be there, or be asked for when "
-            "it is first used."
+            "the same image and directory; what start-up needs (settings, a database) must be there, or be asked for "
+            "when it is first used."
         ),
         code=f'python -c "from {module} import {attribute or "app"}"',
         language="sh",
