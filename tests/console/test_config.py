@@ -1,0 +1,67 @@
+"""The configuration: what is understood, and the one sentence for what is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from console import config
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "config.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_file_that_is_not_there_is_an_empty_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FASTOPS_READ_ONLY", raising=False)
+    loaded = config.load(tmp_path / "none.toml")
+    assert loaded == config.Config()
+    assert loaded.interval_seconds == 2.0
+    assert loaded.lookback_time.total_seconds() == 900
+
+
+def test_a_target_can_be_read_only_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FASTOPS_READ_ONLY", raising=False)
+    loaded = config.load(write(tmp_path, '[targets."docker@prod"]\nread_only = true\n'))
+    assert loaded.is_read_only("docker@prod")
+    assert not loaded.is_read_only("docker")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("1", True), ("yes", True), ("surely", True), ("0", False), ("", False), ("no", False)]
+)
+def test_the_environment_can_only_make_it_safer(
+    text: str, expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FASTOPS_READ_ONLY", text)
+    assert config.load(tmp_path / "none.toml").read_only is expected
+    assert config.load(write(tmp_path, "read_only = true\n")).read_only is True
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("read_onyl = true\n", "read_onyl"),
+        ("read_only = 3\n", "bool"),
+        ('interval = "soon"\n', "not a duration"),
+        ('interval = "1ms"\n', "out of bounds"),
+        ("= = =\n", "not a valid configuration"),
+        ("\udcff\n", "not a valid configuration"),
+    ],
+)
+def test_what_cannot_be_understood_is_one_sentence(text: str, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(config.BadConfig) as caught:
+        config.load(path)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_named_file_that_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FASTOPS_CONFIG", str(tmp_path / "gone.toml"))
+    with pytest.raises(config.BadConfig, match="does not exist"):
+        config.load()

@@ -1,0 +1,127 @@
+"""What scripts see: unknown is null, unlimited is a value of its own, sums are honest."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from console import contract
+from fixes.model import Evidence, Finding, Offer, Report, SignatureId
+from probes.model import (
+    UNLIMITED,
+    Cpu,
+    Deployment,
+    DeploymentId,
+    HttpSample,
+    Limit,
+    Link,
+    Memory,
+    Replica,
+    ReplicaId,
+    Snapshot,
+    TargetId,
+    TargetState,
+)
+
+NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
+DOCKER = TargetId("docker")
+SHOP = DeploymentId("docker/shop/web")
+
+
+def deployment(*replicas: Replica) -> Deployment:
+    return Deployment(
+        id=SHOP,
+        target=DOCKER,
+        name="web",
+        kind="compose-service",
+        framework="fastapi",
+        recognised_by="uvicorn",
+        replicas=replicas,
+    )
+
+
+def replica(name: str, memory: Memory, **more: object) -> Replica:
+    return Replica(id=ReplicaId(name), name=name, state="running", memory=memory, **more)  # type: ignore[arg-type]
+
+
+def test_memory_is_the_sum_of_the_replicas() -> None:
+    told = contract.memory(
+        deployment(
+            replica("a", Memory(used_bytes=100, limit=Limit(True, 1000))),
+            replica("b", Memory(used_bytes=50, limit=Limit(True, 1000))),
+        )
+    )
+    assert told == contract.MemoryOut(150, True, 2000)
+
+
+def test_one_unknown_replica_makes_the_sum_unknown() -> None:
+    told = contract.memory(deployment(replica("a", Memory(used_bytes=100, limit=UNLIMITED)), replica("b", Memory())))
+    assert told == contract.MemoryOut(None, None, None)
+
+
+def test_unlimited_is_not_unknown() -> None:
+    assert contract.memory(deployment(replica("a", Memory(used_bytes=1, limit=UNLIMITED)))).limited is False
+    assert contract.cpu(deployment(replica("a", Memory(), cpu=Cpu(limit=UNLIMITED)))).limited is False
+
+
+def test_latency_names_its_source_and_is_null_where_nothing_was_asked() -> None:
+    assert contract.latency(deployment(replica("a", Memory()))) is None
+    probes = tuple(HttpSample(NOW, "/x", took / 1000) for took in range(1, 13))
+    told = contract.latency(deployment(replica("a", Memory(), loop_probes=probes)))
+    assert told is not None
+    assert told.p50_ms == 6.0
+    assert told.p99_ms == 12.0
+    assert "12 of them" in told.source
+    assert told.requests_per_second is None
+
+
+def test_a_refused_connection_is_not_a_fast_answer() -> None:
+    probes = (HttpSample(NOW, "/x", 0.0001, error="refused"),)
+    assert contract.latency(deployment(replica("a", Memory(), loop_probes=probes))) is None
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1), st.floats(0.01, 1))
+def test_a_percentile_is_one_of_the_values_and_enough_lie_at_or_below_it(values: list[float], share: float) -> None:
+    ascending = sorted(round(v, 1) for v in values)
+    found = contract.percentile(ascending, share)
+    assert found in ascending
+    assert sum(v <= found for v in ascending) >= share * len(ascending) - 1e-6
+
+
+def test_the_report_has_every_field_of_the_contract() -> None:
+    one = deployment(replica("a", Memory(used_bytes=1, limit=UNLIMITED)))
+    finding = Finding(
+        id=f"{SHOP}#single-process",
+        deployment=SHOP,
+        signature=SignatureId("single-process"),
+        severity="warning",
+        title="one process serves everything",
+        since=NOW,
+        count=1,
+        evidence=(Evidence("proc", "one process"),),
+        remedies=(Offer(id="advise", title="Advice", applicable=True),),  # type: ignore[arg-type]
+    )
+    state = TargetState(DOCKER, Link("live", NOW), NOW, deployments={SHOP: one})
+    report = Report(Snapshot(NOW, {DOCKER: state}), findings={SHOP: (finding,)})
+    told = msgspec.json.decode(contract.encode(contract.scan(report)))
+    assert {"schema", "taken_at", "observed_seconds", "targets", "deployments"} <= told.keys()
+    (only,) = told["deployments"]
+    assert {
+        "id",
+        "target",
+        "name",
+        "kind",
+        "namespace",
+        "framework",
+        "server",
+        "server_version",
+        "replicas",
+        "restarts",
+    } <= only.keys()
+    assert {"coverage", "workers", "memory", "cpu", "latency", "settings", "findings", "undecided"} <= only.keys()
+    assert only["latency"] is None
+    assert only["memory"] == {"used_bytes": 1, "limited": False, "limit_bytes": None}
+    assert only["findings"][0]["remedies"] == [{"id": "advise", "title": "Advice", "applicable": True, "why_not": None}]
