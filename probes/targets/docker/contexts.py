@@ -89,16 +89,13 @@ def _in_context(target: TargetId, name: str, environment: Mapping[str, str]) -> 
     if name == DEFAULT:
         return _at(target, name, environment.get("DOCKER_HOST") or DEFAULT_URL, environment)
     from docker.context import ContextAPI
-    from docker.errors import DockerException
 
     what = f"the docker context {text.clean(name, 120)}"
     try:
-        found = ContextAPI.get_context(name)
-    except (DockerException, OSError, ValueError, KeyError, TypeError) as error:
+        found: Any = ContextAPI.get_context(name)
+    except Exception as error:  # noqa: BLE001 - the SDK raises a bare Exception for a broken meta.json
         raise Unreadable(Failure("invalid", what, text.line(str(error), 200), "see docker context inspect")) from None
-    except Exception as error:  # noqa: BLE001 - a broken meta.json is raised as a bare Exception
-        raise Unreadable(Failure("invalid", what, text.line(str(error), 200), "see docker context inspect")) from None
-    if found is None or not found.Host:  # type: ignore[redundant-expr]  # the SDK's types promise too much
+    if found is None or not found.Host:
         raise Unreadable(
             Failure(
                 "not-found",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 
-from probes.targets.docker.client import EngineClient
+from probes.targets.docker.client import EngineClient, Params
 
 PAST_LINES = 10_000
 """Lines of the past that are read: the engine finds them from the end, so a log of gigabytes costs no more."""
@@ -82,7 +82,7 @@ class Demultiplexer:
 def _stamp(payload: bytes) -> int:
     """How many bytes of a leading RFC 3339 stamp and its space there are: ``2026-01-02T03:04:05.123456789Z ``."""
     space = payload.find(b" ", 0, 40)
-    found = 20 <= space and payload[10:11] == b"T" and payload[4:5] == b"-" and payload[:4].isdigit()
+    found = space >= 20 and payload[10:11] == b"T" and payload[4:5] == b"-" and payload[:4].isdigit()
     return space + 1 if found else 0
 
 
@@ -106,7 +106,7 @@ async def follow(client: EngineClient, container: str, since: str, *, tty: bool)
 async def _lines(
     client: EngineClient, container: str, since: str, tail: int, *, follow: bool, tty: bool
 ) -> AsyncIterator[bytes]:
-    params = {"stdout": 1, "stderr": 1, "timestamps": 1, "since": since, "tail": tail, "follow": int(follow)}
+    params: Params = {"stdout": 1, "stderr": 1, "timestamps": 1, "since": since, "tail": tail, "follow": int(follow)}
     frames = Demultiplexer()
     async with client.stream(f"/containers/{container}/logs", params=params) as chunks:
         async for chunk in chunks:
