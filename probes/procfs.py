@@ -163,6 +163,10 @@ class ProcFs:
         tables = [text for text in (self._read(f"{pid}/net/tcp"), self._read(f"{pid}/net/tcp6")) if text is not None]
         return proctext.listeners(*tables, inodes=inodes) if tables else None
 
+    def maps(self, pid: int) -> bytes | None:
+        """The memory map's text: which files are mapped."""
+        return self._read(f"{pid}/maps")
+
     def drivers(self, pid: int) -> tuple[str, ...] | None:
         """Database drivers that are loaded into the process (:mod:`probes.drivers`)."""
         text = self._read(f"{pid}/maps")
