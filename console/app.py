@@ -1,0 +1,329 @@
+"""The Textual App: it wires. Reports come in from the session, wishes come up from the screens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.reactive import reactive
+
+import screens
+from fixes.model import Advice, ChangeId, Entry, Outcome, Plan, RemedyId, Report, SignatureId
+from probes.history import Metric, Point
+from probes.model import DeploymentId, Interest, LogLine, Snapshot, TargetId, Value
+from probes.target import ReadOnly, Refused, Unreadable
+from screens import messages
+from screens.base import Mode, OpsScreen
+from screens.fleet import FleetScreen
+from screens.messages import Problem
+from screens.theme import PALETTE, PLAIN, RICH, VARIABLES
+
+if TYPE_CHECKING:
+    from textual.command import Provider
+    from textual.message import Message
+
+T = TypeVar("T")
+
+
+class SessionLike(Protocol):
+    """What the application uses of a session; every method may be called from any thread."""
+
+    read_only: bool
+    read_only_targets: frozenset[TargetId]
+
+    @property
+    def report(self) -> Report: ...
+    def start(self) -> None: ...
+    def close(self) -> None: ...
+    def subscribe(self, listener: Callable[[Report], None]) -> Callable[[], None]: ...
+    def focus(self, interest: Interest) -> None: ...
+    def lines(self, deployment: DeploymentId, after: int = 0) -> Sequence[LogLine]: ...
+    def series(self, deployment: DeploymentId, metric: Metric, since: float = 0.0) -> Mapping[str, Sequence[Point]]: ...
+    def plan(
+        self, deployment: DeploymentId, signature: SignatureId, remedy: RemedyId | None, values: Mapping[str, Value]
+    ) -> Future[Plan]: ...
+    def apply(self, plan: Plan, confirm: str | None, progress: Callable[[str], None]) -> Future[Outcome]: ...
+    def profile(self, deployment: DeploymentId) -> Future[Advice]: ...
+    def undo(self, change: ChangeId | None, progress: Callable[[str], None]) -> Future[Outcome]: ...
+    def undo_preview(self, change: ChangeId | None) -> Future[Plan]: ...
+    def resume(self, change: ChangeId, finish: bool, progress: Callable[[str], None]) -> Future[Outcome]: ...
+    def history(self) -> tuple[Entry, ...]: ...
+    def pending(self) -> tuple[Entry, ...]: ...
+
+
+def _palette() -> type[Provider]:
+    """The commands of the palette; the module is loaded when it is first opened."""
+    from screens.palette import OpsProvider
+
+    return OpsProvider
+
+
+class FastopsApp(App[None]):
+    """The console on one session. It starts and closes the session; ``keymap`` maps ids of bindings to keys."""
+
+    TITLE = "fastops"
+    CSS_PATH = Path(screens.__file__).parent / "fleet.tcss"  # the default screen's own sheet is not looked for
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_palette}
+    ENABLE_COMMAND_PALETTE = True
+    NOTIFICATION_TIMEOUT = 6
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "pause", "pause", id="pause"),
+        Binding("h", "history", "history", id="history"),
+        Binding("ctrl+p", "command_palette", "palette", show=False, id="palette", priority=True),
+        Binding("question_mark", "help", "help", key_display="?", id="help"),
+        Binding("q", "quit", "quit", id="quit"),
+    ]
+
+    report: reactive[Report] = reactive(
+        Report(snapshot=Snapshot(taken_at=datetime(1970, 1, 1, tzinfo=UTC), targets={})), init=False, always_update=False
+    )
+
+    def __init__(
+        self,
+        session: SessionLike,
+        *,
+        keymap: Mapping[str, str] | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        super().__init__()
+        self._session = session
+        self._clock = clock
+        self._paused_at: datetime | None = None
+        self._latest: Report | None = None
+        self._told = False
+        self._unsubscribe: Callable[[], None] = lambda: None
+        self._wishes: set[asyncio.Task[None]] = set()
+        self.set_reactive(FastopsApp.report, session.report)
+        self.ansi_theme_dark = PALETTE
+        self.register_theme(RICH)
+        self.register_theme(PLAIN)
+        self.theme = "fastops-16" if self.console.color_system in ("standard", None) else "fastops"
+        if keymap:
+            self.set_keymap(dict(keymap))
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Our own variables, for themes that do not know them."""
+        return VARIABLES
+
+    def get_default_screen(self) -> FleetScreen:
+        """The fleet."""
+        return FleetScreen(self.report, self._mode())
+
+    @property
+    def now(self) -> datetime:
+        """The time on this machine."""
+        return self._clock()
+
+    def _mode(self) -> Mode:
+        return Mode(
+            read_only=self._session.read_only,
+            read_only_targets=self._session.read_only_targets,
+            paused_at=self._paused_at,
+        )
+
+    # Reports
+
+    def on_mount(self) -> None:
+        """Paints first, then begins to read."""
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        self._unsubscribe = self._session.subscribe(self._arrived)
+        self._session.start()
+
+    def _arrived(self, report: Report) -> None:
+        """Called on the session's thread: only the newest report counts, one message is under way at most."""
+        self._latest = report
+        if not self._told:
+            self._told = True
+            self.call_later(self._take)
+
+    def _take(self) -> None:
+        self._told = False
+        latest = self._latest
+        if latest is not None and self._paused_at is None:
+            self.report = latest
+
+    def watch_report(self) -> None:
+        """Hands the report to the screen that is seen."""
+        self._hand(self.screen)
+
+    def _hand(self, screen: object) -> None:
+        if isinstance(screen, OpsScreen):
+            screen.mode = self._mode()
+            screen.report = self.report
+
+    def on_unmount(self) -> None:
+        """Leaves the session; it is closed by who made it or by the end of the program."""
+        self._unsubscribe()
+
+    # Wishes
+
+    def _grant(self, future: Future[T], reply: Callable[[T | Problem], None]) -> None:
+        """Answers a wish when its future is done; nobody waits."""
+
+        async def wait() -> None:
+            try:
+                reply(await asyncio.wrap_future(future))
+            except asyncio.CancelledError:
+                raise
+            except Exception as problem:  # noqa: BLE001 - whatever it was, it becomes a sentence
+                reply(Problem(sentence(problem)))
+
+        task = asyncio.create_task(wait())
+        self._wishes.add(task)
+        task.add_done_callback(self._wishes.discard)
+
+    def _read(self, read: Callable[[], T], reply: Callable[[T | Problem], None]) -> None:
+        """Reads from the session in a thread: a busy session never holds up a key."""
+
+        async def wait() -> None:
+            try:
+                reply(await asyncio.to_thread(read))
+            except asyncio.CancelledError:
+                raise
+            except Exception as problem:  # noqa: BLE001
+                reply(Problem(sentence(problem)))
+
+        task = asyncio.create_task(wait())
+        self._wishes.add(task)
+        task.add_done_callback(self._wishes.discard)
+
+    def _from_thread(self, show: Callable[[str], None]) -> Callable[[str], None]:
+        """A progress callback for the session's thread."""
+        return lambda text: self.call_later(show, text) and None  # type: ignore[func-returns-value]
+
+    def on_plan_wanted(self, wish: messages.PlanWanted) -> None:
+        """Drafts a plan."""
+        finding = wish.finding
+        self._grant(self._session.plan(finding.deployment, finding.signature, wish.remedy, wish.values), wish.reply)
+
+    def on_apply_wanted(self, wish: messages.ApplyWanted) -> None:
+        """Applies a plan."""
+        if self._mode().writable(wish.plan.deployment):
+            self._grant(self._session.apply(wish.plan, wish.confirm, self._from_thread(wish.progress)), wish.reply)
+
+    def on_undo_plan_wanted(self, wish: messages.UndoPlanWanted) -> None:
+        """Drafts an undo."""
+        self._grant(self._session.undo_preview(wish.change), wish.reply)
+
+    def on_undo_wanted(self, wish: messages.UndoWanted) -> None:
+        """Takes a change back."""
+        if not self._session.read_only:
+            self._grant(self._session.undo(wish.change, self._from_thread(wish.progress)), wish.reply)
+
+    def on_resume_wanted(self, wish: messages.ResumeWanted) -> None:
+        """Finishes an interrupted change, or takes it back."""
+        if not self._session.read_only:
+            future = self._session.resume(wish.change, wish.finish, self._from_thread(wish.progress))
+            self._grant(future, wish.reply)
+
+    def on_profile_wanted(self, wish: messages.ProfileWanted) -> None:
+        """Samples stacks."""
+        self._grant(self._session.profile(wish.deployment), wish.reply)
+
+    def on_lines_wanted(self, wish: messages.LinesWanted) -> None:
+        """Reads the kept log."""
+        self._read(lambda: self._session.lines(wish.deployment, wish.after), wish.reply)
+
+    def on_series_wanted(self, wish: messages.SeriesWanted) -> None:
+        """Reads the numbers behind the plots."""
+
+        def read() -> Mapping[Metric, Mapping[str, Sequence[Point]]]:
+            return {metric: self._session.series(wish.deployment, metric) for metric in wish.metrics}
+
+        self._read(read, wish.reply)
+
+    def on_history_wanted(self, wish: messages.HistoryWanted) -> None:
+        """Reads the journal."""
+        self._read(self._session.history, wish.reply)
+
+    def on_looked(self, wish: messages.Looked) -> None:
+        """What is looked at is read first."""
+        self._session.focus(wish.interest)
+
+    def on_copied(self, wish: messages.Copied) -> None:
+        """Copies, also through SSH and tmux where the terminal allows it."""
+        self.copy_to_clipboard(wish.text)
+        self.notify(f"Copied: {wish.what}", markup=False, timeout=2)
+
+    # Screens
+
+    def on_deployment_opened(self, wish: messages.DeploymentOpened) -> None:
+        """A deployment."""
+        from screens.deployment import DeploymentScreen
+
+        self._push(DeploymentScreen(wish.deployment, self.report, self._mode(), wish.pane))
+
+    def on_fix_opened(self, wish: messages.FixOpened) -> None:
+        """An answer to a finding."""
+        from screens.fix import FixScreen
+
+        if self._mode().writable(wish.finding.deployment):
+            self._push(FixScreen(wish.finding, self.report, self._mode()))
+
+    def on_undo_opened(self, wish: messages.UndoOpened) -> None:
+        """Taking a change back."""
+        from screens.undo import UndoScreen
+
+        if not self._session.read_only:
+            self._push(UndoScreen(wish.change, self.report, self._mode()))
+
+    def on_profile_opened(self, wish: messages.ProfileOpened) -> None:
+        """Where a deployment's workers spend their time."""
+        from screens.advice import ProfileScreen
+
+        self._push(ProfileScreen(wish.deployment, self.report, self._mode()))
+
+    def on_signature_opened(self, wish: messages.SignatureOpened) -> None:
+        """What a signature means."""
+        from screens.advice import SignatureScreen
+
+        self.push_screen(SignatureScreen(wish.signature))
+
+    def _push(self, screen: OpsScreen) -> None:
+        self.push_screen(screen)
+
+    def on_screen_resume(self) -> None:
+        """A screen that was covered missed some reports."""
+        self._hand(self.screen)
+
+    def action_help(self) -> None:
+        """The keys that do something here."""
+        from screens.help import HelpScreen
+
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(self.screen.active_bindings))
+
+    def action_history(self) -> None:
+        """The journal."""
+        from screens.history import HistoryScreen
+
+        if isinstance(self.screen, OpsScreen) and not isinstance(self.screen, HistoryScreen):
+            self._push(HistoryScreen(self.report, self._mode()))
+
+    def action_pause(self) -> None:
+        """What is shown stands still, or catches up; reading never stops."""
+        self._paused_at = None if self._paused_at else self.now
+        self._hand(self.screen)
+        self._take()
+
+
+def sentence(problem: Exception) -> str:
+    """One sentence for people: what failed, why, what next."""
+    if isinstance(problem, Unreadable):
+        failure = problem.failure
+        return f"{failure.what}: {failure.why}" + (f" – {failure.hint}" if failure.hint else "")
+    if isinstance(problem, ReadOnly):
+        return str(problem) or "This is a read-only session: nothing is changed."
+    if isinstance(problem, Refused):
+        return str(problem)
+    if isinstance(problem, TimeoutError):
+        return "There was no answer in time; try again, or look at the target's link in the first line."
+    return f"This is a defect of fastops: {type(problem).__name__}: {problem}"

@@ -1,0 +1,86 @@
+"""What all screens share: the report that they show, what may be changed, the bars at the top and the bottom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.reactive import reactive
+from textual.screen import Screen
+from textual.widget import Widget
+
+from fixes.model import Report
+from probes.model import DeploymentId, Frozen, Snapshot, TargetId
+from screens.widgets.keybar import KeyBar
+from screens.widgets.statusbar import StatusBar
+
+EMPTY = Report(snapshot=Snapshot(taken_at=datetime(1970, 1, 1, tzinfo=UTC), targets={}))
+"""The report before the first one: nothing is known."""
+
+CHANGING = frozenset({"fix", "undo", "apply", "resume", "take_back"})
+"""The actions that change something, or lead to it: in read-only mode they do not exist."""
+
+
+class Mode(Frozen, frozen=True):
+    """What a person may do here."""
+
+    read_only: bool = False
+    read_only_targets: frozenset[TargetId] = frozenset()
+    paused_at: datetime | None = None
+
+    def writable(self, deployment: DeploymentId | None) -> bool:
+        """Whether a deployment may be changed."""
+        if self.read_only:
+            return False
+        return deployment is None or deployment.split("/", 1)[0] not in self.read_only_targets
+
+
+class OpsScreen(Screen[None]):
+    """A full screen of the console. It holds no client: what it wants it says in messages."""
+
+    AUTO_FOCUS: ClassVar[str | None] = None
+
+    report: reactive[Report] = reactive(EMPTY, init=False, always_update=False)
+    mode: reactive[Mode] = reactive(Mode(), init=False)
+
+    def __init__(self, report: Report = EMPTY, mode: Mode | None = None) -> None:
+        super().__init__()
+        self.set_reactive(OpsScreen.report, report)
+        self.set_reactive(OpsScreen.mode, mode or Mode())
+
+    def compose(self) -> ComposeResult:
+        """The bars, and the screen's own body between them."""
+        yield StatusBar(self.report, self.mode)
+        yield from self.body()
+        yield KeyBar()
+
+    def body(self) -> Iterable[Widget]:
+        """What stands between the bars."""
+        raise NotImplementedError
+
+    def subject(self) -> DeploymentId | None:
+        """The deployment that a key would act upon."""
+        return None
+
+    def watch_report(self) -> None:
+        """Draws what differs in a new report."""
+        if self.is_mounted:
+            self.query_one(StatusBar).show(self.report, self.mode)
+            self.show_report()
+
+    def show_report(self) -> None:
+        """Draws the body again where it differs."""
+
+    def watch_mode(self) -> None:
+        """Shows what may be done now."""
+        if self.is_mounted:
+            self.query_one(StatusBar).show(self.report, self.mode)
+            self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Hides what would change something where nothing may be changed."""
+        if action in CHANGING and not self.mode.writable(self.subject()):
+            return False
+        return super().check_action(action, parameters)

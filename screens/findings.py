@@ -1,0 +1,137 @@
+"""Findings as text: the line, the evidence, the remedies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from fixes.model import Evidence, Finding, Open
+from screens import words
+
+
+def headline(finding: Finding, now: datetime) -> Text:
+    """Severity, what it is and since when, in one line."""
+    text = Text(end="")
+    style = words.STYLES[finding.severity]
+    text.append(f"{words.GLYPHS[finding.severity]} ", style)
+    text.append(finding.title, style if finding.severity in ("critical", "error") else "bold")
+    times = f"{finding.count}× " if finding.count > 1 else ""
+    text.append(f"  {finding.signature} · {times}for {words.ago(finding.since, now)}", "dim")
+    if finding.explained_by is not None:
+        text.append(f" · effect of {finding.explained_by.signature}", "cyan")
+    return text
+
+
+def proof(evidence: Evidence) -> Text:
+    """One piece of evidence: when, where from, what."""
+    text = Text("  ", end="")
+    text.append(f"{words.moment(evidence.at) or '        '} {evidence.source:<8} ", "dim")
+    if evidence.worker is not None:
+        text.append(f"[{evidence.worker}] ", "cyan")
+    text.append(evidence.text)
+    if evidence.value is not None and not any(map(str.isdigit, evidence.text)):
+        text.append(f"  {_value(evidence.value, evidence.unit)}", "bold")
+    if evidence.file is not None:
+        place = evidence.file if evidence.line is None else f"{evidence.file}:{evidence.line}"
+        if place not in evidence.text:
+            text.append(f"  {place}", "cyan")
+    return text
+
+
+def _value(value: float, unit: str | None) -> str:
+    if unit == "bytes":
+        return words.size(value)
+    if unit == "seconds":
+        return words.duration(value)
+    return f"{value:g}" if unit is None else f"{value:g} {unit}"
+
+
+def answers(finding: Finding) -> Text:
+    """The remedies: the one that a key gives first, then the others."""
+    text = Text("  ", end="")
+    able = [offer for offer in finding.remedies if offer.applicable]
+    if not finding.remedies:
+        return Text(end="")
+    text.append("fix ", "dim")
+    if able:
+        text.append(able[0].title, "green")
+        if able[1:]:
+            text.append(f"  or {', '.join(offer.id for offer in able[1:])}", "dim")
+    else:
+        first = finding.remedies[0]
+        text.append(f"{first.title}: {first.why_not or 'not possible here'}", "dim")
+    return text
+
+
+def full(finding: Finding, now: datetime, limit: int | None = None, width: int = 0) -> Text:
+    """A finding with its evidence (the first ``limit`` pieces) and its remedies, wrapped where a width is given."""
+    shown = finding.evidence if limit is None else finding.evidence[:limit]
+    lines = [hang(headline(finding, now), width, 2), *(hang(proof(evidence), width, 20) for evidence in shown)]
+    if len(shown) < len(finding.evidence):
+        lines.append(Text(f"  … {len(finding.evidence) - len(shown)} more", "dim"))
+    if finding.remedies:
+        lines.append(hang(answers(finding), width, 6))
+    return Text("\n", end="").join(lines)
+
+
+def hang(text: Text, width: int, indent: int) -> Text:
+    """The text in lines of ``width`` cells at most, broken at spaces, all but the first indented; as it is for 0."""
+    if width <= indent + 8 or text.cell_len <= width:
+        return text
+    lines: list[Text] = []
+    rest, room = text, width
+    while rest.cell_len > room:
+        fitting = len(rest.plain)
+        while cell_len(rest.plain[:fitting]) > room:
+            fitting = rest.plain.rfind(" ", 0, fitting) if 0 < rest.plain.rfind(" ", 1, fitting) else fitting - 1
+            if not rest.plain[:fitting].strip():
+                fitting = room
+                break
+        head, rest = rest.divide([fitting])
+        lines.append(head)
+        rest = rest[len(rest.plain) - len(rest.plain.lstrip(" ")) :]
+        room = width - indent
+    lines.append(rest)
+    return Text("\n" + " " * indent, end="").join(lines)
+
+
+def undecided(opens: Sequence[Open]) -> Text:
+    """What could not be told yet."""
+    text = Text(end="")
+    for index, each in enumerate(opens):
+        text.append("\n" if index else "")
+        text.append(f"? {each.signature}", "dim")
+        text.append(f" needs {each.needs}", "dim")
+    return text
+
+
+def pane(findings: Sequence[Finding], opens: Sequence[Open], now: datetime, limit: int = 3, width: int = 0) -> Text:
+    """All that is known to be wrong with a deployment."""
+    parts = [full(finding, now, limit, width) for finding in findings]
+    if not parts:
+        parts.append(Text("✓ nothing found", "green", end=""))
+    if opens:
+        parts.append(undecided(opens))
+    return Text("\n\n", end="").join(parts)
+
+
+def brief(findings: Sequence[Finding], now: datetime) -> Text:
+    """Two lines: the worst finding, and its first evidence."""
+    if not findings:
+        return Text("✓ nothing found", "green", end="", no_wrap=True)
+    first = findings[0]
+    line = headline(first, now)
+    if len(findings) > 1:
+        line.append(f" · {len(findings) - 1} more", "dim")
+    second = proof(first.evidence[0]) if first.evidence else answers(first)
+    text = Text("\n", end="").join([line, second])
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text
+
+
+def plain(name: str, findings: Sequence[Finding], now: datetime) -> str:
+    """The same without colour, for the clipboard."""
+    return "\n\n".join([name, *(full(finding, now).plain for finding in findings)])

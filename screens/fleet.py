@@ -1,0 +1,237 @@
+"""The fleet: one line for each deployment, the worst trouble first."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import ClassVar
+
+from rich.text import Text
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.containers import Container, VerticalScroll
+from textual.widget import Widget
+from textual.widgets import Static
+
+from fixes.model import Finding, Report
+from probes.model import DeploymentId, Interest
+from screens import empty, findings, messages, rows
+from screens.base import EMPTY, Mode, OpsScreen
+from screens.widgets.filterbar import FilterBar
+from screens.widgets.spark import sparkline
+from screens.widgets.table import Cell, Table
+
+TREND_POINTS = 60
+"""Memory samples kept of each deployment for its sparkline."""
+
+
+class FleetScreen(OpsScreen):
+    """The first screen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "open", id="open"),
+        Binding("f", "fix", "fix", id="fix"),
+        Binding("slash", "filter", "filter", key_display="/", id="filter"),
+        Binding("s", "sort(1)", "sort", id="sort"),
+        Binding("S", "reverse", "reverse", show=False, id="reverse"),
+        Binding("l", "open('log')", "logs", id="logs"),
+        Binding("p", "profile", "profile", id="profile"),
+        Binding("u", "undo", "undo", id="undo"),
+        Binding("y", "copy", "copy", id="copy"),
+        Binding("escape", "clear", "clear filter", show=False, id="back"),
+    ]
+    AUTO_FOCUS = "#fleet"
+
+    def __init__(self, report: Report = EMPTY, mode: Mode | None = None) -> None:
+        super().__init__(report, mode)
+        self._fleet = rows.Fleet()
+        self._rows: dict[DeploymentId, rows.Row] = {}
+        self._trends: dict[DeploymentId, deque[float]] = {}
+        self._made: dict[str, tuple[rows.Row, tuple[Cell, ...]]] = {}
+        self._columns: tuple[object, ...] = ()
+        self._sort, self._reverse, self._needle = "severity", False, ""
+
+    def body(self) -> Iterable[Widget]:
+        """The table, and what is wrong with the selected deployment."""
+        yield Container(
+            Table(self._cells, id="fleet"),
+            Static(id="empty"),
+            VerticalScroll(Static(id="detail"), id="detail-box", can_focus=False),
+            id="main",
+        )
+        yield FilterBar()
+
+    @property
+    def table(self) -> Table:
+        """The table."""
+        return self.query_one(Table)
+
+    def subject(self) -> DeploymentId | None:
+        """The deployment under the cursor."""
+        key = self.table.cursor if self.is_mounted else None
+        return None if key is None else DeploymentId(key)
+
+    # Drawing
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Puts the findings beside the table, below it, or into two lines."""
+        width, height = event.size
+        self.set_class(width >= 150, "-large")
+        self.set_class(120 <= width < 150 and height >= 28, "-medium")
+        self.call_after_refresh(self.show_report)
+
+    def show_report(self) -> None:
+        """Draws the lines that differ."""
+        before, self._rows = self._rows, self._fleet.update(self.report)
+        for identity, row in self._rows.items():
+            if before.get(identity) is not row and row.memory_bytes is not None:
+                trend = self._trends.setdefault(identity, deque(maxlen=TREND_POINTS))
+                trend.append(row.memory_bytes)
+                self._made.pop(identity, None)
+        for identity in before.keys() - self._rows.keys():
+            self._trends.pop(identity, None)
+            self._made.pop(identity, None)
+        self._arrange()
+
+    def _arrange(self) -> None:
+        keys = rows.arrange(self._rows.values(), self._sort, self._reverse, self._needle)
+        self.set_class(not keys, "-empty")
+        if not keys:
+            self.query_one("#empty", Static).update(empty.explain(self.report, self._needle))
+        names = max((len(row.name) for row in self._rows.values()), default=0)
+        targets = {row.target for row in self._rows.values()}
+        longest = max(map(len, targets)) if len(targets) > 1 else 0
+        table = self.table
+        columns = rows.columns(max(40, table.size.width - 1), names, longest, self._sort, self._reverse)
+        if columns != self._columns:
+            self._columns = columns
+            self._made.clear()
+        table.set_columns(columns)
+        table.show_rows(keys)
+        self._show_detail()
+        self.query_one(FilterBar).count(len(keys), len(self._rows))
+
+    def _cells(self, key: str) -> tuple[Cell, ...]:
+        row = self._rows[DeploymentId(key)]
+        made = self._made.get(key)
+        if made is None or made[0] is not row:
+            made = self._made[key] = (row, rows.cells(row, self._columns, self._spark))  # type: ignore[arg-type]
+        return made[1]
+
+    def _spark(self, deployment: DeploymentId, width: int) -> str:
+        trend = self._trends.get(deployment)
+        return "" if trend is None or len(trend) < 2 else sparkline(list(trend), width)
+
+    def _show_detail(self) -> None:
+        """The findings of the selected deployment, as many lines as there is room for."""
+        subject = self.subject()
+        if subject is None:
+            return
+        found, now = self.report.of(subject), self.report.snapshot.taken_at
+        if self.has_class("-large") or self.has_class("-medium"):
+            text = Text(end="")
+            text.append(f"{subject}\n\n" if self.has_class("-large") else "", "bold")
+            room = max(20, self.query_one("#detail-box").size.width - 3)
+            text.append_text(findings.pane(found, self.report.undecided.get(subject, ()), now, width=room))
+        else:
+            text = findings.brief(found, now)
+        detail = self.query_one("#detail", Static)
+        if detail.visual is None or getattr(self, "_detail", None) != (text.plain, text.spans):
+            self._detail = (text.plain, text.spans)
+            detail.update(text)
+
+    # What a person does
+
+    def on_table_moved(self) -> None:
+        """The cursor moved: other findings are shown, other measurements are wanted."""
+        self._show_detail()
+        self.refresh_bindings()
+        self._look()
+
+    def _look(self) -> None:
+        visible = frozenset(DeploymentId(key) for key in self.table.in_view)
+        self.post_message(messages.Looked(Interest(focused=self.subject(), visible=visible)))
+
+    def on_screen_resume(self) -> None:
+        """Back from another screen."""
+        self.show_report()
+        self._look()
+
+    def on_table_chosen(self) -> None:
+        """A double click opens."""
+        self.action_open()
+
+    def on_table_header_clicked(self, event: Table.HeaderClicked) -> None:
+        """Sorts by the column; once more turns the order round."""
+        if event.column == self._sort:
+            self._reverse = not self._reverse
+        elif event.column in rows.SORTS:
+            self._sort, self._reverse = event.column, False
+        self._arrange()
+
+    def on_filter_bar_changed(self, event: FilterBar.Changed) -> None:
+        """Typing narrows."""
+        self._needle = event.text
+        self._arrange()
+
+    def on_filter_bar_closed(self) -> None:
+        """The keys are the table's again."""
+        self.table.focus()
+
+    def action_open(self, pane: str | None = None) -> None:
+        """The deployment under the cursor."""
+        subject = self.subject()
+        if subject is not None:
+            self.post_message(messages.DeploymentOpened(subject, pane))
+
+    def finding(self) -> Finding | None:
+        """The finding that a fix would answer: the worst, and the first that has an answer."""
+        subject = self.subject()
+        found = self.report.of(subject) if subject else ()
+        return next((f for f in found if any(o.applicable for o in f.remedies)), found[0] if found else None)
+
+    def action_fix(self) -> None:
+        """The answer to the worst finding, diff first."""
+        finding = self.finding()
+        if finding is None:
+            self.notify("Nothing is found to be wrong here.", markup=False)
+        else:
+            self.post_message(messages.FixOpened(finding))
+
+    def action_undo(self) -> None:
+        """The latest change, taken back."""
+        self.post_message(messages.UndoOpened())
+
+    def action_profile(self) -> None:
+        """Where the workers spend their time."""
+        subject = self.subject()
+        if subject is not None:
+            self.post_message(messages.ProfileOpened(subject))
+
+    def action_filter(self) -> None:
+        """Opens the line to type into."""
+        self.query_one(FilterBar).open()
+
+    def action_clear(self) -> None:
+        """All rows again."""
+        self.query_one(FilterBar).clear()
+
+    def action_sort(self, step: int) -> None:
+        """The next column."""
+        shown = {getattr(column, "key", "") for column in self._columns}
+        names = [name for name in rows.SORTS if name in shown]
+        self._sort = names[(names.index(self._sort) + step) % len(names)] if self._sort in names else names[0]
+        self._reverse = False
+        self._arrange()
+
+    def action_reverse(self) -> None:
+        """The other way round."""
+        self._reverse = not self._reverse
+        self._arrange()
+
+    def action_copy(self) -> None:
+        """The deployment and its findings, as text."""
+        subject = self.subject()
+        if subject is not None:
+            text = findings.plain(subject, self.report.of(subject), self.report.snapshot.taken_at)
+            self.post_message(messages.Copied(text, f"findings of {subject}"))

@@ -1,0 +1,231 @@
+"""The fleet as rows: what a line of the table shows, its order, and which columns fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from fixes.model import Finding, Report
+from probes.model import Deployment, DeploymentId, Limit, LinkState, Replica, TargetId
+from screens import words
+from screens.widgets.table import Cell, Column
+from screens.words import Tone
+
+
+class Row(NamedTuple):
+    """One deployment as the table shows it."""
+
+    id: DeploymentId
+    name: str
+    target: TargetId
+    tone: Tone
+    rank: int
+    fresh: bool
+    ready: int | None
+    desired: int | None
+    workers: int | None
+    memory_bytes: float | None
+    memory_limit_bytes: float | None
+    restarts: int | None
+    cores: float | None
+    cores_limit: Limit
+    p95_seconds: float | None
+    short: str
+    title: str
+    haystack: str
+    """What the filter looks in, in lower case."""
+
+
+def make(deployment: Deployment, findings: Sequence[Finding], link: LinkState) -> Row:
+    """The row of a deployment."""
+    running = deployment.running
+    fresh = link == "live"
+    severity = words.worst(findings)
+    cause = next((f for f in findings if f.severity == severity), None)
+    used = _total(r.memory.used_bytes for r in running)
+    ready = [r for r in running if r.ready is not False]
+    tone: Tone = severity or ("ok" if fresh and running else "unknown")
+    return Row(
+        id=deployment.id,
+        name=deployment.name,
+        target=deployment.target,
+        tone=tone,
+        rank=words.rank(severity),
+        fresh=fresh,
+        ready=len(ready),
+        desired=deployment.desired if deployment.desired is not None else len(deployment.replicas),
+        workers=len(deployment.workers) or None,
+        memory_bytes=used,
+        memory_limit_bytes=_limit([r.memory.limit for r in running]),
+        restarts=deployment.restarts,
+        cores=_total(r.cpu.used_cores for r in running),
+        cores_limit=_cores_limit(running),
+        p95_seconds=probe_p95(deployment),
+        short=cause.signature if cause else _rest(deployment),
+        title=cause.title if cause else _rest(deployment),
+        haystack=" ".join([deployment.id, deployment.server or "", *(f"{f.signature} {f.title}" for f in findings)]).lower(),
+    )
+
+
+def probe_p95(deployment: Deployment) -> float | None:
+    """The 95th percentile of the newest probes of the event loop, else of the health path, in seconds."""
+    loop = [p.took_seconds for r in deployment.running for p in r.loop_probes]
+    return words.p95(loop or [p.took_seconds for r in deployment.running for p in r.health_probes])
+
+
+def _rest(deployment: Deployment) -> str:
+    """What is said of a deployment without findings: nothing while it runs."""
+    if deployment.running or not deployment.replicas:
+        return ""
+    last = deployment.replicas[-1]
+    return last.state if last.exit_code is None else f"{last.state} ({last.exit_code})"
+
+
+def _total(values: Iterable[float | None]) -> float | None:
+    known = [v for v in values if v is not None]
+    return sum(known) if known else None
+
+
+def _limit(limits: Sequence[Limit]) -> float | None:
+    """The sum of the limits where every replica has one."""
+    values = [limit.value for limit in limits if limit.limited and limit.value is not None]
+    return sum(values) if values and len(values) == len(limits) else None
+
+
+def _cores_limit(running: Sequence[Replica]) -> Limit:
+    total = _limit([r.cpu.limit for r in running])
+    return Limit() if total is None else Limit(limited=True, value=total)
+
+
+class Fleet:
+    """The rows of the latest report; those of unchanged deployments are kept as they are."""
+
+    def __init__(self) -> None:
+        self._made: dict[DeploymentId, tuple[Deployment, tuple[Finding, ...], LinkState, Row]] = {}
+
+    def update(self, report: Report) -> dict[DeploymentId, Row]:
+        """All rows by id."""
+        made: dict[DeploymentId, tuple[Deployment, tuple[Finding, ...], LinkState, Row]] = {}
+        for state in report.snapshot.targets.values():
+            link = state.link.state
+            for identity, deployment in state.deployments.items():
+                findings = report.of(identity)
+                old = self._made.get(identity)
+                if old is not None and old[0] is deployment and old[1] is findings and old[2] == link:
+                    made[identity] = old
+                else:
+                    made[identity] = (deployment, findings, link, make(deployment, findings, link))
+        self._made = made
+        return {identity: entry[3] for identity, entry in made.items()}
+
+
+SORTS: Mapping[str, Callable[[Row], float | str | None]] = {
+    "severity": lambda r: r.rank,
+    "name": lambda r: r.name.lower(),
+    "target": lambda r: r.target,
+    "ready": lambda r: None if r.ready is None or not r.desired else -r.ready / r.desired,
+    "workers": lambda r: r.workers,
+    "memory": lambda r: r.memory_bytes,
+    "restarts": lambda r: r.restarts,
+    "cores": lambda r: r.cores,
+    "p95": lambda r: r.p95_seconds,
+}
+"""Numbers sort from the largest down, words from A; what is unknown stands last."""
+
+
+def arrange(rows: Iterable[Row], sort: str, reverse: bool, needle: str) -> list[DeploymentId]:
+    """The ids of the rows that hold ``needle``, in order; equal ones by severity, then name, so that none wanders."""
+    terms = needle.lower().split()
+    shown = [r for r in rows if all(term in r.haystack for term in terms)]
+    value = SORTS[sort]
+    shown.sort(key=lambda r: (-r.rank, r.name.lower(), r.id))
+    known = [r for r in shown if value(r) is not None]
+    rest = [r for r in shown if value(r) is None]
+    descending = sort not in ("name", "target")
+    known.sort(key=lambda r: value(r) or 0, reverse=False) if not descending else known.sort(
+        key=lambda r: -float(value(r) or 0)
+    )
+    if reverse:
+        known.reverse()
+    return [r.id for r in known + rest]
+
+
+_COLUMNS: tuple[tuple[int, Column], ...] = (
+    (0, Column("severity", "", 1)),
+    (0, Column("name", "NAME", 16)),
+    (5, Column("target", "TARGET", 10)),
+    (1, Column("ready", "READY", 5, "right")),
+    (3, Column("workers", "WRK", 3, "right")),
+    (0, Column("memory", "MEMORY", 9, "right")),
+    (2, Column("trend", "", 6)),
+    (2, Column("restarts", "RST", 3, "right")),
+    (3, Column("cores", "CORES", 5, "right")),
+    (1, Column("p95", "P95", 5, "right")),
+    (0, Column("finding", "FINDING", 12)),
+)
+"""Each with its rank of being dropped: the highest goes first where the screen is narrow."""
+
+
+def columns(width: int, names: int, targets: int, sort: str, reverse: bool) -> tuple[Column, ...]:
+    """The columns that fit ``width`` cells; ``names`` and ``targets`` are the longest of those texts."""
+    chosen = [(drop, c) for drop, c in _COLUMNS if c.key != "target" or (targets and width >= 100)]
+    limit = 5
+    while sum(c.width + 1 for drop, c in chosen if drop <= limit) > width and limit:
+        limit -= 1
+    kept = [c for drop, c in chosen if drop <= limit]
+    widths = {c.key: c.width for c in kept}
+    room = width - sum(w + 1 for w in widths.values())
+    wants = {
+        "name": max(0, min(names, 32) - widths["name"]),
+        "finding": max(0, (18 if width < 100 else 30) - widths["finding"]),
+    }
+    if width >= 100:
+        wants |= {"memory": 2, "trend": 6, "cores": 4, "p95": 2, "target": max(0, min(targets, 24) - 10)}
+    for key in ("finding", "name", "memory", "cores", "trend", "p95", "target"):
+        extra = min(room, wants.get(key, 0)) if key in widths else 0
+        widths[key] = widths.get(key, 0) + extra
+        room -= extra
+    widths["finding"] += max(0, room)
+    made = []
+    for column in kept:
+        arrow = "" if column.key != sort else ("▲" if reverse else "▼")
+        made.append(column._replace(width=widths[column.key], title=column.title + arrow))
+    return tuple(made)
+
+
+def cells(row: Row, shown: Sequence[Column], spark: Callable[[DeploymentId, int], str]) -> tuple[Cell, ...]:
+    """The cells of a row for the columns shown."""
+    base = "" if row.fresh else "dim"
+    return tuple(_cell(row, column, base, spark) for column in shown)
+
+
+def _cell(row: Row, column: Column, base: str, spark: Callable[[DeploymentId, int], str]) -> Cell:
+    match column.key:
+        case "severity":
+            return Cell(words.GLYPHS[row.tone], words.STYLES[row.tone])
+        case "name":
+            return Cell(row.name, f"{base} bold" if row.rank >= 3 else base)
+        case "target":
+            return Cell(row.target, "dim")
+        case "ready":
+            short = row.ready is not None and row.desired is not None and row.ready < row.desired
+            text = words.UNKNOWN if row.desired is None else f"{words.number(row.ready)}/{row.desired}"
+            return Cell(text, "yellow" if short else base)
+        case "workers":
+            return Cell(words.number(row.workers), base)
+        case "memory":
+            used = words.size(row.memory_bytes)
+            text = used if row.memory_limit_bytes is None else f"{used}/{words.size(row.memory_limit_bytes)}"
+            return Cell(text, words.fill_tone(row.memory_bytes, row.memory_limit_bytes) or base)
+        case "trend":
+            return Cell(spark(row.id, column.width), words.fill_tone(row.memory_bytes, row.memory_limit_bytes) or "dim cyan")
+        case "restarts":
+            return Cell(words.number(row.restarts), "yellow" if (row.restarts or 0) >= 3 else base)
+        case "cores":
+            text = words.cores(row.cores, row.cores_limit if column.width > 6 else Limit())
+            return Cell(text, words.fill_tone(row.cores, row.cores_limit.value) or base)
+        case "p95":
+            slow = row.p95_seconds or 0.0
+            return Cell(words.duration(row.p95_seconds), "red" if slow >= 1 else "yellow" if slow >= 0.25 else base)
+        case _:
+            return Cell(row.title if column.width >= 30 else row.short, words.STYLES[row.tone] if row.rank >= 2 else "dim")

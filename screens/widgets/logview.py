@@ -1,0 +1,218 @@
+"""The tail of a log: follows, stands still, narrows, jumps between marked lines. Only lines that are seen are drawn."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from probes.model import LogLine
+from screens import words
+
+KEPT = 20_000
+"""Lines kept for the view; older ones are dropped."""
+_MARK, _DIM, _FOUND, _PLAIN = Style.parse("bold red"), Style(dim=True), Style.parse("black on yellow"), Style()
+
+
+class LogView(ScrollView, can_focus=True):
+    """Lines of a deployment's log in order of arrival."""
+
+    DEFAULT_CSS = """
+    LogView {
+        scrollbar-size: 1 1;
+        & > .logview--cursor { background: $cursor-blurred; }
+        &:focus > .logview--cursor { background: $cursor; }
+    }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"logview--cursor"}
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "up", show=False, id="log_up"),
+        Binding("down,j", "move(1)", "down", show=False, id="log_down"),
+        Binding("pageup", "page(-1)", "page up", show=False, id="log_page_up"),
+        Binding("pagedown", "page(1)", "page down", show=False, id="log_page_down"),
+        Binding("home,g", "first", "first", show=False, id="log_first"),
+        Binding("end,G", "follow", "follow", id="log_follow"),
+        Binding("n", "jump(1)", "next match", id="log_next"),
+        Binding("N", "jump(-1)", "previous match", show=False, id="log_previous"),
+    ]
+
+    class Changed(Message):
+        """Following, filter or position changed."""
+
+    def __init__(self, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._lines: deque[LogLine] = deque(maxlen=KEPT)
+        self._shown: list[LogLine] = []
+        self._needle = ""
+        self._cursor = -1
+        self._widest = 0
+        self.following = True
+        self.newest = 0
+
+    @property
+    def total(self) -> int:
+        """How many lines are kept."""
+        return len(self._lines)
+
+    @property
+    def matching(self) -> int:
+        """How many of them the filter lets through."""
+        return len(self._shown)
+
+    @property
+    def marked(self) -> int:
+        """How many of those a signature's pattern matched."""
+        return sum(1 for line in self._shown if line.keys)
+
+    @property
+    def current(self) -> LogLine | None:
+        """The line under the cursor."""
+        return self._shown[self._cursor] if 0 <= self._cursor < len(self._shown) else None
+
+    @property
+    def needle(self) -> str:
+        """The filter."""
+        return self._needle
+
+    def extend(self, lines: Sequence[LogLine]) -> None:
+        """Appends lines that are newer than what is here."""
+        fresh = [line for line in lines if line.number > self.newest]
+        if not fresh:
+            return
+        self.newest = fresh[-1].number
+        dropped = max(0, len(self._lines) + len(fresh) - KEPT)
+        self._lines.extend(fresh)
+        if dropped:
+            self._narrow()
+        else:
+            added = [line for line in fresh if self._lets(line)]
+            if not added:
+                return
+            self._shown.extend(added)
+            self._measure(added)
+        self._settle()
+
+    def filter(self, needle: str) -> None:
+        """Shows the lines that hold a text (in any case) only; the line under the cursor stays where it can."""
+        if needle != self._needle:
+            self._needle = needle
+            self._narrow()
+            self._settle()
+
+    def _lets(self, line: LogLine) -> bool:
+        return not self._needle or self._needle.lower() in line.text.lower()
+
+    def _narrow(self) -> None:
+        current = self.current
+        self._shown = [line for line in self._lines if self._lets(line)]
+        if current is not None and self._shown:
+            numbers = [line.number for line in self._shown]
+            place = next((n for n, number in enumerate(numbers) if number >= current.number), len(numbers) - 1)
+            self._cursor = place
+        self._cursor = min(self._cursor, len(self._shown) - 1)
+        self._widest = 0
+        self._measure(self._shown)
+
+    def _measure(self, lines: Sequence[LogLine]) -> None:
+        self._widest = max(self._widest, max((cell_len(line.text) for line in lines), default=0) + 11)
+        self.virtual_size = Size(self._widest, len(self._shown))
+
+    def _settle(self) -> None:
+        if self.following:
+            self._cursor = len(self._shown) - 1
+            self.scroll_to(y=max(0, len(self._shown) - self.size.height), animate=False, force=True, immediate=True)
+        else:
+            self._into_view()
+        self.refresh()
+        self.post_message(self.Changed())
+
+    def _into_view(self) -> None:
+        top, height = self.scroll_offset.y, max(1, self.scrollable_content_region.height)
+        if self._cursor < top:
+            self.scroll_to(y=self._cursor, animate=False, force=True, immediate=True)
+        elif self._cursor >= top + height:
+            self.scroll_to(y=self._cursor - height + 1, animate=False, force=True, immediate=True)
+
+    def _go(self, place: int, *, centre: bool = False) -> None:
+        if not self._shown:
+            return
+        place = max(0, min(place, len(self._shown) - 1))
+        self.following = self.following and place >= self._cursor and place == len(self._shown) - 1
+        self._cursor = place
+        if centre:
+            y = max(0, place - self.size.height // 2)
+            self.scroll_to(y=y, animate=False, force=True, immediate=True)
+        self._into_view()
+        self.refresh()
+        self.post_message(self.Changed())
+
+    def on_resize(self) -> None:
+        """Another size shows another end."""
+        if self._shown:
+            self._settle()
+
+    def render_line(self, y: int) -> Strip:
+        """One line: time, mark, text with what the filter found."""
+        left, top = self.scroll_offset
+        place, base, width = top + y, self.rich_style, self.size.width
+        if place >= len(self._shown):
+            return Strip.blank(width, base)
+        line = self._shown[place]
+        if place == self._cursor and not self.following:
+            base = self.get_component_rich_style("logview--cursor")
+        style = _MARK if line.keys else _PLAIN
+        segments = [
+            Segment(f"{words.moment(line.at):<8} ", _DIM),
+            Segment("▶ " if line.keys else "  ", _MARK),
+            *self._highlighted(line.text, style),
+        ]
+        return Strip(segments).crop_extend(left, left + width, None).apply_style(base)
+
+    def _highlighted(self, text: str, style: Style) -> list[Segment]:
+        if not self._needle:
+            return [Segment(text, style)]
+        segments, lower, needle, at = [], text.lower(), self._needle.lower(), 0
+        if len(lower) != len(text):
+            return [Segment(text, style)]
+        while (found := lower.find(needle, at)) >= 0:
+            end = found + len(needle)
+            segments += [Segment(text[at:found], style), Segment(text[found:end], _FOUND)]
+            at = end
+        return [*segments, Segment(text[at:], style)]
+
+    def action_move(self, step: int) -> None:
+        """One line up or down; down past the last one follows."""
+        self._go(self._cursor + step)
+
+    def action_page(self, step: int) -> None:
+        """A screenful."""
+        self._go(self._cursor + step * max(1, self.size.height - 1))
+
+    def action_first(self) -> None:
+        """The oldest line that is kept."""
+        self.following = False
+        self._go(0)
+
+    def action_follow(self) -> None:
+        """The newest line, and those to come."""
+        self.following = True
+        self._settle()
+
+    def action_jump(self, step: int) -> None:
+        """The next line that a signature's pattern matched."""
+        places = [n for n, line in enumerate(self._shown) if line.keys]
+        beyond = [n for n in places if (n > self._cursor if step > 0 else n < self._cursor)]
+        if not places:
+            return
+        place = (beyond or places)[0 if step > 0 else -1]
+        self.following = False
+        self._go(place, centre=True)
