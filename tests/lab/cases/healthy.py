@@ -36,5 +36,12 @@ CASES = (
         ("sh", "-c", "exec uvicorn --host 0.0.0.0 --port 8000 --workers 2 healthy:app"),
         memory="1g",
     ),
+    # Nothing tells what this is until it is asked; its label says that it shall be listed.
+    Case(
+        "healthy-by-label",
+        ("sh", "-c", "true; python3 -c 'import serve, uvicorn; uvicorn.run(serve.app, host=\"0.0.0.0\", port=8000)'"),
+        expect=ids("single-process"),
+        labels={"fastops.enable": "true"},
+    ),
     Case("healthy-but-disabled", gunicorn("healthy:app"), listed=False, labels={"fastops.enable": "false"}),
 )

@@ -44,7 +44,7 @@ CASES = (
         uvicorn("broken_lifespan:app", "--workers", "2"),
         expect=ids("worker-boot-failed"),
         up=None,
-        until=(Logged("Application startup failed. Exiting."),),
+        until=(Logged("failed to start, stopping the parent process."), EXITED),
     ),
     Case(
         "boot-no-such-worker-class",

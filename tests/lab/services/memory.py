@@ -35,7 +35,7 @@ async def leak(megabytes_per_second: float) -> None:
 async def warm(megabytes: int) -> None:
     for _ in range(megabytes // 5):
         take(5)
-        await asyncio.sleep(TICK_SECONDS)
+        await asyncio.sleep(2 * TICK_SECONDS)
 
 
 async def churn(megabytes: int) -> None:
