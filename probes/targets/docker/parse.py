@@ -196,6 +196,11 @@ class Inspect(_Pascal, frozen=True, rename="pascal"):
         return self.config.labels or {}
 
 
+def joined(mode: str) -> str | None:
+    """The container (id or name) whose namespace a mode joins: ``container:ID``."""
+    return mode.removeprefix("container:") or None if mode.startswith("container:") else None
+
+
 def when(stamp: str) -> datetime | None:
     """The engine's RFC 3339 with nanoseconds; its year 1 means never."""
     if not stamp or stamp.startswith("0001-"):

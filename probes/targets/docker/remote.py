@@ -9,7 +9,7 @@ import msgspec
 
 from probes.model import Cpu, Frozen, Memory, ReplicaId
 from probes.procfs import ProcFs, Tree
-from probes.proctext import Limits, Stat, Status
+from probes.proctext import Stat, Status
 from probes.target import Unreadable
 from probes.targets.docker.client import EngineClient
 from probes.targets.docker.measure import Reading, Subject
@@ -64,9 +64,7 @@ class TopProcesses(ProcFs):
             if len(row) < 7 or not all(one.isdecimal() for one in row[:6]):
                 continue
             pid, ppid, rss, cpu, age, threads = (int(one) for one in row[:6])
-            started = int(now.timestamp()) - age
-            # Ages have whole seconds, so the same process would seem to begin a second later now and then.
-            self._stats[pid] = Stat(pid, ppid, row[6][:64], "S", float(cpu), threads, started - started % 4)
+            self._stats[pid] = Stat(pid, ppid, row[6][:64], "S", float(cpu), threads, 0)
             self._rss[pid] = rss * 1024
             self._argv[pid] = tuple(" ".join(row[6:]).split())
             self._started[pid] = now - timedelta(seconds=age)
@@ -86,10 +84,6 @@ class TopProcesses(ProcFs):
     def status(self, pid: int) -> Status | None:
         """Resident memory."""
         return Status(rss_bytes=self._rss[pid]) if pid in self._rss else None
-
-    def limits(self, pid: int) -> Limits | None:
-        """Unknown."""
-        return None
 
     def argv(self, pid: int) -> tuple[str, ...] | None:
         """The command line, split at spaces."""

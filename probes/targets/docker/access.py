@@ -1,0 +1,204 @@
+"""Reading one container: its ports, its files, its log, its stacks."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+from urllib.parse import urlsplit
+
+import httpx
+
+from probes import stack, text
+from probes.http import user_agent
+from probes.model import Failure, ReplicaId, StackSample
+from probes.target import Answer, Unreadable
+from probes.targets.docker import logs
+from probes.targets.docker.client import EngineClient
+from probes.targets.docker.container import Container
+from probes.targets.docker.files import Files
+from probes.transport import open_client
+
+BODY_LIMIT = 1 << 20
+_ANYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, never bound
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class DockerAccess:
+    """Implements :class:`probes.target.Access` over the containers and the connection that the target has now."""
+
+    def __init__(self, containers: Mapping[ReplicaId, Container], url: str) -> None:
+        self._containers = containers
+        self._host = urlsplit(url).hostname if "://" in url and not url.startswith("unix://") else None
+        self._http: httpx.AsyncClient | None = None
+        self._agent = user_agent()
+        self.client: EngineClient | None = None
+        self.files: Files | None = None
+        self.owns: Callable[[int, str], bool] = lambda _pid, _container: False
+        """Whether a process of this machine belongs to a container."""
+
+    async def get(self, replica: ReplicaId, port: int, path: str, timeout_seconds: float = 5.0) -> Answer:
+        """GET on the container's own address, else on the port that is published for it."""
+        answer = Answer(status=None, body=b"", took_seconds=0.0, error="unreachable")
+        for host, number in self.addresses(replica, port):
+            answer = await self._ask(host, number, path, timeout_seconds)
+            if answer.error != "unreachable":
+                break
+        return answer
+
+    async def read(self, replica: ReplicaId, path: str, limit: int = 1 << 20) -> bytes:
+        """A file of the container, running or not."""
+        container, _ = self._connected(replica)
+        assert self.files is not None
+        return await self.files.read(container.id, container.pid if container.local else None, path, limit)
+
+    async def logs(self, replica: ReplicaId, since: datetime) -> AsyncIterator[bytes]:
+        """Lines with the engine's time stamps, the latest of the past first, then as they come."""
+        container, client = self._connected(replica)
+        why = logs.unreadable(container.base.log_driver)
+        if why is not None:
+            raise Unreadable(Failure("unread", f"the log of {container.base.name}", why, "use the log driver local"))
+        begun = logs.stamp(datetime.now(since.tzinfo))
+        async for chunk in logs.past(client, container.id, since, tty=container.tty):
+            yield chunk
+        async for chunk in logs.follow(client, container.id, begun, tty=container.tty):
+            yield chunk
+
+    @asynccontextmanager
+    async def dial(self, replica: ReplicaId, host: str, port: int) -> AsyncIterator[tuple[str, int]]:
+        """The same address, for a local engine's containers are routed to from here; containers' names are resolved."""
+        container, _ = self._connected(replica)
+        if not container.local:
+            raise Unreadable(
+                Failure(
+                    "unreachable",
+                    f"{text.clean(host, 200)}:{port}",
+                    "the engine is on another machine",
+                    "run fastops there",
+                )
+            )
+        yield self._resolve(container, host), port
+
+    async def stacks(self, replica: ReplicaId, pid: int) -> StackSample:
+        """A stack by py-spy; only of a process that is the container's."""
+        container, _ = self._connected(replica)
+        if not container.local or not await asyncio.to_thread(self.owns, pid, container.id):
+            why = "the process is not on this machine" if not container.local else "it is none of the container's"
+            raise Unreadable(Failure("not-found", f"process {pid}", why, "run fastops where the engine runs"))
+        return await stack.sample(pid)
+
+    def addresses(self, replica: ReplicaId, port: int) -> tuple[tuple[str, int], ...]:
+        """Where a port of the container is reached from here, the likeliest first."""
+        container = self._containers.get(replica)
+        if container is None:
+            return ()
+        owner = self._network_owner(container)
+        found: list[tuple[str, int]] = []
+        if container.local:
+            if owner.host.network_mode == "host":
+                found.append(("127.0.0.1", port))
+            found += [(address, port) for address in owner.base.addresses.values()]
+        elif owner.host.network_mode == "host" and self._host is not None:
+            found.append((self._host, port))
+        for published in owner.base.ports:
+            if published.container_port == port:
+                anywhere = published.host_ip in _ANYWHERE
+                own = "127.0.0.1" if self._host is None else self._host
+                found.append((own if anywhere else published.host_ip, published.host_port))
+        return tuple(dict.fromkeys(found))
+
+    async def close(self) -> None:
+        """Ends connections to services."""
+        if self._http is not None:
+            await self._http.aclose()
+            self._http = None
+
+    def _connected(self, replica: ReplicaId) -> tuple[Container, EngineClient]:
+        container = self._containers.get(replica)
+        if container is None:
+            raise Unreadable(Failure("not-found", f"container {text.clean(replica, 12)}", "it is gone", ""))
+        if self.client is None:
+            raise Unreadable(Failure("unreachable", container.base.name, "there is no connection to the engine", ""))
+        return container, self.client
+
+    def _network_owner(self, container: Container) -> Container:
+        """The container whose network this one uses: itself, or the one that it joins."""
+        joined = container.network_of
+        if joined is None:
+            return container
+        matches = (one for one in self._containers.values() if one.id.startswith(joined) or one.base.name == joined)
+        return next(matches, container)
+
+    def _resolve(self, container: Container, host: str) -> str:
+        if host in _LOOPBACK:
+            owner = self._network_owner(container)
+            return next(iter(owner.base.addresses.values()), "127.0.0.1")
+        for other in self._containers.values():
+            shared = other.base.addresses.keys() & container.base.addresses.keys()
+            names = {other.base.name, other.labels.get("com.docker.compose.service")}
+            if shared and host in names:
+                return other.base.addresses[min(shared)]
+        return host
+
+    async def _ask(self, host: str, port: int, path: str, timeout_seconds: float) -> Answer:
+        if self._http is None:
+            self._http = open_client(None, read_only=True, keep_connections=0)
+        literal = f"[{host}]" if ":" in host else host
+        begun = time.monotonic()
+        status: int | None = None
+        body = bytearray()
+        error: str | None = None
+        took: float | None = None
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                request = self._http.build_request(
+                    "GET",
+                    f"http://{literal}:{port}{path}",
+                    headers={"user-agent": self._agent, "connection": "close", "accept": "*/*"},
+                    timeout=None,
+                )
+                response = await self._http.send(request, stream=True)
+                took, status = time.monotonic() - begun, response.status_code
+                try:
+                    async for chunk in response.aiter_raw():
+                        body += chunk[: BODY_LIMIT - len(body)]
+                        if len(body) >= BODY_LIMIT:
+                            break
+                finally:
+                    await response.aclose()
+        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError, TimeoutError) as caught:
+            error = None if status is not None else reason(caught)
+        return Answer(
+            status=status,
+            body=bytes(body),
+            took_seconds=time.monotonic() - begun if took is None else took,
+            error=error,
+        )
+
+
+def reason(error: BaseException) -> str:
+    """One word for why a service did not answer."""
+    chain: list[BaseException] = []
+    following: BaseException | None = error
+    while following is not None and len(chain) < 12:
+        chain.append(following)
+        following = following.__cause__ or following.__context__
+    kinds: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
+        (ConnectionRefusedError, "refused"),
+        (ConnectionResetError, "reset"),
+        (BrokenPipeError, "reset"),
+        ((TimeoutError, httpx.TimeoutException), "timeout"),
+        (ssl.SSLError, "invalid"),
+        (httpx.ConnectError, "unreachable"),
+        (httpx.RemoteProtocolError, "invalid"),
+        (httpx.ReadError, "reset"),
+    )
+    for kind, word in kinds:
+        if any(isinstance(one, kind) for one in chain):
+            if word == "invalid" and "disconnected without" in str(error):
+                return "reset"
+            return word
+    return "unreachable"
