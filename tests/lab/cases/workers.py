@@ -178,7 +178,7 @@ BLOCKED = (
         gunicorn("cpu:app"),
         look_alike_of="event-loop-blocked",
         cpus=0.1,
-        drive=(Load("/digest?rounds=40000", every_seconds=0.5),),
+        drive=(Load("/digest", every_seconds=0.5),),
         observe_seconds=10,
     ),
 )
