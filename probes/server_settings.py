@@ -270,8 +270,8 @@ def _fastapi(words: Sequence[str], environment: Mapping[str, str], read_file: Re
     found = scan(words, TABLES["fastapi"])
     known.put_given(found.given, COMMAND_LINE)
     path = words[found.positional[1]] if len(found.positional) > 1 else None
-    name, entry = known.take("app_name"), known.take("entrypoint")
-    discovered = app_discovery.discover(path, name, entry, read_file, working_dir)
+    attribute, entry = known.take("app_name"), known.take("entrypoint")
+    discovered = app_discovery.discover(path, attribute, entry, read_file, working_dir)
     if discovered is not None:
         known.app_dir = discovered.directory
         known.put("app", discovered.app, discovered.source)

@@ -2,25 +2,66 @@
 
 from __future__ import annotations
 
-from probes.model import ReplicaId, Server, Worker
-from probes.procfs import ProcFs, Tree
+import re
+import time
+
+from probes import servers
+from probes.model import ReplicaId, Server, Worker, WorkerRole
+from probes.procfs import ProcFs, Stat, Tree
+from probes.proctext import Limits, Status
+
+_MOST = 256
+"""Workers of one replica that are measured; more would be an accident."""
+_TITLE = re.compile(r"gunicorn: worker |granian worker|.* worker-\d+$")
+_WRAPPERS = frozenset(
+    {"sh", "bash", "dash", "ash", "tini", "docker-init", "dumb-init", "catatonit", "s6-svscan", "uv", "su"}
+)
 
 
 class CpuMeter:
     """CPU of processes between two samples, keyed by pid and start so that a reused pid begins anew."""
 
+    def __init__(self) -> None:
+        self._before: dict[tuple[int, int], tuple[float, float]] = {}
+
     def percent(self, pid: int, start_ticks: int, cpu_seconds: float, at: float) -> float | None:
-        """Percent of one core since the previous sample of the same process; ``at`` is monotonic seconds. ``None`` the first time."""
-        raise NotImplementedError
+        """Percent of one core since the previous sample of the same process; ``at`` is monotonic seconds.
+
+        ``None`` the first time, and when no time has passed.
+        """
+        before = self._before.get((pid, start_ticks))
+        if before is not None and at <= before[1]:
+            return None
+        self._before[pid, start_ticks] = (cpu_seconds, at)
+        return None if before is None else max(0.0, (cpu_seconds - before[0]) / (at - before[1]) * 100)
 
     def forget(self, alive: Tree) -> None:
         """Drops what no longer lives."""
-        raise NotImplementedError
+        self._before = {
+            (pid, ticks): value
+            for (pid, ticks), value in self._before.items()
+            if pid in alive.stats and alive.stats[pid].start_ticks == ticks
+        }
 
 
 def find_server(tree: Tree, procfs: ProcFs, root: int) -> int | None:
-    """The server's process at or below ``root`` (a container's first process): past shells, tini and the like."""
-    raise NotImplementedError
+    """The server's process at or below ``root`` (a container's first process): past shells, tini and the like.
+
+    A product that starts a server inside its own program is the first process that is no shell or init. ``None`` when
+    ``root`` has vanished or nothing but shells is left.
+    """
+    if root not in tree.stats:
+        return None
+    product: int | None = None
+    for pid in (root, *tree.descendants(root)[:_MOST]):
+        argv = procfs.argv(pid)
+        if not argv:
+            continue
+        if servers.is_server_process(argv):
+            return pid
+        if product is None and argv[0].rsplit("/", 1)[-1].lstrip("-") not in _WRAPPERS:
+            product = pid
+    return product
 
 
 def measure(
@@ -35,6 +76,103 @@ def measure(
 ) -> tuple[Worker, ...]:
     """The master (first) and workers, or the lone server, at or below ``root``; empty when it has vanished.
 
-    ``detailed`` reads PSS and open files too; without it a worker costs three small reads.
+    ``server`` is what :func:`probes.servers.parse` said; without it the command line of the process tells. ``detailed``
+    reads PSS too (milliseconds for a large process); without it a worker costs four small reads.
     """
-    raise NotImplementedError
+    top = find_server(tree, procfs, root)
+    if top is None:
+        return ()
+    them = roles(procfs, tree, top, server)
+    found = (_worker(procfs, tree, pid, role, replica, meter, detailed) for pid, role in them)
+    return tuple(worker for worker in found if worker is not None)
+
+
+def roles(procfs: ProcFs, tree: Tree, top: int, server: Server | None = None) -> tuple[tuple[int, WorkerRole], ...]:
+    """The processes of a server and their roles, the master first.
+
+    gunicorn forks (granian too, where that is Python's way): workers share the command line, or have titles. uvicorn and
+    hypercorn spawn theirs by ``multiprocessing``, whose resource tracker is none; so does an application with a process
+    pool, whose children do not hold the listening socket.
+    """
+    argv = procfs.argv(top) or ()
+    if server is None:
+        command = servers.parse(argv, {})
+        server = command.server if command is not None else None
+    workers = _workers(procfs, tree, top, argv, server)
+    if not workers:
+        lone: WorkerRole = "master" if server == "gunicorn" else "server"
+        return ((top, lone),)
+    found: list[tuple[int, WorkerRole]] = [(top, "master")]
+    for pid in workers[:_MOST]:
+        # After USR2 the old master's child is the new master.
+        below = _workers(procfs, tree, pid, procfs.argv(pid) or (), server) if server == "gunicorn" else ()
+        found.append((pid, "master" if below else "worker"))
+        found.extend((one, "worker") for one in below)
+    return tuple(found)
+
+
+def _workers(procfs: ProcFs, tree: Tree, top: int, argv: tuple[str, ...], server: Server | None) -> tuple[int, ...]:
+    children = [(pid, procfs.argv(pid) or ()) for pid in tree.children(top)]
+    if server in ("gunicorn", "granian"):
+        forked = tuple(pid for pid, own in children if own and (own == argv or _TITLE.match(own[0])))
+        if forked or server == "gunicorn":
+            return forked
+    spawned = [pid for pid, own in children if any("spawn_main" in one for one in own)]
+    if server is None or server == "uvicorn":
+        listening = _listening(procfs, top)
+        if listening is not None:
+            spawned = [pid for pid in spawned if (procfs.sockets(pid) or listening) & listening]
+    return tuple(spawned)
+
+
+def _listening(procfs: ProcFs, pid: int) -> frozenset[int] | None:
+    """Inodes of the sockets that a process holds; ``None`` when they cannot be told (or it holds none)."""
+    return procfs.sockets(pid) or None
+
+
+def _worker(
+    procfs: ProcFs, tree: Tree, pid: int, role: WorkerRole, replica: ReplicaId, meter: CpuMeter, detailed: bool
+) -> Worker | None:
+    stat = tree.stats.get(pid)
+    if stat is None:
+        return None
+    status, limits = procfs.status(pid) or Status(), procfs.limits(pid) or Limits()
+    open_files = procfs.open_files(pid)
+    pss, pss_anonymous = procfs.proportional(pid) if detailed else (None, None)
+    now = procfs.stat(pid)
+    if now is None or now.start_ticks != stat.start_ticks or now.state == "Z":
+        return None  # it ended, or its number belongs to another process by now
+    return _filled(procfs, now, status, limits, role, replica, meter, open_files, pss, pss_anonymous)
+
+
+def _filled(
+    procfs: ProcFs,
+    stat: Stat,
+    status: Status,
+    limits: Limits,
+    role: WorkerRole,
+    replica: ReplicaId,
+    meter: CpuMeter,
+    open_files: int | None,
+    pss: int | None,
+    pss_anonymous: int | None,
+) -> Worker:
+    started = procfs.started_at(stat)
+    return Worker(
+        pid=stat.pid,
+        replica=replica,
+        role=role,
+        inner_pid=status.inner_pid,
+        rss_bytes=status.rss_bytes,
+        pss_bytes=pss,
+        anonymous_bytes=status.anonymous_bytes if status.anonymous_bytes is not None else pss_anonymous,
+        cpu_seconds=stat.cpu_seconds,
+        cpu_percent=meter.percent(stat.pid, stat.start_ticks, stat.cpu_seconds, time.monotonic()),
+        threads=stat.threads,
+        open_files=open_files,
+        open_files_limit=limits.open_files,
+        open_files_hard_limit=limits.open_files_hard,
+        memory_limit=limits.memory,
+        started_at=started,
+        age_seconds=None if started is None else max(0.0, time.time() - started.timestamp()),
+    )
