@@ -1,0 +1,172 @@
+"""Whether a fix helped: judged from evidence after the change alone, and under comparable load.
+
+Three kinds of findings end in three ways:
+
+* **settings** (a limit, an address, a port, a number of processes): the first measurement after the change decides.
+  Silent is ``gone`` at once; still there at the end of the window is ``present``.
+* **start** (it did not boot, a variable is missing): ``gone`` when the service runs and is silent to the window's end.
+* **load** (kills, time-outs, exhaustion, leaks, a blocked loop: all others): firing again is ``present`` at once.
+  Silence counts only where the service was used as before: at least half of the established connections, or of the
+  CPU, of the five minutes before the change. Where neither was measured before, an answer to a request of fastops is
+  enough. Else the verdict is ``untested``: nothing happened that could have failed.
+
+What stays undecided at the end of the window, and a service that does not run then, is ``untested`` with the reason.
+The window is what a person waits for: 30 s, longer where the failure itself takes longer than that to show
+(gunicorn's and SQLAlchemy's time-outs are 30 s by default).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Literal
+
+from fixes.model import Finding, Fires, SignatureId, Silent, Undecided, Verdict, Verified
+from probes.history import Metric, Point
+from probes.model import Deployment, DeploymentId, Frozen
+
+Basis = Literal["settings", "start", "load"]
+Series = Callable[[Metric], Mapping[str, Sequence[Point]]]
+"""As :attr:`fixes.model.View.series`: the series of one metric of the deployment, by label."""
+
+WINDOW_SECONDS = 30.0
+BEFORE_SECONDS = 300.0
+COMPARABLE = 0.5
+LEAST_CONNECTIONS = 1.0
+LEAST_CORES = 0.02
+"""Below these a service is idle (one core of a hundredth or two goes to heartbeats and health checks)."""
+_BASIS: Mapping[str, Basis] = {
+    "memory-limit-low": "settings",
+    "single-process": "settings",
+    "bind-loopback": "settings",
+    "port-mismatch": "settings",
+    "worker-boot-failed": "start",
+    "missing-env": "start",
+}
+_WINDOWS: Mapping[str, float] = {"worker-timeout": 60.0, "pool-exhausted": 60.0, "memory-leak": 60.0}
+
+
+class Load(Frozen, frozen=True):
+    """How much a service was used over some time: means, ``None`` where it was not measured."""
+
+    connections: float | None = None
+    cores: float | None = None
+
+
+class Verification(Frozen, frozen=True):
+    """What is verified, since when, and against which load."""
+
+    deployment: DeploymentId
+    signature: SignatureId
+    applied_at: datetime
+    basis: Basis
+    window_seconds: float
+    before: Load
+
+
+class Answer(Frozen, frozen=True):
+    """The judgement so far: ``None`` asks to go on looking."""
+
+    verified: Verified | None
+    why: str | None = None
+    """What ``present`` saw, or ``untested`` missed."""
+
+
+def begin(finding: Finding, applied_at: datetime, series: Series) -> Verification:
+    """Starts to verify; ``applied_at`` is when the last step was done (UTC)."""
+    end = applied_at.timestamp()
+    return Verification(
+        deployment=finding.deployment,
+        signature=finding.signature,
+        applied_at=applied_at,
+        basis=_BASIS.get(finding.signature, "load"),
+        window_seconds=_WINDOWS.get(finding.signature, WINDOW_SECONDS),
+        before=load(series, end - BEFORE_SECONDS, end),
+    )
+
+
+def judge(
+    verification: Verification, verdict: Verdict, deployment: Deployment | None, series: Series, now: datetime
+) -> Answer:
+    """What can be said now.
+
+    ``verdict`` is the signature's, given no evidence from before ``applied_at``; ``deployment`` is as it is now
+    (``None`` when it is not seen). From the end of the window on the answer is never ``None``.
+    """
+    over = (now - verification.applied_at).total_seconds() >= verification.window_seconds
+    down = _not_up(deployment, verification.applied_at)
+    if isinstance(verdict, Fires):
+        if over or verification.basis != "settings":
+            return Answer("present", verdict.title)
+        return Answer(None)
+    if verification.basis == "settings" and isinstance(verdict, Silent) and down is None:
+        return Answer("gone")
+    if not over:
+        return Answer(None)
+    if down is not None:
+        return Answer("untested", down)
+    if isinstance(verdict, Undecided):
+        return Answer("untested", f"It takes {verdict.needs} to tell.")
+    if verification.basis == "load" and (idle := _idle(verification, deployment, series, now)) is not None:
+        return Answer("untested", idle)
+    return Answer("gone")
+
+
+def load(series: Series, start: float, end: float) -> Load:
+    """The mean use of all replicas between two times (seconds since the epoch)."""
+    return Load(connections=_mean(series("established"), start, end), cores=_mean(series("cpu-cores"), start, end))
+
+
+def _mean(of_label: Mapping[str, Sequence[Point]], start: float, end: float) -> float | None:
+    """The sum over the labels of each one's mean; ``None`` when none has a point there."""
+    means = []
+    for points in of_label.values():
+        values = [p.value for p in points if start <= p.at <= end]
+        if values:
+            means.append(sum(values) / len(values))
+    return sum(means) if means else None
+
+
+def _not_up(deployment: Deployment | None, since: datetime) -> str | None:
+    """Why the service cannot be judged: not seen, not running, not ready, or not measured since the change."""
+    if deployment is None:
+        return "The service is not seen any more."
+    if not deployment.running:
+        return "The service does not run."
+    if len(deployment.running) < (deployment.desired or 1):
+        return f"{len(deployment.running)} of {deployment.desired} replicas run."
+    if any(r.ready is False for r in deployment.running):
+        return "Its health check does not pass yet."
+    if any(r.sampled_at is None or r.sampled_at <= since for r in deployment.running):
+        return "It was not measured since the change."
+    return None
+
+
+def _idle(verification: Verification, deployment: Deployment | None, series: Series, now: datetime) -> str | None:
+    """Why silence proves nothing; ``None`` when the service was used as before."""
+    before = verification.before
+    after = load(series, verification.applied_at.timestamp(), now.timestamp())
+    measured = (
+        ("connections", before.connections, after.connections, LEAST_CONNECTIONS),
+        ("cores", before.cores, after.cores, LEAST_CORES),
+    )
+    known = [(name, was, now_is) for name, was, now_is, least in measured if was is not None and was >= least]
+    if any(now_is is not None and now_is >= COMPARABLE * was for _, was, now_is in known):
+        return None
+    if known:
+        name, was, now_is = known[0]
+        return f"Too little load since the change: {now_is or 0:.2g} {name}, {was:.2g} before."
+    if before.connections is not None or before.cores is not None:
+        return "The service was idle before the change and is now: nothing happened that could have failed."
+    if deployment is not None and _answered(deployment, verification.applied_at):
+        return None
+    return "Nobody used the service since the change, as far as could be measured."
+
+
+def _answered(deployment: Deployment, since: datetime) -> bool:
+    """Whether a request that fastops made after the change was answered."""
+    return any(
+        sample.at > since and sample.status is not None
+        for replica in deployment.running
+        for sample in (*replica.loop_probes, *replica.health_probes)
+    )
