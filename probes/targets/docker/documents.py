@@ -92,7 +92,7 @@ def environment(env: list[str] | None) -> dict[str, str]:
 
 
 def with_environment(env: list[str] | None, wanted: Mapping[str, str]) -> list[str]:
-    """``env`` with what differs in ``wanted`` changed in place; the rest, and its order, stays."""
+    """``env`` as ``wanted`` (the whole of it) says; order and bare names stay, new variables come last."""
     left = dict(wanted)
     made: list[str] = []
     for one in env or []:

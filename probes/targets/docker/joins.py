@@ -17,7 +17,7 @@ class Attachments(Frozen, frozen=True):
     first: tuple[str, Json] | None
     """The one in which it is made: its name and endpoint settings; ``None`` where its mode has none."""
     others: tuple[tuple[str, Json], ...] = ()
-    """Those that it is connected to afterwards: a network's id (or name) and the endpoint settings."""
+    """Those that it is connected to afterwards: name and endpoint settings."""
     leaves: str | None = None
     """The network of its mode, where it was disconnected from that one."""
 
@@ -41,7 +41,7 @@ def attachments(inspect: Json) -> Attachments:
             if mac and mac == (inspect["Config"].get("MacAddress") or None):
                 first[1]["MacAddress"] = mac
         else:
-            others.append((identity, _endpoint(endpoint, short_id)))
+            others.append((name, _endpoint(endpoint, short_id)))
     left = wanted if first is None and networks else None
     return Attachments(first=first, others=tuple(sorted(others, key=lambda one: one[0])), leaves=left)
 

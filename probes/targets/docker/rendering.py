@@ -52,17 +52,25 @@ def render(body: Json, inspect: Json, image_inspect: Json) -> str:
     }
     shown["ImageID"] = image_inspect.get("Id")
     defaults = image.get("Env") or []
-    shown["Env"] = environment([one for one in body.get("Env") or [] if one not in defaults])
+    environ = environment([one for one in body.get("Env") or [] if one not in defaults])
     labels = image.get("Labels") or {}
-    shown["Labels"] = {k: v for k, v in (body.get("Labels") or {}).items() if labels.get(k) != v}
+    own_labels = {k: v for k, v in (body.get("Labels") or {}).items() if labels.get(k) != v}
+    for key in ("ExposedPorts", "Volumes"):
+        shown[key] = sorted(shown.get(key) or {})
     shown["HostConfig"] = {
         key: value for key, value in body["HostConfig"].items() if key not in _NOISE and not _usual(key, value)
     }
     joined = attachments(inspect)
     endpoints = dict(body.get("NetworkingConfig", {}).get("EndpointsConfig") or {})
     shown["NetworkingConfig"] = {**endpoints, **dict(joined.others)}
-    pruned = _pruned(shown)
-    said = yaml.safe_dump(pruned, allow_unicode=True, default_flow_style=False, sort_keys=True, width=1 << 30)
+    pruned = {**_pruned(shown), "Env": environ, "Labels": own_labels}
+    said = yaml.safe_dump(
+        {k: v for k, v in pruned.items() if v},
+        allow_unicode=True,
+        default_flow_style=False,
+        sort_keys=True,
+        width=1 << 30,
+    )
     return _BYTES.sub(lambda m: f"{m[1]}{m[2]}   # {amount(int(m[2]))}", said)
 
 
@@ -79,13 +87,7 @@ def _usual(key: str, value: object) -> bool:
     return value in usual if isinstance(usual, set) and isinstance(value, str) else value == usual
 
 
-def _pruned(value: object) -> object:
+def _pruned(values: Json) -> Json:
     """Without what is empty, zero or false: the engine means the same by leaving it out."""
-    if isinstance(value, dict):
-        kept = {str(k): _pruned(v) for k, v in value.items() if k != "Healthcheck"}
-        if value.get("Healthcheck"):
-            kept["Healthcheck"] = value["Healthcheck"]
-        return {k: v for k, v in kept.items() if v not in (None, "", 0, [], {}) and v is not False}
-    if isinstance(value, list):
-        return [_pruned(one) if isinstance(one, dict) else one for one in value]
-    return value
+    kept = {str(k): _pruned(v) if isinstance(v, dict) and k != "Healthcheck" else v for k, v in values.items()}
+    return {k: v for k, v in kept.items() if v not in (None, "", 0, [], {}) and v is not False}
