@@ -62,7 +62,8 @@ class Session:
             lookback=config.lookback_time,
             unknown=unknown,
         )
-        targets = [*(make(options) for make in makers), *(_open(name, options, config) for name in dict.fromkeys(names))]
+        named = (_open(name, options, config) for name in dict.fromkeys(names))
+        targets = [*(make(options) for make in makers), *named]
         self._targets: dict[TargetId, Target] = {target.id: target for target in targets}
         self.read_only_targets = frozenset(t for t in self._targets if self.read_only or config.is_read_only(t))
         self._board = Board(self._published)

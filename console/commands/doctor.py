@@ -49,7 +49,7 @@ def run(targets: Sequence[str], *, as_json: bool) -> int:
 
 
 def here() -> Iterator[Check]:
-    """This machine and this installation."""
+    """The machine and the installation."""
     yield Check("fastops", "ok", f"{__version__} on Python {platform.python_version()}, {platform.system()}")
     path = configuration.default_path()
     yield Check("configuration", "ok", str(path) if path.exists() else f"none (it would be {path})")

@@ -1,0 +1,216 @@
+"""Fixes in a session: a finding, a plan, an applied change, its verification. Runs on the session's loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from fixes.track import Tracker
+
+from console.config import state_folder
+from fixes import catalogue, plan, verify
+from fixes.apply import Fixer
+from fixes.journal import Journal
+from fixes.model import (
+    Advice,
+    ChangeId,
+    Entry,
+    Finding,
+    Outcome,
+    Plan,
+    Remedy,
+    RemedyId,
+    Report,
+    Signature,
+    SignatureId,
+)
+from fixes.remedies.profile import from_samples
+from probes.history import History, Metric, Point, SeriesKey
+from probes.model import Deployment, DeploymentId, Node, StackSample, TargetId, Value
+from probes.target import Refused, Target
+
+Progress = Callable[[str], None]
+
+SAMPLES = 5
+SAMPLE_PAUSE_SECONDS = 0.3
+"""Five stacks of each worker over a second and a half: enough to tell a line that blocks from one that passes."""
+MOST_PROFILED = 8
+LOOK_SECONDS = 0.5
+PENDING_SECONDS = 5.0
+"""How often the journal's files are read for interrupted changes."""
+
+
+def journal() -> Journal:
+    """The journal of this account."""
+    return Journal(state_folder() / "journal")
+
+
+class Repairs:
+    """Plans, applies, verifies, undoes and resumes changes of the session's deployments."""
+
+    def __init__(
+        self, targets: Mapping[TargetId, Target], tracker: Tracker, history: History, report: Callable[[], Report]
+    ) -> None:
+        self._targets = targets
+        self._tracker = tracker
+        self._history = history
+        self._report = report
+        self._journal = journal()
+        self._pending: tuple[Entry, ...] = ()
+        self._pending_until = 0.0
+        self._fixer = Fixer(
+            self._journal,
+            lambda deployment: self._target(deployment).writer(),
+            lambda deployment: self._target(deployment).preserve(deployment),
+        )
+
+    def entries(self) -> tuple[Entry, ...]:
+        """The journal, newest first."""
+        return self._journal.entries()
+
+    def pending(self) -> tuple[Entry, ...]:
+        """Changes that were interrupted, as of :data:`PENDING_SECONDS` ago at most."""
+        if time.monotonic() >= self._pending_until:
+            self._pending = self._journal.pending()
+            self._pending_until = time.monotonic() + PENDING_SECONDS
+        return self._pending
+
+    async def plan(
+        self, deployment_id: DeploymentId, signature: SignatureId, remedy: RemedyId | None, values: Mapping[str, Value]
+    ) -> Plan:
+        """Drafts the named remedy, or the first that applies; raises :class:`Refused` or :class:`Unreadable`."""
+        deployment = self._deployment(deployment_id)
+        finding = self._finding(deployment_id, signature)
+        return await plan.make_plan(
+            deployment,
+            finding,
+            self._remedy(finding, remedy),
+            values,
+            self._target(deployment_id).drafter,
+            self._node(deployment),
+        )
+
+    async def profile(self, deployment_id: DeploymentId) -> Advice:
+        """Samples the stacks of the workers a few times; raises :class:`Unreadable` where it is not permitted."""
+        deployment = self._deployment(deployment_id)
+        access = self._target(deployment_id).access
+        samples: list[StackSample] = []
+        for number in range(SAMPLES):
+            if number:
+                await asyncio.sleep(SAMPLE_PAUSE_SECONDS)
+            samples += [await access.stacks(w.replica, w.pid) for w in deployment.workers[:MOST_PROFILED]]
+        return from_samples(deployment.name, samples)
+
+    async def apply(self, wanted: Plan, confirm: str | None, progress: Progress) -> Outcome:
+        """Applies and verifies; what was refused is in the outcome, nothing is left half done."""
+        began = time.monotonic()
+        deployment = self._deployment(wanted.deployment)
+        if wanted.confirm is not None and confirm != deployment.name:
+            raise Refused(f"{wanted.confirm} The name {deployment.name} has to be typed for that.")
+        finding = self._finding(wanted.deployment, wanted.signature)
+        remedy = catalogue.remedies()[wanted.remedy]
+        drafter = self._target(wanted.deployment).drafter
+        entry = await self._fixer.apply(
+            wanted, progress, current=lambda: plan.redraft(wanted, self._deployment(wanted.deployment), remedy, drafter)
+        )
+        if entry.state != "applied":
+            return Outcome(False, None, entry.id, time.monotonic() - began, entry.why)
+        answer = await self._verify(finding, progress)
+        verified = answer.verified or "untested"
+        self._fixer.record(entry.id, verified, answer.why)
+        return Outcome(True, verified, entry.id, time.monotonic() - began, answer.why)
+
+    async def undo_preview(self, change: ChangeId | None) -> Plan:
+        """What an undo would do; raises :class:`Refused`."""
+        return plan.undo_plan(self._entry(change))
+
+    async def undo(self, change: ChangeId | None, progress: Progress) -> Outcome:
+        """Takes a change back; raises :class:`Refused`."""
+        began = time.monotonic()
+        entry = await self._fixer.undo(change, progress)
+        return Outcome(entry.state == "undone", None, entry.id, time.monotonic() - began, entry.why)
+
+    async def resume(self, change: ChangeId, finish: bool, progress: Progress) -> Outcome:
+        """Finishes an interrupted change or takes it back; raises :class:`Refused`."""
+        began = time.monotonic()
+        known = self._entry(change)
+        redraft = None
+        if self._report().snapshot.find(known.deployment) is not None:
+            deployment, remedy = self._deployment(known.deployment), catalogue.remedies()[known.remedy]
+            drafter = self._target(known.deployment).drafter
+            redraft = lambda: plan.redraft(known, deployment, remedy, drafter)  # noqa: E731 -- used once, right below
+        entry = await self._fixer.resume(change, finish=finish, progress=progress, redraft=redraft)
+        wanted = {"applied", "undone"} if finish else {"failed", "undone"}
+        return Outcome(entry.state in wanted, None, entry.id, time.monotonic() - began, entry.why)
+
+    async def _verify(self, finding: Finding, progress: Progress) -> verify.Answer:
+        """Watches the finding's deployment until there is an answer; the verification's window bounds it."""
+        verification = verify.begin(finding, datetime.now(UTC), self._series_of(finding.deployment))
+        signature = catalogue.signatures()[finding.signature]
+        progress(f"verifying for up to {verification.window_seconds:g} s")
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            answer = self._judged(verification, signature)
+            if answer.verified is not None:
+                return answer
+
+    def _judged(self, verification: verify.Verification, signature: Signature) -> verify.Answer:
+        now = datetime.now(UTC)
+        deployment = self._report().snapshot.find(verification.deployment)
+        series = self._series_of(verification.deployment)
+        if deployment is None:
+            return verify.judge(verification, verify.Undecided("the service to be seen"), None, series, now)
+        verdict = self._tracker.judge(
+            signature, deployment, self._history, now, node=self._node(deployment), after=verification.applied_at
+        )
+        return verify.judge(verification, verdict, deployment, series, now)
+
+    def _series_of(self, deployment: DeploymentId) -> verify.Series:
+        def series(metric: Metric) -> Mapping[str, Sequence[Point]]:
+            labels = self._history.labels(deployment, metric)
+            return {label: self._history.series(SeriesKey(deployment, metric, label)) for label in labels}
+
+        return series
+
+    def _target(self, deployment: DeploymentId) -> Target:
+        for identity, target in self._targets.items():
+            if deployment.startswith(f"{identity}/"):
+                return target
+        raise Refused(f"the target of {deployment} is not open")
+
+    def _deployment(self, deployment: DeploymentId) -> Deployment:
+        found = self._report().snapshot.find(deployment)
+        if found is None:
+            raise Refused(f"{deployment} is not there any more")
+        return found
+
+    def _node(self, deployment: Deployment) -> Node | None:
+        state = self._report().snapshot.targets.get(deployment.target)
+        return None if state is None or deployment.node is None else state.nodes.get(deployment.node)
+
+    def _finding(self, deployment: DeploymentId, signature: SignatureId) -> Finding:
+        found = next((f for f in self._report().of(deployment) if f.signature == signature), None)
+        if found is None:
+            raise Refused(f"{signature} is not found on {deployment} any more")
+        return found
+
+    def _entry(self, change: ChangeId | None) -> Entry:
+        entry = self._journal.latest_undoable() if change is None else self._journal.read(change)
+        if entry is None:
+            raise Refused("there is no such change; `fastops history` lists them")
+        return entry
+
+    def _remedy(self, finding: Finding, wanted: RemedyId | None) -> Remedy:
+        """The remedy asked for, else the first of the finding's that applies."""
+        if wanted is None:
+            offers = [o for o in finding.remedies if o.applicable]
+            if not offers:
+                reasons = "; ".join(f"{o.id}: {o.why_not}" for o in finding.remedies)
+                raise Refused(f"no remedy applies to {finding.signature} here: {reasons}")
+            return catalogue.remedies()[offers[0].id]
+        if wanted not in {o.id for o in finding.remedies}:
+            names = ", ".join(o.id for o in finding.remedies)
+            raise Refused(f"{wanted} is no remedy for {finding.signature}; there are {names}")
+        return catalogue.remedies()[wanted]
