@@ -13,6 +13,7 @@ _MODULES = 60
 _LARGEST = 1 << 20
 _STEPS = 2000
 _DEPTH = 16
+_REEXPORTS = 4
 
 FRAMEWORKS = {
     "flask": "Flask",
@@ -60,12 +61,13 @@ class Verdict(NamedTuple):
 class Module:
     """A parsed file: what its names are bound to, in order."""
 
-    def __init__(self, name: str, path: str, tree: ast.Module, package: bool) -> None:
+    def __init__(self, name: str, path: str, tree: ast.Module, package: bool, mentions_fastapi: bool) -> None:
         self.name = name
         self.path = path
         self.tree = tree
         self.package = package
         self.bindings = _bindings(tree.body)
+        self.mentions_fastapi = mentions_fastapi
 
     def absolute(self, level: int, module: str | None) -> str:
         """The module that ``from ..x import y`` names."""
@@ -109,6 +111,7 @@ class Sources:
         self, roots: Sequence[str], site_packages: Sequence[str], read_file: Callable[[str], bytes | None]
     ) -> None:
         self._roots = [*roots, *site_packages]
+        self._libraries = tuple(f"{directory}/" for directory in site_packages)
         self._read = read_file
         self._modules: dict[str, Module | None] = {}
         self._steps = 0
@@ -199,8 +202,40 @@ class Sources:
         if known is not None:
             return known
         module = self.load(module_name)
-        found = None if module is None else self._name(module, module.bindings, name, depth + 1, called=called)
-        return found
+        return None if module is None else self._name(module, module.bindings, name, depth + 1, called=called)
+
+    def _foreign(self, module: Module, scope: list[Binding], call: ast.Call) -> Verdict | None:
+        """An instance of a class that a library defines without any mention of FastAPI, made of nothing but constants.
+
+        With something unknown among its arguments it may be a wrapper around a FastAPI application.
+        """
+        inside = [*call.args, *(keyword.value for keyword in call.keywords)]
+        if not all(
+            isinstance(one, ast.Constant) or (isinstance(one, ast.Name) and one.id in ("__name__", "__file__"))
+            for one in inside
+        ):
+            return None
+        name = ast.unparse(call.func).rpartition(".")[2]
+        owner: Module | None = None
+        if isinstance(call.func, ast.Name):
+            for bound, node, original in reversed(scope):
+                if bound == name and isinstance(node, ast.ImportFrom):
+                    owner, name = self.load(module.absolute(node.level, node.module)), original or name
+                    break
+        elif isinstance(call.func, ast.Attribute):
+            owner = self.load(self._module_name(module, scope, call.func.value) or "")
+        for _ in range(_REEXPORTS):
+            if owner is None or not owner.path.startswith(self._libraries) or owner.mentions_fastapi:
+                return None
+            there = next(((node, original) for one, node, original in reversed(owner.bindings) if one == name), None)
+            if there is None:
+                return None
+            if isinstance(there[0], ast.ClassDef):
+                return Verdict("other", f"{owner.name.partition('.')[0]}.{name}", module.path)
+            if not isinstance(there[0], ast.ImportFrom):
+                return None
+            owner, name = self.load(owner.absolute(there[0].level, there[0].module)), there[1] or name
+        return None
 
     @staticmethod
     def _known(qualified: str, where: str) -> Verdict | None:
@@ -275,7 +310,7 @@ class Sources:
             wrapped = _best([self._value(module, scope, one, depth + 1) for one in inside])
             if wrapped is not None and (wrapped.kind == "fastapi" or made is None):
                 return wrapped
-            return None if made is None else made._replace(where=module.path)
+            return self._foreign(module, scope, node) if made is None else made._replace(where=module.path)
         children = [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)]
         return _best([self._value(module, scope, child, depth + 1) for child in children])
 
@@ -288,61 +323,6 @@ def _best(verdicts: Sequence[Verdict | None]) -> Verdict | None:
 def parse(name: str, path: str, data: bytes, *, package: bool) -> Module | None:
     """A module from its source; ``None`` when it does not parse."""
     try:
-        return Module(name, path, ast.parse(data[:_LARGEST]), package)
+        return Module(name, path, ast.parse(data[:_LARGEST]), package, b"fastapi" in data.lower())
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-
-
-class Run(NamedTuple):
-    """A server that a program starts itself: ``uvicorn.run("main:app", port=80)``."""
-
-    server: Literal["uvicorn", "hypercorn", "granian"]
-    app: ast.expr | str
-    keywords: dict[str, ast.expr]
-
-
-def runs(module: Module) -> list[Run]:
-    """Calls that start a server, anywhere in a module."""
-    origins: dict[str, str] = {}
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Import):
-            origins.update((alias.asname or alias.name, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            origins.update((alias.asname or alias.name, f"{node.module}.{alias.name}") for alias in node.names)
-    found: list[Run] = []
-    for node in ast.walk(module.tree):
-        if not isinstance(node, ast.Call):
-            continue
-        name, _, rest = ast.unparse(node.func).partition(".")
-        qualified = f"{origins.get(name, name)}.{rest}".rstrip(".")
-        server = _STARTERS.get(qualified)
-        keywords = {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg is not None}
-        app = node.args[0] if node.args else keywords.get("app") or keywords.get("target")
-        if server is None or app is None:
-            continue
-        text = app.value if isinstance(app, ast.Constant) and isinstance(app.value, str) else None
-        found.append(Run(server=server, app=app if text is None else text, keywords=keywords))
-    return found
-
-
-_STARTERS: dict[str, Literal["uvicorn", "hypercorn", "granian"]] = {
-    "uvicorn.run": "uvicorn",
-    "uvicorn.Config": "uvicorn",
-    "uvicorn.main.run": "uvicorn",
-    "uvicorn.config.Config": "uvicorn",
-    "hypercorn.asyncio.serve": "hypercorn",
-    "hypercorn.trio.serve": "hypercorn",
-    "granian.Granian": "granian",
-    "granian.server.Granian": "granian",
-}
-
-
-def imports(module: Module) -> frozenset[str]:
-    """The top-level packages that a module imports, anywhere in it."""
-    found: set[str] = set()
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Import):
-            found |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module.partition(".")[0])
-    return frozenset(found)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from probes import http, invocation, packages
-from probes.app_source import FRAMEWORKS, Sources, Verdict, imports, runs
+from probes.app_runs import imports, runs
+from probes.app_source import FRAMEWORKS, Sources, Verdict
 from probes.model import Frozen
 from probes.packages import ListDir, installed, site_packages
 from probes.servers import ReadFile, ServerCommand
@@ -80,8 +81,10 @@ def recognise(
     openapi: bytes | None = None,
     label: bool | None = None,
 ) -> Recognition:
-    """Tells FastAPI from others. ``label`` (``fastops.enable``) wins over all; then the application's own source, then
-    the document at ``/openapi.json``; an ASGI server's command counts while nothing contradicts it. Never raises.
+    """Tells FastAPI from others; never raises.
+
+    ``label`` (``fastops.enable``) wins over all; then what the application's own source says; then the document at
+    ``/openapi.json``; an ASGI server's command counts while nothing contradicts it.
 
     ``command`` is what :func:`probes.servers.parse` made of ``argv``; ``None`` (a product with a command of its own) is
     decided by the entry module.

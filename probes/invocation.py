@@ -16,7 +16,53 @@ _SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "ksh", "busybox"})
 _PYTHON = re.compile(r"(?:python|pypy)[0-9.]*t?")
 # Programs whose arguments may name a server without starting it.
 _TOOLS = frozenset(
-    ["pip", "pip3", "pipx", "apt", "apt-get", "apk", "yum", "dnf", "grep", "egrep", "rg", "which", "whereis", "echo", "printf", "cat", "tail", "head", "less", "man", "pgrep", "pkill", "ps", "kill", "killall", "ls", "test", "curl", "wget", "sed", "awk", "find", "vim", "vi", "nano", "mypy", "ruff", "pytest", "git", "docker", "kubectl", "systemctl", "journalctl", "strace", "tee"]
+    [
+        "pip",
+        "pip3",
+        "pipx",
+        "apt",
+        "apt-get",
+        "apk",
+        "yum",
+        "dnf",
+        "grep",
+        "egrep",
+        "rg",
+        "which",
+        "whereis",
+        "echo",
+        "printf",
+        "cat",
+        "tail",
+        "head",
+        "less",
+        "man",
+        "pgrep",
+        "pkill",
+        "ps",
+        "kill",
+        "killall",
+        "ls",
+        "test",
+        "curl",
+        "wget",
+        "sed",
+        "awk",
+        "find",
+        "vim",
+        "vi",
+        "nano",
+        "mypy",
+        "ruff",
+        "pytest",
+        "git",
+        "docker",
+        "kubectl",
+        "systemctl",
+        "journalctl",
+        "strace",
+        "tee",
+    ]
 )
 _MODULES: Mapping[str, Program] = {
     "gunicorn": "gunicorn",
@@ -45,6 +91,8 @@ class Edit(NamedTuple):
     first: int
     length: int
     words: tuple[str, ...]
+    raw: bool = False
+    """The words are the shell's own text, quotes and variables included: not to be quoted again."""
 
 
 class Line(Frozen, frozen=True):
@@ -58,6 +106,11 @@ class Line(Frozen, frozen=True):
     index: int = 0
     """Which word of the parent is the text."""
 
+    def raw(self, index: int) -> str:
+        """A word as the shell reads it; as it is in an argument vector."""
+        word = self.words[index]
+        return word.value if self.text is None else self.text[word.start : word.end]
+
     def edited(self, edits: Sequence[Edit]) -> tuple[str, ...]:
         """The whole argument vector with words replaced; every other character stays. Raises :class:`Locked`."""
         if self.script is not None:
@@ -69,7 +122,7 @@ class Line(Frozen, frozen=True):
             return tuple(values)
         text = self.text
         for edit in sorted(edits, reverse=True):
-            new = " ".join(map(shell.quote, edit.words))
+            new = " ".join(edit.words if edit.raw else map(shell.quote, edit.words))
             if edit.length:
                 start, end = self.words[edit.first].start, self.words[edit.first + edit.length - 1].end
                 # Words that go leave the blank before them behind: take it along.
