@@ -3,39 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
 from probes.model import Failure
 from probes.target import Unreadable
-from probes.targets.docker.client import EngineError
+from probes.targets.docker.client import EngineClient, EngineError
 
 Json = dict[str, Any]
 STOP_SECONDS = 10
 """The engine's grace period for a container that has none of its own."""
 
 
-class Engine(Protocol):
-    """What is used of :class:`probes.targets.docker.client.EngineClient`."""
-
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, str | int] | None = None,
-        json: object = None,
-        timeout_seconds: float = 10.0,
-    ) -> bytes:
-        """Raises ``Unreadable`` for reads and ``EngineError`` for writes."""
-
-
 class Containers:
     """Containers of one engine. Reads raise ``Unreadable``, changes ``EngineError``, both ``ReadOnly`` at the gate."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: EngineClient) -> None:
         self._engine = engine
 
     async def inspect(self, container: str) -> Json | None:
