@@ -17,10 +17,14 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
+
+from probes.target import Options, Target
 
 
 class BadConfig(Exception):
@@ -58,6 +62,19 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def is_read_only(self, target: str) -> bool:
         """Whether this target may only be read."""
         return self.read_only or self.targets.get(target, TargetConfig()).read_only
+
+
+Maker = Callable[[Options], Target]
+
+
+class Wanted(NamedTuple):
+    """What a session is asked to open: targets by name, and those that makers make."""
+
+    names: tuple[str, ...]
+    makers: tuple[Maker, ...]
+    config: Config
+    read_only: bool
+    unknown: bool
 
 
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?\s*")

@@ -13,27 +13,32 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import msgspec
-from fixes.track import Tracker
 
-from console.config import Config
-from console.repairs import Progress, Repairs
-from fixes import catalogue
+from console.config import Config, Maker, Wanted
 from fixes.model import Advice, ChangeId, Entry, Outcome, Plan, RemedyId, Report, SignatureId
 from probes.board import Board
 from probes.history import History, Metric, Point, SeriesKey
 from probes.model import DeploymentId, Interest, LogLine, Snapshot, TargetId, TargetState, Value
-from probes.target import Options, Target
-from probes.targets import open_target
+from probes.target import Target
+
+if TYPE_CHECKING:
+    from fixes.track import Tracker
+
+    from console.repairs import Repairs
 
 T = TypeVar("T")
+
+Progress = Callable[[str], None]
 
 QUIET_SECONDS = 0.25
 """Reports are at least this far apart: a flood of changes costs four judgements a second."""
 TICK_SECONDS = 5.0
 """Without any change the board is judged again this often: some findings close by time alone."""
+OPEN_SECONDS = 30.0
+"""How long a caller waits for the targets to be opened: imports alone, nothing is contacted."""
 CLOSE_SECONDS = 10.0
 """How long closing waits for targets to let go."""
 
@@ -48,35 +53,25 @@ class Session:
         *,
         read_only: bool = False,
         unknown: bool = False,
-        makers: Sequence[Callable[[Options], Target]] = (),
+        makers: Sequence[Maker] = (),
     ) -> None:
-        """Opens targets by name, and those that ``makers`` make; contacts nothing.
-
-        Raises :class:`probes.targets.UnknownTarget`.
-        """
+        """Takes what is to be opened: targets by name, and those that ``makers`` make. :meth:`start` opens them."""
         self.read_only = read_only or config.read_only
-        options = Options(
-            patterns=catalogue.patterns(),
-            read_only=self.read_only,
-            interval_seconds=config.interval_seconds,
-            lookback=config.lookback_time,
-            unknown=unknown,
-        )
-        named = (_open(name, options, config) for name in dict.fromkeys(names))
-        targets = [*(make(options) for make in makers), *named]
-        self._targets: dict[TargetId, Target] = {target.id: target for target in targets}
-        self.read_only_targets = frozenset(t for t in self._targets if self.read_only or config.is_read_only(t))
+        self.read_only_targets: frozenset[TargetId] = frozenset()
+        self._wanted = Wanted(tuple(dict.fromkeys(names)), tuple(makers), config, self.read_only, unknown)
+        self._targets: dict[TargetId, Target] = {}
         self._board = Board(self._published)
         self._history = History()
-        self._tracker = Tracker(tuple(catalogue.signatures().values()), window=options.lookback)
-        self.repairs = Repairs(self._targets, self._tracker, self._history, lambda: self.report)
         self._interest = Interest()
         self._listeners: list[Callable[[Report], None]] = []
         self._began = time.monotonic()
         self._loop = asyncio.new_event_loop()
         self._changed = asyncio.Event()
+        self._opened: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="fastops-session", daemon=True)
         self._main: asyncio.Task[None] | None = None
+        self._tracker: Tracker
+        self._repairs: Repairs
         self.report = Report(snapshot=Snapshot(taken_at=datetime.now(UTC), targets={}))
 
     # What a front end asks for.
@@ -86,10 +81,15 @@ class Session:
         """The opened targets."""
         return tuple(self._targets)
 
-    def start(self) -> None:
-        """Starts the session's thread; targets connect and publish from now on."""
+    def start(self) -> Future[None]:
+        """Starts the session's thread, which opens the targets; they connect and publish from then on.
+
+        The future is done when they are opened; it raises :class:`probes.targets.UnknownTarget` for a name that is
+        none. Nothing heavy is imported before this, so that a screen can be drawn first.
+        """
         self._began = time.monotonic()
         self._thread.start()
+        return self._opened
 
     def close(self) -> None:
         """Ends everything; waits for :data:`CLOSE_SECONDS` at most."""
@@ -99,7 +99,7 @@ class Session:
         self._thread.join(CLOSE_SECONDS)
 
     def __enter__(self) -> Self:
-        self.start()
+        self.start().result()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -141,35 +141,37 @@ class Session:
         values: Mapping[str, Value] | None = None,
     ) -> Future[Plan]:
         """Drafts a fix; changes nothing. The future raises :class:`Refused` or :class:`Unreadable`."""
-        return self._call(self.repairs.plan(deployment, signature, remedy, values or {}))
+        return self._call(self._repairs.plan(deployment, signature, remedy, values or {}))
 
     def profile(self, deployment: DeploymentId) -> Future[Advice]:
         """Samples the stacks of a deployment's workers; changes nothing."""
-        return self._call(self.repairs.profile(deployment))
+        return self._call(self._repairs.profile(deployment))
 
     def apply(self, plan: Plan, confirm: str | None = None, progress: Progress = lambda _: None) -> Future[Outcome]:
         """Applies a plan, journals it and verifies it over a window."""
-        return self._call(self.repairs.apply(plan, confirm, progress))
+        return self._call(self._repairs.apply(plan, confirm, progress))
 
     def undo_preview(self, change: ChangeId | None = None) -> Future[Plan]:
         """What an undo would do; the latest undoable change when none is named."""
-        return self._call(self.repairs.undo_preview(change))
+        return self._call(self._repairs.undo_preview(change))
 
     def undo(self, change: ChangeId | None = None, progress: Progress = lambda _: None) -> Future[Outcome]:
         """Takes a change back."""
-        return self._call(self.repairs.undo(change, progress))
+        return self._call(self._repairs.undo(change, progress))
 
     def resume(self, change: ChangeId, finish: bool, progress: Progress = lambda _: None) -> Future[Outcome]:
         """Finishes an interrupted change, or takes back what it left."""
-        return self._call(self.repairs.resume(change, finish, progress))
+        return self._call(self._repairs.resume(change, finish, progress))
 
     def history(self) -> tuple[Entry, ...]:
         """The journal, newest first."""
-        return self.repairs.entries()
+        self._opened.result(OPEN_SECONDS)
+        return self._repairs.entries()
 
     def pending(self) -> tuple[Entry, ...]:
         """The interrupted changes."""
-        return self.repairs.pending()
+        self._opened.result(OPEN_SECONDS)
+        return self._repairs.pending()
 
     def wait(self, deadline_seconds: float, enough: Callable[[Report], bool]) -> bool:
         """Blocks until a report is enough, or the deadline has passed (then ``False``)."""
@@ -203,7 +205,13 @@ class Session:
             self._loop.close()
 
     async def _serve(self) -> None:
-        """Runs the targets and judges the board until cancelled."""
+        """Opens the targets, runs them and judges the board until cancelled."""
+        try:
+            self._open()
+        except BaseException as error:  # noqa: BLE001 -- whoever waits for the session is told, whatever it was
+            self._opened.set_exception(error)
+            return
+        self._opened.set_result(None)
         runs = [asyncio.create_task(target.run(self._board.publish)) for target in self._targets.values()]
         try:
             while True:
@@ -218,6 +226,14 @@ class Session:
             await asyncio.gather(*runs, return_exceptions=True)
             await asyncio.gather(*(t.close() for t in self._targets.values()), return_exceptions=True)
 
+    def _open(self) -> None:
+        """Opens the targets; contacts nothing."""
+        from console.opening import open_all
+
+        opened = open_all(self._wanted, self._history, lambda: self.report)
+        self._targets, self.read_only_targets = opened.targets, opened.read_only
+        self._tracker, self._repairs = opened.tracker, opened.repairs
+
     def _published(self, state: TargetState) -> None:
         self._history.record(state)
         self._changed.set()
@@ -229,7 +245,7 @@ class Session:
         self.report = msgspec.structs.replace(
             report,
             observed_seconds=round(time.monotonic() - self._began, 1),
-            pending=tuple(entry.id for entry in self.repairs.pending()),
+            pending=tuple(entry.id for entry in self._repairs.pending()),
         )
         self._focus(self._interest)
         for listener in tuple(self._listeners):
@@ -255,14 +271,6 @@ class Session:
 
     def _call(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-
-
-def _open(name: str, options: Options, config: Config) -> Target:
-    """Opens one target, read-only where the configuration says so of its name or its id."""
-    target = open_target(name, options)
-    if config.is_read_only(target.id) and not options.read_only:
-        target = open_target(name, msgspec.structs.replace(options, read_only=True))
-    return target
 
 
 async def _now(function: Callable[..., T], *arguments: Any) -> T:

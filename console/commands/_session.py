@@ -13,7 +13,6 @@ from console.session import Session
 from fixes.model import Report
 from probes import text
 from probes.model import Deployment, TargetState
-from probes.targets import default_names
 
 FIRST_ANSWER_SECONDS = 20.0
 """How long a target may take until everything was read once."""
@@ -27,7 +26,7 @@ SLOW_SECONDS = 1.0
 @contextmanager
 def opened(targets: Sequence[str], *, read_only: bool, unknown: bool = False) -> Iterator[Session]:
     """A running session over the named targets, or over all that is here."""
-    session = Session(targets or default_names(), configuration.load(), read_only=read_only, unknown=unknown)
+    session = Session(targets, configuration.load(), read_only=read_only, unknown=unknown)
     with session:
         warn_interrupted(session)
         yield session

@@ -14,12 +14,11 @@ def run(targets: Sequence[str], *, read_only: bool, interval: str | None, unknow
     """Opens the console on the named targets, or on all that is here."""
     require_terminal()
     from console.session import Session
-    from probes.targets import default_names
 
     config = configuration.load()
     if interval is not None:
         config = msgspec.structs.replace(config, interval=interval)
-    session = Session(targets or default_names(), config, read_only=read_only, unknown=unknown)
+    session = Session(targets, config, read_only=read_only, unknown=unknown)
     return show(session, config)
 
 
