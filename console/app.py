@@ -26,7 +26,6 @@ from screens.theme import PALETTE, PLAIN, RICH, VARIABLES
 
 if TYPE_CHECKING:
     from textual.command import Provider
-    from textual.message import Message
 
 T = TypeVar("T")
 
@@ -81,7 +80,9 @@ class FastopsApp(App[None]):
     ]
 
     report: reactive[Report] = reactive(
-        Report(snapshot=Snapshot(taken_at=datetime(1970, 1, 1, tzinfo=UTC), targets={})), init=False, always_update=False
+        Report(snapshot=Snapshot(taken_at=datetime(1970, 1, 1, tzinfo=UTC), targets={})),
+        init=False,
+        always_update=False,
     )
 
     def __init__(

@@ -57,6 +57,13 @@ RICH = Theme(
         "muted": "#7d8590",
         "banner": "#8e1519",
         "banner-text": "#ffffff",
+        "scrollbar": "#30363d",
+        "scrollbar-hover": "#484f58",
+        "scrollbar-active": "#6cb6ff",
+        "scrollbar-background": "#0d1117",
+        "scrollbar-background-hover": "#0d1117",
+        "scrollbar-background-active": "#0d1117",
+        "scrollbar-corner-color": "#0d1117",
     },
 )
 

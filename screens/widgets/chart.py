@@ -38,7 +38,7 @@ class Chart(Widget):
     """Lines over time, newest at the right; drawn again only when its data or its size differ."""
 
     DEFAULT_CSS = """
-    Chart { height: 1fr; min-height: 4; border: round $line; border-title-color: $foreground; padding: 0 1; }
+    Chart { height: 1fr; min-height: 4; border: round $line; border-title-color: $foreground; border-subtitle-color: $foreground; padding: 0 1; }
     """
 
     def __init__(self, title: str, unit: Callable[[float], str], id: str | None = None) -> None:  # noqa: A002
@@ -106,9 +106,11 @@ def draw(plot: Plot, unit: Callable[[float], str], width: int, height: int) -> T
         figure.draw(signal)
     if near and plot.limit is not None:
         figure.line(plot.limit, pixel=(1, "default"))
-    ticks = [top * part / 2 for part in range(3)] if height < 10 else [top * part / 4 for part in range(5)]
+    scale = plot.limit if near and plot.limit is not None and plot.limit > top / 2 else top
+    parts = 2 if height < 10 else 4
+    ticks = [scale * part / parts for part in range(parts + 1)]
     figure.ruler("y").lim(0, top)
-    figure.ruler("y").ticks(ticks, _aligned([unit(tick) for tick in ticks]))
+    figure.ruler("y").ticks(ticks, _aligned([unit(tick) if tick else "0" for tick in ticks]))
     span = max(1.0, last - first)
     figure.ruler("x").lim(-span, 0)
     figure.ruler("x").ticks([-span, -span / 2, 0], [f"-{_span(span)}", f"-{_span(span / 2)}", "now"])

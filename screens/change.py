@@ -1,0 +1,257 @@
+"""A change from its diff to its verification: shown, asked about, applied, judged. Fixes and undos share it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.widget import Widget
+from textual.widgets import Static
+
+from fixes.model import Outcome, Plan, Report
+from probes.model import DeploymentId
+from screens import messages, verdict
+from screens.base import Mode, OpsScreen
+from screens.messages import Problem
+from screens.widgets import diff
+
+if TYPE_CHECKING:
+    from textual.widgets import Input
+
+Stage = Literal["waiting", "planned", "asking", "typing", "applying", "done", "failed"]
+PROGRESS_LINES = 200
+"""Progress lines kept on the screen."""
+
+
+class ChangeScreen(OpsScreen):
+    """One plan and what becomes of it. Subclasses say where the plan comes from and who carries it out."""
+
+    CSS_PATH = "change.tcss"
+    AUTO_FOCUS = "#diff-box"
+    VERB: ClassVar[str] = "Apply"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "yes", "yes", id="yes"),
+        Binding("n", "no", "no", id="no"),
+        Binding("enter", "apply", "apply…", id="apply"),
+        Binding("y", "copy", "copy", id="copy"),
+        Binding("u", "take_back", "undo", id="undo"),
+        Binding("escape", "back", "back", id="back"),
+    ]
+
+    def __init__(self, report: Report, mode: Mode) -> None:
+        super().__init__(report, mode)
+        self.plan: Plan | None = None
+        self.outcome: Outcome | None = None
+        self.stage: Stage = "waiting"
+        self._asked = 0
+        self._progress: list[str] = []
+        self._name_input: Input | None = None
+
+    def body(self) -> Iterable[Widget]:
+        """What it is about, the choices of a subclass, the diff, the question and the answer."""
+        yield Static(id="what")
+        yield from self.choices()
+        yield Static(id="plan")
+        box = VerticalScroll(Static(id="diff"), id="diff-box", can_focus=True)
+        box.border_title = "what will change"
+        yield box
+        progress = VerticalScroll(Static(id="progress"), id="progress-box", can_focus=True)
+        progress.border_title = "progress"
+        yield progress
+        yield Vertical(Static(id="question"), Horizontal(id="typed"), id="ask")
+
+    def choices(self) -> Iterable[Widget]:
+        """Widgets between the head line and the plan."""
+        return ()
+
+    def what(self) -> Text:
+        """The head line."""
+        raise NotImplementedError
+
+    def request(self) -> None:
+        """Asks for the plan."""
+        raise NotImplementedError
+
+    def perform(self, plan: Plan, confirm: str | None) -> None:
+        """Has the plan carried out."""
+        raise NotImplementedError
+
+    def subject(self) -> DeploymentId | None:
+        """The deployment that is changed."""
+        return None if self.plan is None else self.plan.deployment
+
+    def on_mount(self) -> None:
+        """Asks for the plan at once."""
+        self.query_one("#what", Static).update(self.what())
+        self.request()
+
+    # The plan
+
+    def waiting(self, text: str) -> int:
+        """Shows that a plan is made; returns the number that its answer must carry."""
+        self._asked += 1
+        self.plan = self.outcome = None
+        self._enter("waiting")
+        self.query_one("#plan", Static).update(Text(text, "dim"))
+        self.query_one("#diff", Static).update("")
+        return self._asked
+
+    def take_plan(self, asked: int, plan: Plan | Problem) -> None:
+        """Shows the plan, unless another one was asked for since."""
+        if asked != self._asked or not self.is_attached:
+            return
+        if isinstance(plan, Problem):
+            self._enter("failed")
+            self.query_one("#plan", Static).update(Text(plan.text, "yellow"))
+            return
+        self.plan = plan
+        self.query_one("#plan", Static).update(verdict.summary(plan))
+        box = self.query_one("#diff-box")
+        box.border_title = "what will change" if plan.advice is None else plan.advice.title
+        self.query_one("#diff", Static).update(diff.render(plan.changes) if plan.advice is None else verdict.advice(plan.advice))
+        box.scroll_home(animate=False)
+        self._enter("planned")
+        self.planned(plan)
+
+    def planned(self, plan: Plan) -> None:
+        """A subclass may show more of the plan."""
+
+    def _enter(self, stage: Stage) -> None:
+        self.stage = stage
+        self.set_class(stage in ("asking", "typing"), "-asking")
+        self.set_class(bool(self._progress) or stage == "applying", "-progress")
+        self.set_class(self.plan is not None and not self.plan.changes and self.plan.advice is None, "-no-diff")
+        question = self.query_one("#question", Static)
+        question.update(verdict.question(self.VERB, self.plan, stage, self.outcome))
+        question.display = stage in ("asking", "typing", "applying", "done") or self._ready()
+        self.refresh_bindings()
+
+    def _ready(self) -> bool:
+        return self.stage == "planned" and self.plan is not None and self.plan.advice is None
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only what fits the stage."""
+        fits = {
+            "yes": self.stage == "asking",
+            "no": self.stage in ("asking", "typing"),
+            "apply": self._ready(),
+            "copy": self.stage not in ("asking", "typing") and self.plan is not None,
+            "take_back": self.stage == "done" and self.outcome is not None and self.outcome.applied and self.can_undo,
+        }
+        if not fits.get(action, True):
+            return False
+        return super().check_action(action, parameters)
+
+    can_undo: ClassVar[bool] = True
+
+    # The question
+
+    def action_apply(self) -> None:
+        """Asks: yes or no, or the name where a yes is not enough."""
+        if self.plan is None:
+            return
+        self.set_focus(None)
+        if self.plan.confirm is None:
+            self._enter("asking")
+            return
+        self._enter("typing")
+        if self._name_input is None:
+            from textual.widgets import Input  # noqa: PLC0415 - few plans ask for a name
+
+            self._name_input = Input(compact=True, id="name")
+            self.query_one("#typed").mount(Static("name: ", id="name-label"), self._name_input)
+        self._name_input.value = ""
+        self._name_input.focus()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """The name was typed."""
+        if event.input is self._name_input and self.plan is not None and self.stage == "typing":
+            event.stop()
+            name = self.name_wanted()
+            if event.value.strip() in (name, self.plan.deployment):
+                self._start(name)
+            else:
+                self.notify(f"That is not {name}; nothing was changed.", severity="warning", markup=False)
+
+    def name_wanted(self) -> str:
+        """What has to be typed."""
+        subject = self.subject()
+        found = self.report.snapshot.find(subject) if subject else None
+        return found.name if found is not None else str(subject).rsplit("/", 1)[-1]
+
+    def action_yes(self) -> None:
+        """Goes ahead."""
+        if self.stage == "asking":
+            self._start(None)
+
+    def action_no(self) -> None:
+        """Changes nothing."""
+        if self.stage in ("asking", "typing"):
+            self._enter("planned")
+            self.query_one("#diff-box").focus()
+
+    def _start(self, confirm: str | None) -> None:
+        if self.plan is None or not self.mode.writable(self.plan.deployment):
+            return
+        self._progress = []
+        self._enter("applying")
+        self.query_one("#diff-box").focus()
+        self.perform(self.plan, confirm)
+
+    # What becomes of it
+
+    def show_progress(self, line: str) -> None:
+        """One more thing was done."""
+        if not self.is_attached:
+            return
+        self._progress = [*self._progress[1 - PROGRESS_LINES :], line]
+        text = Text(end="")
+        for n, each in enumerate(self._progress):
+            text.append("\n" if n else "")
+            text.append("• " if n + 1 == len(self._progress) and self.stage == "applying" else "✓ ", "green")
+            text.append(each)
+        self.query_one("#progress", Static).update(text)
+        self.query_one("#progress-box").scroll_end(animate=False)
+        self.set_class(True, "-progress")
+
+    def take_outcome(self, outcome: Outcome | Problem) -> None:
+        """Says what became of it."""
+        app = self.app
+        if not self.is_attached:
+            text = outcome.text if isinstance(outcome, Problem) else verdict.outcome(outcome).plain
+            app.notify(text, title=str(self.title or ""), markup=False, timeout=15)
+            return
+        if isinstance(outcome, Problem):
+            self._enter("failed")
+            self.query_one("#plan", Static).update(Text(outcome.text, "yellow"))
+            return
+        self.outcome = outcome
+        self._enter("done")
+        if self._progress:
+            last = self._progress.pop()
+            self.show_progress(last)
+
+    def action_take_back(self) -> None:
+        """Undoes what was just done."""
+        if self.outcome is not None:
+            self.post_message(messages.UndoOpened(self.outcome.change))
+
+    def action_copy(self) -> None:
+        """The diff, or the code of an advice."""
+        if self.plan is not None and self.plan.advice is not None:
+            advice = self.plan.advice
+            self.post_message(messages.Copied(advice.code or advice.text, "the code" if advice.code else "the text"))
+        elif self.plan is not None:
+            self.post_message(messages.Copied(diff.plain(self.plan.changes), "the diff"))
+
+    def action_back(self) -> None:
+        """Out of the question, then out of here; what is being applied goes on."""
+        if self.stage in ("asking", "typing"):
+            self.action_no()
+            return
+        if self.stage == "applying":
+            self.app.notify("It goes on; the journal (h) shows how it ends.", markup=False)
+        self.app.pop_screen()

@@ -1,0 +1,110 @@
+"""A deployment as text: its head line, its workers, its settings with their source. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from rich.text import Text
+
+from probes.model import Deployment, Worker
+from screens import words
+from screens.widgets.table import Cell, Column
+
+WORKER_COLUMNS = (
+    Column("pid", "PID", 14),
+    Column("role", "ROLE", 7),
+    Column("rss", "RSS", 5, "right"),
+    Column("pss", "PSS", 5, "right"),
+    Column("cpu", "CPU", 5, "right"),
+    Column("files", "FILES", 11, "right"),
+    Column("age", "AGE", 6, "right"),
+)
+
+
+def head(deployment: Deployment, now: datetime) -> Text:
+    """One line that says what it is and how it stands."""
+    ready = sum(1 for r in deployment.running if r.ready is not False)
+    desired = deployment.desired if deployment.desired is not None else len(deployment.replicas)
+    text = Text(end="", no_wrap=True, overflow="ellipsis")
+    text.append(deployment.name, "bold")
+    text.append(f"  {deployment.id}", "dim")
+    server = " ".join(filter(None, (deployment.server, deployment.server_version)))
+    for part, style in (
+        (server, ""),
+        (f"{ready}/{desired} ready", "yellow" if ready < desired else ""),
+        (words.plural(len(deployment.workers), "worker"), ""),
+        (f"{words.plural(deployment.restarts, 'restart')}" if deployment.restarts else "", "yellow"),
+        (_up(deployment, now), ""),
+        (deployment.origin or "", "dim"),
+    ):
+        if part:
+            text.append(" · ", "dim")
+            text.append(part, style)
+    return text
+
+
+def _up(deployment: Deployment, now: datetime) -> str:
+    started = [r.started_at for r in deployment.running if r.started_at is not None]
+    if started:
+        return f"up {words.ago(max(started), now)}"
+    last = deployment.replicas[-1] if deployment.replicas else None
+    if last is None or last.state == "running":
+        return ""
+    return last.state if last.exit_code is None else f"{last.state} with {last.exit_code}"
+
+
+def worker_keys(deployment: Deployment) -> dict[str, Worker]:
+    """All processes of all replicas, masters first."""
+    every = [w for r in deployment.replicas for w in r.workers]
+    return {f"{w.replica}/{w.pid}": w for w in sorted(every, key=lambda w: (w.replica, w.role != "master", w.pid))}
+
+
+def worker_cells(worker: Worker) -> tuple[Cell, ...]:
+    """The cells of one process for :data:`WORKER_COLUMNS`."""
+    inner = f" ({worker.inner_pid})" if worker.inner_pid not in (None, worker.pid) else ""
+    limit = "" if worker.open_files_limit is None else f"/{worker.open_files_limit}"
+    files = words.UNKNOWN if worker.open_files is None else f"{worker.open_files}{limit}"
+    return (
+        Cell(f"{worker.pid}{inner}"),
+        Cell(worker.role, "dim" if worker.role == "master" else ""),
+        Cell(words.size(worker.rss_bytes)),
+        Cell(words.size(worker.pss_bytes)),
+        Cell(words.percent(worker.cpu_percent), words.fill_tone(worker.cpu_percent, 100.0)),
+        Cell(files, words.fill_tone(worker.open_files, worker.open_files_limit)),
+        Cell(words.duration(worker.age_seconds), "dim"),
+    )
+
+
+def settings(deployment: Deployment) -> Text:
+    """What is in force and where it was found; below it how it is run."""
+    text = Text(end="")
+    around = _surroundings(deployment)
+    names = max(len(name) for name in (*deployment.settings, *(name for name, _ in around)))
+    values = min(28, max((len(str(s.value)) for s in deployment.settings.values()), default=0))
+    for name, setting in sorted(deployment.settings.items()):
+        text.append(f"{name:<{names}}  ", "dim")
+        text.append(f"{setting.value!s:<{values}}  ")
+        text.append(f"{setting.source}\n", "dim" if setting.source == "default" else "cyan")
+    for name, value in around:
+        text.append(f"{name:<{names}}  ", "dim")
+        text.append(f"{value}\n")
+    text.rstrip()
+    return text
+
+
+def _surroundings(deployment: Deployment) -> list[tuple[str, str]]:
+    found = [("found by", deployment.recognised_by)]
+    last = deployment.replicas[-1] if deployment.replicas else None
+    if last is not None:
+        found += [("command", " ".join(last.command)), ("image", last.image or "")]
+        ports = ", ".join(f"{p.host_ip}:{p.host_port}→{p.container_port}" for p in last.ports)
+        listeners = ", ".join(f"{x.address}:{x.port}" for x in last.listeners or ())
+        found += [("published", ports), ("listens", listeners), ("restart", last.restart_policy or "")]
+        if last.health is not None:
+            found.append(("health", last.health.status))
+    found += [("packages", ", ".join(f"{k} {v}" for k, v in sorted(deployment.packages.items())))]
+    found += [("drivers", ", ".join(deployment.drivers)), ("files", ", ".join(deployment.files))]
+    logs = deployment.logs
+    found.append(("logs", logs.state + (f": {logs.why}" if logs.why else "")))
+    found += [("unread", f"{f.what}: {f.why}") for f in deployment.unreadable]
+    return [(name, value) for name, value in found if value]

@@ -1,0 +1,181 @@
+"""The answer to a finding: choose a remedy, set its parameters, read the diff, say yes, see whether it helped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
+from textual.widgets import Static
+
+from fixes.model import Finding, Parameter, Plan, RemedyId, Report
+from fixes.values import shown
+from screens import findings, messages
+from screens.base import Mode
+from screens.change import ChangeScreen
+from screens.widgets.table import Cell, Column, Table
+
+if TYPE_CHECKING:
+    from textual.widgets import Input
+
+
+class FixScreen(ChangeScreen):
+    """One finding and its remedies."""
+
+    AUTO_FOCUS = "#remedies"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("e", "edit", "edit values", id="edit"),
+    ]
+
+    def __init__(self, finding: Finding, report: Report, mode: Mode) -> None:
+        super().__init__(report, mode)
+        self._finding = finding
+        self._offers = {
+            str(o.id): o for o in sorted(finding.remedies, key=lambda offer: not offer.applicable)
+        }
+        self._remedy: RemedyId | None = None
+        self._parameters: tuple[Parameter, ...] = ()
+        self._typed: dict[str, str] = {}
+
+    def choices(self) -> Iterable[Widget]:
+        """The remedies, those that apply first, and the parameters of the chosen one."""
+        yield Table(self._cells, id="remedies")
+        yield Vertical(id="parameters")
+
+    def what(self) -> Text:
+        """The finding."""
+        text = Text("fix ", "dim", end="")
+        head = Text(end="")
+        head.append_text(text)
+        head.append(f"{self._finding.deployment}  ", "bold")
+        head.append_text(findings.headline(self._finding, self.report.snapshot.taken_at))
+        return head
+
+    def on_mount(self) -> None:
+        """Shows the remedies; the first that applies is planned."""
+        self._fill()
+        super().on_mount()
+
+    def _fill(self) -> None:
+        table = self.query_one("#remedies", Table)
+        widest = max((len(o.title) for o in self._offers.values()), default=10)
+        room = max(20, (self.size.width or self.app.size.width) - 4)
+        title = min(widest, room // 2)
+        table.set_columns((Column("mark", "", 1), Column("title", "REMEDY", title), Column("why", "", room - title - 4)))
+        table.show_rows(list(self._offers))
+        table.styles.height = len(self._offers) + 1
+
+    def on_resize(self) -> None:
+        """The columns fill the width."""
+        self._fill()
+
+    def _cells(self, key: str) -> Sequence[Cell]:
+        offer = self._offers[key]
+        if offer.applicable:
+            return (Cell("▸" if offer.id == self._remedy else " ", "bold cyan"), Cell(offer.title), Cell(str(offer.id), "dim"))
+        return (Cell("✗", "dim"), Cell(offer.title, "dim"), Cell(offer.why_not or "not possible here", "dim"))
+
+    # The plan
+
+    def request(self) -> None:
+        """Asks for the plan of the remedy under the cursor."""
+        table = self.query_one("#remedies", Table)
+        offer = self._offers.get(table.cursor or "")
+        if offer is None:
+            self.waiting("There is no remedy for this finding yet; its evidence is all there is.")
+            return
+        if offer.id != self._remedy:
+            self._typed = {}
+        self._remedy = offer.id
+        table.refresh()
+        if not offer.applicable:
+            asked = self.waiting("")
+            self.take_plan(asked, messages.Problem(offer.why_not or "This is not possible here."))
+            self._show_parameters(())
+            return
+        asked = self.waiting("reading what is there …")
+        wish = messages.PlanWanted(self._finding, offer.id, dict(self._typed), lambda plan: self.take_plan(asked, plan))
+        self.post_message(wish)
+
+    def on_table_moved(self, event: Table.Moved) -> None:
+        """Another remedy, another plan."""
+        event.stop()
+        if self.stage not in ("applying", "asking", "typing") and event.key != self._remedy:
+            self.request()
+
+    def planned(self, plan: Plan) -> None:
+        """Shows the parameters with their values."""
+        self._show_parameters(plan.parameters)
+        for parameter in self.query(".parameter Input").results():
+            name = (parameter.id or "").removeprefix("value-")
+            value, unit = plan.values.get(name), next((p.unit for p in plan.parameters if p.name == name), None)
+            if value is not None and not parameter.has_focus:
+                parameter.value = shown(value, unit)  # type: ignore[attr-defined]
+
+    def _show_parameters(self, parameters: tuple[Parameter, ...]) -> None:
+        box = self.query_one("#parameters")
+        box.set_class(bool(parameters), "-some")
+        if parameters == self._parameters:
+            return
+        self._parameters = parameters
+        box.remove_children()
+        if not parameters:
+            return
+        from textual.widgets import Input  # noqa: PLC0415 - many remedies have nothing to set
+
+        rows = []
+        for p in parameters:
+            default = self.plan.values.get(p.name, p.default) if self.plan else p.default
+            rows.append(
+                Horizontal(
+                    Static(p.title, classes="title", markup=False),
+                    Input(shown(default, p.unit), compact=True, name=p.name),
+                    Static(_range(p), classes="range", markup=False),
+                    classes="parameter",
+                )
+            )
+        box.mount_all(rows)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Values can be edited where there are some."""
+        if action == "edit" and not (self._parameters and self.stage in ("planned", "failed")):
+            return False
+        return super().check_action(action, parameters)
+
+    def action_edit(self) -> None:
+        """Gives the keys to the first value."""
+        self.query(".parameter Input").first().focus()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """A value was typed: another plan. (A name that was asked for is the base class's.)"""
+        if event.input.name is None:
+            super().on_input_submitted(event)
+            return
+        event.stop()
+        for each in self.query(".parameter Input").results():
+            self._typed[each.name or ""] = each.value  # type: ignore[attr-defined]
+        self.query_one("#remedies").focus()
+        self.request()
+
+    def action_back(self) -> None:
+        """Out of a value, then as always."""
+        if self.focused is not None and self.focused.name in self._typed.keys() | {p.name for p in self._parameters}:
+            self.query_one("#remedies").focus()
+        else:
+            super().action_back()
+
+    def perform(self, plan: Plan, confirm: str | None) -> None:
+        """Has the fix applied."""
+        self.post_message(messages.ApplyWanted(plan, confirm, self.show_progress, self.take_outcome))
+
+
+def _range(parameter: Parameter) -> str:
+    low, high, unit = parameter.minimum, parameter.maximum, parameter.unit
+    if low is not None and high is not None:
+        return f"{shown(low, unit)} … {shown(high, unit)}"
+    if low is not None:
+        return f"at least {shown(low, unit)}"
+    return f"at most {shown(high, unit)}" if high is not None else ""

@@ -1,0 +1,40 @@
+"""One question that is answered with yes or no."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+
+class QuestionScreen(ModalScreen[bool]):
+    """Answers ``True`` for yes; no is what every other way out means."""
+
+    DEFAULT_CSS = """
+    QuestionScreen { align: center middle; }
+    QuestionScreen > Static { width: 70; max-width: 90%; height: auto; padding: 1 2; border: round $warning; background: $panel; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "answer(True)", "yes"),
+        Binding("n,escape,q", "answer(False)", "no"),
+    ]
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._text = text
+
+    def compose(self) -> ComposeResult:
+        """The question and its two keys."""
+        text = Text(f"{self._text}\n\n", end="")
+        for key, what in (("y", "yes"), ("n", "no")):
+            text.append(key, "bold cyan")
+            text.append(f" {what}   ")
+        yield Static(text)
+
+    def action_answer(self, yes: bool) -> None:
+        """Closes with the answer."""
+        self.dismiss(yes)

@@ -1,0 +1,93 @@
+"""Plans, questions, outcomes and advice as text. Pure."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from fixes.model import Advice, Outcome, Plan, Risk
+from screens import words
+
+_RISKS: dict[Risk, tuple[str, str]] = {
+    "none": ("nothing is interrupted", "green"),
+    "reload": ("workers are reloaded one after the other", "green"),
+    "restart": ("processes are restarted", "yellow"),
+    "recreate": ("the container is replaced; the old one is kept until the new one is healthy", "yellow"),
+}
+
+
+def summary(plan: Plan) -> Text:
+    """What a plan does, at what risk, and what to know before."""
+    text = Text(end="")
+    text.append(plan.title, "bold")
+    if plan.advice is not None:
+        text.append("  changes nothing", "green")
+        return text
+    risk, style = _RISKS[plan.risk]
+    text.append(f"  {risk}", style)
+    if plan.restart:
+        text.append("; requests in flight may be lost", "yellow")
+    for warning in plan.warnings:
+        text.append(f"\n▲ {warning}", "yellow")
+    return text
+
+
+def advice(of: Advice) -> Text:
+    """Words, then code."""
+    text = Text(of.text, end="")
+    if of.code:
+        text.append("\n\n")
+        for n, line in enumerate(of.code.strip("\n").splitlines()):
+            text.append("\n" if n else "")
+            text.append("  │ ", "dim")
+            text.append(line, "cyan")
+    return text
+
+
+def question(verb: str, plan: Plan | None, stage: str, result: Outcome | None) -> Text:
+    """The line below the diff, for each stage."""
+    text = Text(end="")
+    if plan is None:
+        return text
+    if stage == "planned" and plan.advice is None:
+        text.append("enter ", "bold cyan")
+        text.append(f"{verb.lower()}s this, after a question; nothing has been changed yet", "dim")
+    elif stage == "asking":
+        text.append(f"{verb} this to {plan.deployment}?  ", "bold")
+        text.append("y", "bold cyan")
+        text.append(" yes   ")
+        text.append("n", "bold cyan")
+        text.append(" no")
+    elif stage == "typing":
+        text.append(f"{plan.confirm}\n", "yellow")
+        text.append(f"{verb} this? Type the deployment's name and press enter; esc changes nothing.", "bold")
+    elif stage == "applying":
+        text.append("working … ", "bold cyan")
+        text.append("esc leaves; it goes on", "dim")
+    elif stage == "done" and result is not None:
+        text.append_text(outcome(result))
+        if result.applied:
+            text.append("   u", "bold cyan")
+            text.append(" takes it back", "dim")
+    return text
+
+
+def outcome(of: Outcome) -> Text:
+    """What became of a change, in one line."""
+    text = Text(end="")
+    why = f": {of.why}" if of.why else ""
+    if not of.applied:
+        text.append(f"✗ not applied{why}", "red")
+        text.append("  nothing is left half done", "dim")
+        return text
+    match of.verified:
+        case "gone":
+            text.append(f"✓ gone{why}", "bold green")
+            text.append("  applied, and the failure did not come back", "dim")
+        case "present":
+            text.append(f"◆ still there{why}", "bold red")
+            text.append("  applied, but the failure is still seen", "dim")
+        case _:
+            text.append(f"? not verified{why}", "yellow")
+            text.append("  applied", "dim")
+    text.append(f"  {words.duration(of.took_seconds)}", "dim")
+    return text
