@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from probes.model import Deployment, DeploymentId, Frozen, Interest, ReplicaId
 
 JobKind = Literal["sample", "loop", "health"]
-Rank = Literal["focused", "near", "far"]
+KINDS: tuple[JobKind, ...] = ("sample", "loop", "health")
 
 
 class Job(NamedTuple):
@@ -20,12 +20,21 @@ class Job(NamedTuple):
     replica: ReplicaId
 
 
+class Periods(Frozen, frozen=True):
+    """Seconds between two jobs of one kind."""
+
+    focused: float
+    near: float
+    """Visible or in trouble."""
+    far: float
+
+
 class Budget(Frozen, frozen=True):
     """How often, and how much at once."""
 
-    sample_seconds: Mapping[Rank, float] = {"focused": 2.0, "near": 5.0, "far": 15.0}
+    sample: Periods = Periods(2.0, 5.0, 15.0)
     """Files of ``/proc`` and of control groups, or the engine's statistics."""
-    probe_seconds: Mapping[Rank, float] = {"focused": 5.0, "near": 5.0, "far": 30.0}
+    probe: Periods = Periods(5.0, 5.0, 30.0)
     """Requests to the service itself; what is merely visible is asked as seldom as the rest."""
     jobs: int = 32
     """At most so many are given at one time; the others come with the next call."""
@@ -35,9 +44,10 @@ def budget(interval_seconds: float, *, local: bool = True) -> Budget:
     """The budget for an interval of what is looked at; where each sample costs the engine work, it is asked less."""
     factor = 1.0 if local else 2.0
     focused = max(interval_seconds, 0.5) * factor
+    near = max(5.0, interval_seconds)
     return Budget(
-        sample_seconds={"focused": focused, "near": max(5.0 * factor, focused), "far": max(15.0 * factor, focused)},
-        probe_seconds={"focused": max(5.0, interval_seconds), "near": max(5.0, interval_seconds), "far": 30.0},
+        sample=Periods(focused, max(5.0 * factor, focused), max(15.0 * factor, focused)),
+        probe=Periods(near, near, max(30.0, near)),
         jobs=32 if local else 8,
     )
 
@@ -59,8 +69,8 @@ def due(
         for replica in deployment.replicas:
             if replica.state != "running":
                 continue
-            for kind in ("sample", "loop", "health"):
-                period = _period(kind, _rank(kind, deployment.id, interest), allowance)
+            for kind in KINDS:
+                period = _period(kind, deployment.id, interest, allowance)
                 last = done.get((kind, replica.id))
                 job = Job(kind, deployment.id, replica.id)
                 if last is None:
@@ -71,16 +81,13 @@ def due(
     return tuple(job for _, job in found[: allowance.jobs])
 
 
-def _rank(kind: JobKind, deployment: DeploymentId, interest: Interest) -> Rank:
+def _period(kind: JobKind, deployment: DeploymentId, interest: Interest, allowance: Budget) -> float:
+    periods = allowance.sample if kind == "sample" else allowance.probe
     if deployment == interest.focused:
-        return "focused"
+        return periods.focused
     if deployment in interest.troubled or (kind == "sample" and deployment in interest.visible):
-        return "near"
-    return "far"
-
-
-def _period(kind: JobKind, rank: Rank, allowance: Budget) -> float:
-    return allowance.sample_seconds[rank] if kind == "sample" else allowance.probe_seconds[rank]
+        return periods.near
+    return periods.far
 
 
 def _spread(kind: JobKind, replica: ReplicaId) -> float:

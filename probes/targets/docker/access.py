@@ -60,7 +60,7 @@ class DockerAccess:
         container, client = self._connected(replica)
         why = logs.unreadable(container.base.log_driver)
         if why is not None:
-            raise Unreadable(Failure("unread", f"the log of {container.base.name}", why, "use the log driver local"))
+            raise Unreadable(logs.failure(container.base.name, why))
         begun = logs.stamp(datetime.now(since.tzinfo))
         async for chunk in logs.past(client, container.id, since, tty=container.tty):
             yield chunk

@@ -29,7 +29,7 @@ class Container:
         self.local = False
         self.reading: Reading | None = None
         self.measured = False
-        """A measurement was tried since it runs, whatever came of it."""
+        """It was measured twice since it runs (a rate needs two samples), or cannot be."""
         self.log_read = False
         """The past of its log was read, or cannot be."""
         self.loop_probes: deque[HttpSample] = deque(maxlen=PROBES)
@@ -79,7 +79,7 @@ class Container:
 
     def take(self, reading: Reading | None) -> None:
         """Takes a measurement; ``None`` when the container had vanished under it."""
-        self.measured = True
+        self.measured = reading is None or self.reading is not None
         if reading is not None:
             self.reading = reading
         self._built = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 
+from probes.model import Failure
 from probes.targets.docker.client import EngineClient, Params
 
 PAST_LINES = 10_000
@@ -91,9 +92,16 @@ def unreadable(driver: str | None) -> str | None:
     return _UNREADABLE.get(driver or "")
 
 
-async def past(client: EngineClient, container: str, since: datetime, *, tty: bool) -> AsyncIterator[bytes]:
-    """The latest lines from ``since`` on, :data:`PAST_LINES` at most; ends by itself. Raises ``Unreadable``."""
-    async for chunk in _lines(client, container, stamp(since), PAST_LINES, follow=False, tty=tty):
+def failure(name: str, why: str) -> Failure:
+    """A log that cannot be read, as data."""
+    return Failure("unread", f"the log of {name}", why, "use a log driver that can be read: local or json-file")
+
+
+async def past(
+    client: EngineClient, container: str, since: datetime, *, tty: bool, lines: int = PAST_LINES
+) -> AsyncIterator[bytes]:
+    """The latest lines from ``since`` on, ``lines`` at most; ends by itself. Raises ``Unreadable``."""
+    async for chunk in _lines(client, container, stamp(since), lines, follow=False, tty=tty):
         yield chunk
 
 

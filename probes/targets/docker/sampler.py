@@ -9,7 +9,7 @@ from typing import Any
 
 from probes import http
 from probes.model import Deployment, DeploymentId, Failure, HttpSample, Interest, ReplicaId
-from probes.schedule import Budget, Job, JobKind, budget, due
+from probes.schedule import KINDS, Budget, Job, JobKind, budget, due
 from probes.target import Unreadable
 from probes.targets.docker.access import DockerAccess
 from probes.targets.docker.container import Container
@@ -22,6 +22,7 @@ SLOW_SECONDS = 1.0
 BURST = 3
 BURST_SECONDS = 30.0
 _BETWEEN_STACKS = 0.4
+_FIRST_RATE_SECONDS = 0.5
 _SWEEP_SECONDS = 10.0
 _REQUESTS_AT_ONCE = 8
 _HEALTH_AGAIN_SECONDS = 300.0
@@ -64,7 +65,7 @@ class Sampler:
 
     def renew(self, replica: ReplicaId) -> None:
         """A new process runs: everything about it is due."""
-        for kind in ("sample", "loop", "health"):
+        for kind in KINDS:
             self._done.pop((kind, replica), None)
         self.wake()
 
@@ -141,6 +142,15 @@ class Sampler:
         )
 
     async def _sweep(self, jobs: list[Job]) -> None:
+        """Measures; what was never measured is measured again at once, for a rate needs two samples."""
+        fresh = [job for job in jobs if self._containers[job.replica].reading is None]
+        await self._sweep_once(jobs)
+        again = [job for job in fresh if job.replica in self._containers and self._containers[job.replica].running]
+        if again:
+            await asyncio.sleep(_FIRST_RATE_SECONDS)
+            await self._sweep_once([job for job in again if job.replica in self._containers])
+
+    async def _sweep_once(self, jobs: list[Job]) -> None:
         subjects = [self._subject(job) for job in jobs]
         try:
             async with asyncio.timeout(_SWEEP_SECONDS):

@@ -1,0 +1,242 @@
+"""One connection to an engine while it lasts: everything once, then what its events say."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from probes import http, text
+from probes.model import Frozen, Node, NodeId, ReplicaId
+from probes.procfs import ProcFs
+from probes.target import Unreadable
+from probes.targets.docker import events, parse
+from probes.targets.docker.access import DockerAccess
+from probes.targets.docker.client import EngineClient
+from probes.targets.docker.container import Container
+from probes.targets.docker.files import Files
+from probes.targets.docker.fleet import Fleet
+from probes.targets.docker.measure import LocalMeter
+from probes.targets.docker.recognition import Recogniser
+from probes.targets.docker.sampler import port_of
+
+_INSPECTS_AT_ONCE = 8
+_PING_SECONDS = 20.0
+_PING_PATIENCE_SECONDS = 10.0
+_SETTLE_SECONDS = 0.05
+"""Events of one container come in groups (kill, die, stop): it is looked at once for all of them."""
+_CREATED_SECONDS = 1.5
+"""A new container is usually started at once; only one that is not is looked at before its start."""
+_MARGIN_NANOSECONDS = 2 * 10**9
+_DOCUMENT_TRIES = 4
+_DOCUMENT_SECONDS = 3.0
+_LOOK_AGAIN = frozenset({"start", "die", "oom", "restart", "pause", "unpause", "rename", "update", "health_status"})
+_OLD = ("hour", "day", "week", "month", "year")
+
+
+class Info(Frozen, frozen=True):
+    """``/info``, what of it is used."""
+
+    id: str = msgspec.field(default="", name="ID")
+    name: str = msgspec.field(default="", name="Name")
+    cpus: int = msgspec.field(default=0, name="NCPU")
+    memory: int = msgspec.field(default=0, name="MemTotal")
+    time: str = msgspec.field(default="", name="SystemTime")
+
+
+class Engine:
+    """Fills a fleet from one engine; :meth:`follow` ends with :class:`Unreadable` when the connection does."""
+
+    def __init__(
+        self,
+        client: EngineClient,
+        fleet: Fleet,
+        access: DockerAccess,
+        recogniser: Recogniser,
+        meter: LocalMeter,
+        *,
+        same_machine: bool,
+        started: Callable[[ReplicaId], None],
+    ) -> None:
+        self.client = client
+        self.node: Node | None = None
+        self._fleet = fleet
+        self._access = access
+        self._recogniser = recogniser
+        self._meter = meter
+        self._same_machine = same_machine
+        self._started = started
+        self._files = Files(client, ProcFs(), local=same_machine)
+        self._turns = asyncio.Semaphore(_INSPECTS_AT_ONCE)
+        self._inspected: dict[str, int] = {}
+        self._pending: dict[str, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._documents: set[tuple[str, int]] = set()
+
+    async def open(self) -> None:
+        """Connects and reads what the engine is. Raises :class:`Unreadable`."""
+        await self.client.open()
+        info = await self.client.get("/info", Info)
+        name = text.clean(info.name, 200) or "engine"
+        self._fleet.node = NodeId(f"{self._fleet.target}/{name}")
+        theirs = parse.when(info.time)
+        skew = timedelta(0) if theirs is None or self._same_machine else theirs - datetime.now(UTC)
+        self._fleet.skew = skew if abs(skew) > timedelta(seconds=1) else timedelta(0)
+        self.node = Node(id=self._fleet.node, name=name, cpus=info.cpus or None, memory_total_bytes=info.memory or None)
+        self._access.client, self._access.files, self._access.owns = self.client, self._files, self._meter.belongs
+
+    async def list(self) -> None:
+        """All containers, each put into the fleet as soon as it is known. Raises :class:`Unreadable`."""
+        rows = await self.client.get(
+            "/containers/json", tuple[parse.Listed, ...], params={"all": 1}, timeout_seconds=20
+        )
+        present = {ReplicaId(one.id) for one in rows}
+        for gone in self._fleet.containers.keys() - present:
+            self._fleet.remove(gone)
+        short = self._fleet.options.lookback <= timedelta(minutes=30)
+        wanted = [one for one in rows if not (short and long_ended(one))]
+        wanted.sort(key=lambda one: one.state != "running")
+        await asyncio.gather(*(self._look(one.id) for one in wanted))
+
+    async def follow(self) -> None:
+        """Takes events until the connection breaks. Raises :class:`Unreadable`."""
+        since = max(0, int(self._fleet.oldest().timestamp() * 1e9))
+        ping = asyncio.create_task(self._ping())
+        stream = asyncio.create_task(self._events(since))
+        try:
+            done, _ = await asyncio.wait({ping, stream}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            ping.cancel()
+            stream.cancel()
+            await asyncio.gather(ping, stream, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Ends what is under way."""
+        tasks = [*self._tasks, *self._pending.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._access.client = None
+
+    async def _events(self, since: int) -> None:
+        async for event in events.follow(self.client, since):
+            key = ReplicaId(event.container)
+            container = self._fleet.containers.get(key)
+            happened = events.to_event(event)
+            if (
+                container is not None
+                and happened is not None
+                and container.deployment is not None
+                and container.add(happened)
+            ):
+                self._fleet.touch([key])
+            if event.nanoseconds < self._inspected.get(key, 0) - _MARGIN_NANOSECONDS:
+                continue
+            action = event.action.partition(":")[0]
+            if action == "destroy":
+                self._fleet.remove(key)
+            elif action == "create":
+                self._look_soon(key, _CREATED_SECONDS)
+            elif action in _LOOK_AGAIN:
+                self._look_soon(key, _SETTLE_SECONDS)
+
+    async def _ping(self) -> None:
+        """A connection that died without a word (a suspended laptop, a cut tunnel) is noticed by this."""
+        while True:
+            await asyncio.sleep(_PING_SECONDS)
+            await self.client.request("GET", "/_ping", timeout_seconds=_PING_PATIENCE_SECONDS)
+            self._fleet.age()
+
+    def _look_soon(self, container: str, delay_seconds: float) -> None:
+        before = self._pending.get(container)
+        if before is not None and not before.done():
+            before.cancel()
+        self._pending[container] = task = asyncio.create_task(self._look_later(container, delay_seconds))
+        task.add_done_callback(
+            lambda done: self._pending.pop(container, None) if self._pending.get(container) is done else None
+        )
+
+    async def _look_later(self, container: str, delay_seconds: float) -> None:
+        await asyncio.sleep(delay_seconds)
+        await self._look(container)
+
+    async def _look(self, identity: str) -> None:
+        """Inspects one container and puts it into the fleet; one that vanished is removed."""
+        try:
+            async with self._turns:
+                asked = int((datetime.now(UTC) + self._fleet.skew).timestamp() * 1e9)
+                found = await self.client.get(f"/containers/{identity}/json", parse.Inspect)
+        except Unreadable as unreadable:
+            key = ReplicaId(identity)
+            if unreadable.failure.code == "not-found":
+                self._fleet.remove(key)
+            elif key in self._fleet.containers:
+                self._fleet.containers[key].failed("inspect", unreadable.failure)
+                self._fleet.touch([key])
+            return
+        local = self._same_machine and self._meter.belongs(found.state.pid, found.id)
+        known = await self._recogniser.recognise(found, self._files, found.state.pid if local else None)
+        before = self._fleet.containers.get(ReplicaId(found.id))
+        old_pid = before.pid if before is not None else None
+        container = self._fleet.put(found, known, local=local)
+        container.failed("inspect", None)
+        self._inspected[found.id] = asked
+        if container.running and container.pid != old_pid:
+            self._started(container.id)
+            if self._undecided(container):
+                self._spawn(self._ask_document(found, container))
+
+    def _undecided(self, container: Container) -> bool:
+        """Whether the service's own document may tell what its files do not."""
+        known = container.known
+        if known is None or known.recognition.framework != "unknown":
+            return False
+        return known.command is not None or "fastapi" in known.recognition.packages
+
+    async def _ask_document(self, found: parse.Inspect, container: Container) -> None:
+        once = (container.id, container.pid)
+        if once in self._documents or len(self._documents) > 10_000:
+            return
+        self._documents.add(once)
+        for _ in range(_DOCUMENT_TRIES):
+            port = port_of(container)
+            body = await http.openapi(self._access, container.id, port) if port is not None else None
+            if self._fleet.containers.get(container.id) is not container or container.pid != once[1]:
+                return
+            if body is not None:
+                pid = container.pid if container.local else None
+                known = await self._recogniser.recognise(found, self._files, pid, body)
+                self._fleet.put(found, known, local=container.local)
+                self._started(container.id)
+                return
+            await asyncio.sleep(_DOCUMENT_SECONDS)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def long_ended(row: parse.Listed) -> bool:
+    """Whether a container ended an hour ago or more, as the list says it (``Exited (0) 3 hours ago``)."""
+    if row.state not in {"exited", "dead"}:
+        return False
+    _, bracket, ago = row.status.partition(") ")
+    return bool(bracket) and any(word in ago for word in _OLD)
+
+
+def available_memory(path: str = "/proc/meminfo") -> int | None:
+    """Bytes that this machine can give to new work without swapping."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            for line in file.read(1 << 14).split(b"\n"):
+                if line.startswith(b"MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except (OSError, ValueError, IndexError):
+        pass
+    return None
