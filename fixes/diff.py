@@ -22,7 +22,7 @@ _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.\-]*"
 _ITEM = re.compile(rf"""(?P<head>\s*(?:-\s+|export\s+)*["']?(?P<name>{_NAME})["']?\s*[=:]\s*["']?)(?P<value>.*)""")
 # The same anywhere in a line, and options with their value behind a space.
 _INLINE = re.compile(
-    rf"""(?P<head>(?<![A-Za-z0-9_.\-])["']?(?P<name>{_NAME})["']?\s*(?:=|:\s|:(?=["']))\s*)"""
+    rf"""(?P<head>(?<![A-Za-z0-9_.])["']?(?P<name>{_NAME})["']?\s*(?:=|:\s|:(?=["']))\s*)"""
     r"""(?P<value>"(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s,}\]"']+)"""
 )
 _OPTION = re.compile(rf"""(?P<head>--(?P<name>{_NAME})(?:\s+|["']\s*,\s*))(?P<value>["'][^"']*["']?|[^\s"',]+)""")
@@ -145,7 +145,13 @@ class _Hider:
 def _one(raw: str) -> str:
     """A line of which only parts are secret."""
     for pattern in (_INLINE, _OPTION):
-        raw = pattern.sub(lambda m: m["head"] + HIDDEN if is_secret_name(m["name"]) else m[0], raw)
+        at = 0
+        while found := pattern.search(raw, at):
+            if is_secret_name(found["name"]):
+                raw = raw[: found.end("head")] + HIDDEN + raw[found.end() :]
+                at = found.end("head") + len(HIDDEN)
+            else:
+                at = found.end("head")  # what stands behind it may have a name of its own
     return line(raw)
 
 
