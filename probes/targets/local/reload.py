@@ -1,0 +1,225 @@
+"""Writes gunicorn's configuration file and has the running master read it (HUP), or neither."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import stat
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from probes.model import RestorePoint, Step
+from probes.procfs import ProcFs
+from probes.target import Refused
+from probes.targets.local import documents, trial
+from probes.targets.local.find import Master
+
+Masters = Callable[[], Mapping[str, Master]]
+Progress = Callable[[str], None]
+RELOAD_SECONDS = 60.0
+"""For new workers to come up after a HUP."""
+STEADY_SECONDS = 2.0
+"""Workers that live that long did not fail to boot."""
+_POLL_SECONDS = 0.1
+
+
+class Reloader:
+    """``reload``: the file and the signal are one step, because either alone would be half a change."""
+
+    def __init__(self, procfs: ProcFs, masters: Masters) -> None:
+        self._procfs = procfs
+        self._masters = masters
+
+    async def perform(self, step: Step, change: str, progress: Progress) -> RestorePoint:
+        """Tries the new configuration, then writes and reloads; puts all back where that fails."""
+        path = _place(step)
+        created = step.arguments.get("created") is True
+        master = self._masters().get(step.subject)
+        if master is None:
+            raise Refused("gunicorn was restarted since the diff was made; plan again.")
+        present = documents.read_file(path)
+        version = documents.sha256(present or "")
+        backup = _backup(path, change)
+        if version == step.after.version and (backup.exists() or created):
+            progress("the file is written already")
+        elif version != step.before.version or (present is None) != created:
+            raise Refused(f"{path} was changed since the diff was made; plan again.")
+        elif documents.sha256(step.after.text) != step.after.version:
+            raise Refused(f"It was interrupted before {path} was written; nothing was changed.")
+        else:
+            await self._try(master, path, step, change, progress)
+            if present is not None:
+                _write(backup, present, None)
+            _write(path, step.after.text, path if present is not None else None)
+        data = {"path": str(path), "backup": None if created else str(backup), "created": created}
+        point = RestorePoint(action="reload", subject=step.subject, left=step.after.version, data=data)
+        try:
+            await self._hang_up(master, progress)
+        except BaseException:
+            self._put_back(point)
+            await self._hang_up_again(step.subject, progress)
+            raise
+        return point
+
+    async def restore(self, point: RestorePoint, progress: Progress) -> None:
+        """Puts the former file back and reloads."""
+        path = Path(str(point.data["path"]))
+        present = documents.read_file(path)
+        backup = point.data.get("backup")
+        if documents.sha256(present or "") != point.left:
+            if backup is None and present is None:
+                return
+            if isinstance(backup, str) and present is not None and not _exists(backup):
+                return  # put back already
+            raise Refused(f"{path} was changed since; it is left as it is.")
+        master = self._reading(path, point.subject)
+        self._put_back(point)
+        if master is None:
+            progress("gunicorn does not run with this file now; nothing to reload")
+        else:
+            await self._hang_up(master, progress)
+
+    async def abandon(self, step: Step, change: str, progress: Progress) -> None:
+        """Takes back what an interrupted ``perform`` left: the trial's file, and the new one where it was written."""
+        path = _place(step)
+        _trial(path, change).unlink(missing_ok=True)
+        created, backup = step.arguments.get("created") is True, _backup(path, change)
+        present = documents.read_file(path)
+        if documents.sha256(present or "") != step.after.version or not (created or backup.exists()):
+            backup.unlink(missing_ok=True)
+            return
+        data = {"path": str(path), "backup": None if created else str(backup), "created": created}
+        point = RestorePoint(action="reload", subject=step.subject, left=step.after.version, data=data)
+        await self.restore(point, progress)
+
+    @staticmethod
+    def discard(point: RestorePoint) -> None:
+        """Removes the backup."""
+        backup = point.data.get("backup")
+        if isinstance(backup, str):
+            Path(backup).unlink(missing_ok=True)
+
+    async def _try(self, master: Master, path: Path, step: Step, change: str, progress: Progress) -> None:
+        progress("checking the new configuration and importing the application")
+        environment = self._procfs.environ(master.pid)
+        if environment is None:
+            raise Refused("Its environment cannot be read, so the new configuration could not be tried first.")
+        candidate = _trial(path, change)
+        worker_class = master.command.settings.get("worker_class") if master.command is not None else None
+        former = str(worker_class.value) if worker_class is not None else None
+        wanted = _string_setting(step.after.text, "worker_class", environment)
+        _write(candidate, step.after.text, path if _exists(path) else None, readable_by=master.key.uid)
+        try:
+            await trial.check(master, environment, candidate, wanted if wanted != former else None)
+        finally:
+            candidate.unlink(missing_ok=True)
+
+    def _reading(self, path: Path, replica: str) -> Master | None:
+        """The master that runs with this file now: the one of then, or the one that came after it."""
+        masters = self._masters()
+        if replica in masters:
+            return masters[replica]
+        same = [m for m in masters.values() if m.command is not None and m.command.server == "gunicorn"]
+        return next((m for m in same if m.command is not None and m.command.config_file == str(path)), None)
+
+    @staticmethod
+    def _put_back(point: RestorePoint) -> None:
+        path, backup = Path(str(point.data["path"])), point.data.get("backup")
+        if isinstance(backup, str):
+            _write(path, Path(backup).read_text(encoding="utf-8"), path)
+            Path(backup).unlink(missing_ok=True)
+        elif point.data.get("created") is True:
+            path.unlink(missing_ok=True)
+
+    async def _hang_up(self, master: Master, progress: Progress) -> None:
+        """Sends HUP and waits until new workers live; raises :class:`Refused` where none do."""
+        before = {pid for pid, _, role in self._alive(master) if role == "worker"}
+        if not self._alive(master):
+            raise Refused("gunicorn has ended.")
+        progress(f"HUP to gunicorn {master.pid}")
+        try:
+            os.kill(master.pid, signal.SIGHUP)
+        except OSError as error:
+            raise Refused(f"gunicorn {master.pid} cannot be signalled: {error.strerror}") from None
+        since: dict[int, float] = {}
+        deadline = time.monotonic() + RELOAD_SECONDS
+        while time.monotonic() < deadline:
+            await asyncio.sleep(_POLL_SECONDS)
+            alive = self._alive(master)
+            if not alive:
+                raise Refused("gunicorn ended after the HUP; its log says why. Start it again with its own command.")
+            now = time.monotonic()
+            new = {pid for pid, _, role in alive if role == "worker"} - before
+            since = {pid: since.get(pid, now) for pid in new}
+            if since and min(since.values()) <= now - STEADY_SECONDS:
+                progress(f"{len(new)} new workers")
+                return
+        raise Refused(f"no new worker came up within {RELOAD_SECONDS:g} s")
+
+    async def _hang_up_again(self, replica: str, progress: Progress) -> None:
+        """After the former file was put back; that the first reload failed is what is told."""
+        master = self._masters().get(replica)
+        if master is None:
+            progress("the former configuration is back; gunicorn does not run")
+            return
+        try:
+            await self._hang_up(master, progress)
+        except Refused as error:
+            progress(str(error))
+
+    def _alive(self, master: Master) -> tuple[tuple[int, int, str], ...]:
+        return documents.processes(self._procfs, self._procfs.tree(), master)
+
+
+def _place(step: Step) -> Path:
+    """The file itself where the path is a link."""
+    return Path(str(step.arguments["path"])).resolve()
+
+
+def _exists(path: str | Path) -> bool:
+    return Path(path).exists()
+
+
+def _backup(path: Path, change: str) -> Path:
+    return path.with_name(f".{path.name}.{change}.backup")
+
+
+def _trial(path: Path, change: str) -> Path:
+    """Beside the file, so that what it reads relative to itself is found; gunicorn wants the ending."""
+    return path.with_name(f".{path.stem}.{change}.py")
+
+
+def _write(path: Path, text: str, like: Path | None, readable_by: int | None = None) -> None:
+    """Writes a file as a whole or not at all; mode and owner as ``like``'s, else only its user's."""
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        partial.unlink(missing_ok=True)
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if like is not None:
+            found = like.stat()
+            _own(partial, found.st_uid, found.st_gid)
+            partial.chmod(stat.S_IMODE(found.st_mode))
+        elif readable_by is not None and os.geteuid() == 0:
+            _own(partial, readable_by, -1)
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise Refused(f"{path} cannot be written: {error.strerror}") from None
+
+
+def _own(path: Path, uid: int, gid: int) -> None:
+    if os.geteuid() == 0:
+        os.chown(path, uid, gid)
+
+
+def _string_setting(text: str, name: str, environment: Mapping[str, str]) -> str | None:
+    from probes import gunicorn_config
+
+    value = gunicorn_config.read(text.encode(), environment).values.get(name)
+    return value if isinstance(value, str) else None

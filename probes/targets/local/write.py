@@ -1,0 +1,64 @@
+"""Performs changes of local services: a file and a HUP, limits, restarts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from probes.model import RestorePoint, Step
+from probes.procfs import ProcFs
+from probes.target import Refused
+from probes.targets.local.find import Finder, Master
+from probes.targets.local.reload import Reloader
+from probes.targets.local.rerun import Restarter
+from probes.targets.local.rlimits import Limiter
+
+Progress = Callable[[str], None]
+
+
+class LocalWriter:
+    """Implements :class:`probes.target.Writer`."""
+
+    def __init__(self, procfs: ProcFs) -> None:
+        self._procfs = procfs
+        self._reload = Reloader(procfs, self._masters)
+        self._restart = Restarter(procfs, self._masters)
+        self._limits = Limiter(procfs, self._masters)
+
+    async def perform(self, step: Step, change: str, progress: Progress) -> RestorePoint:
+        """Performs or completes a step."""
+        if step.action == "reload":
+            return await self._reload.perform(step, change, progress)
+        if step.action == "set-limits":
+            return self._limits.perform(step, progress)
+        if step.action == "restart":
+            return await self._restart.perform(step, progress)
+        raise Refused(f"a local service knows no {step.action}")
+
+    async def restore(self, point: RestorePoint, change: str, progress: Progress) -> None:
+        """Takes a performed step back."""
+        del change
+        if point.action == "reload":
+            await self._reload.restore(point, progress)
+        elif point.action == "set-limits":
+            self._limits.restore(point, progress)
+        elif point.action == "restart":
+            await self._restart.restore(point, progress)
+
+    async def abandon(self, step: Step, change: str, progress: Progress) -> None:
+        """Takes back what an interrupted step left."""
+        if step.action == "reload":
+            await self._reload.abandon(step, change, progress)
+        elif step.action == "set-limits":
+            self._limits.abandon(step, progress)
+        elif step.action == "restart":
+            await self._restart.abandon(step, progress)
+
+    async def discard(self, point: RestorePoint) -> None:
+        """Removes a backup."""
+        if point.action == "reload":
+            self._reload.discard(point)
+
+    def _masters(self) -> Mapping[str, Master]:
+        """What runs now, by replica."""
+        found = Finder(self._procfs, unknown=True).masters(self._procfs.tree())
+        return {one.replica: one for one in found}
