@@ -31,29 +31,32 @@ T = TypeVar("T")
 
 
 class SessionLike(Protocol):
-    """What the application uses of a session; every method may be called from any thread."""
+    """What the application uses of a session; every method may be called from any thread.
+
+    See :class:`console.session.Session` for what each does.
+    """
 
     read_only: bool
     read_only_targets: frozenset[TargetId]
 
     @property
-    def report(self) -> Report: ...
-    def start(self) -> None: ...
-    def close(self) -> None: ...
-    def subscribe(self, listener: Callable[[Report], None]) -> Callable[[], None]: ...
-    def focus(self, interest: Interest) -> None: ...
-    def lines(self, deployment: DeploymentId, after: int = 0) -> Sequence[LogLine]: ...
-    def series(self, deployment: DeploymentId, metric: Metric, since: float = 0.0) -> Mapping[str, Sequence[Point]]: ...
-    def plan(
+    def report(self) -> Report: ...  # noqa: D102
+    def start(self) -> None: ...  # noqa: D102
+    def close(self) -> None: ...  # noqa: D102
+    def subscribe(self, listener: Callable[[Report], None]) -> Callable[[], None]: ...  # noqa: D102
+    def focus(self, interest: Interest) -> None: ...  # noqa: D102
+    def lines(self, deployment: DeploymentId, after: int = 0) -> Sequence[LogLine]: ...  # noqa: D102
+    def series(self, deployment: DeploymentId, metric: Metric, since: float = 0.0) -> Mapping[str, Sequence[Point]]: ...  # noqa: D102
+    def plan(  # noqa: D102
         self, deployment: DeploymentId, signature: SignatureId, remedy: RemedyId | None, values: Mapping[str, Value]
     ) -> Future[Plan]: ...
-    def apply(self, plan: Plan, confirm: str | None, progress: Callable[[str], None]) -> Future[Outcome]: ...
-    def profile(self, deployment: DeploymentId) -> Future[Advice]: ...
-    def undo(self, change: ChangeId | None, progress: Callable[[str], None]) -> Future[Outcome]: ...
-    def undo_preview(self, change: ChangeId | None) -> Future[Plan]: ...
-    def resume(self, change: ChangeId, finish: bool, progress: Callable[[str], None]) -> Future[Outcome]: ...
-    def history(self) -> tuple[Entry, ...]: ...
-    def pending(self) -> tuple[Entry, ...]: ...
+    def apply(self, plan: Plan, confirm: str | None, progress: Callable[[str], None]) -> Future[Outcome]: ...  # noqa: D102
+    def profile(self, deployment: DeploymentId) -> Future[Advice]: ...  # noqa: D102
+    def undo(self, change: ChangeId | None, progress: Callable[[str], None]) -> Future[Outcome]: ...  # noqa: D102
+    def undo_preview(self, change: ChangeId | None) -> Future[Plan]: ...  # noqa: D102
+    def resume(self, change: ChangeId, finish: bool, progress: Callable[[str], None]) -> Future[Outcome]: ...  # noqa: D102
+    def history(self) -> tuple[Entry, ...]: ...  # noqa: D102
+    def pending(self) -> tuple[Entry, ...]: ...  # noqa: D102
 
 
 def _palette() -> type[Provider]:
@@ -171,11 +174,12 @@ class FastopsApp(App[None]):
 
         async def wait() -> None:
             try:
-                reply(await asyncio.wrap_future(future))
+                answer: T | Problem = await asyncio.wrap_future(future)
             except asyncio.CancelledError:
                 raise
             except Exception as problem:  # noqa: BLE001 - whatever it was, it becomes a sentence
-                reply(Problem(sentence(problem)))
+                answer = Problem(sentence(problem))
+            reply(answer)
 
         task = asyncio.create_task(wait())
         self._wishes.add(task)
@@ -186,11 +190,12 @@ class FastopsApp(App[None]):
 
         async def wait() -> None:
             try:
-                reply(await asyncio.to_thread(read))
+                answer: T | Problem = await asyncio.to_thread(read)
             except asyncio.CancelledError:
                 raise
-            except Exception as problem:  # noqa: BLE001
-                reply(Problem(sentence(problem)))
+            except Exception as problem:  # noqa: BLE001 - likewise
+                answer = Problem(sentence(problem))
+            reply(answer)
 
         task = asyncio.create_task(wait())
         self._wishes.add(task)
@@ -198,7 +203,11 @@ class FastopsApp(App[None]):
 
     def _from_thread(self, show: Callable[[str], None]) -> Callable[[str], None]:
         """A progress callback for the session's thread."""
-        return lambda text: self.call_later(show, text) and None  # type: ignore[func-returns-value]
+
+        def told(text: str) -> None:
+            self.call_later(show, text)
+
+        return told
 
     def on_plan_wanted(self, wish: messages.PlanWanted) -> None:
         """Drafts a plan."""

@@ -25,7 +25,9 @@ class ProfileScreen(OpsScreen):
     """Where a deployment's workers spend their time."""
 
     DEFAULT_CSS = """
-    ProfileScreen > VerticalScroll { height: 1fr; border: round $line; padding: 0 1; scrollbar-size-vertical: 1; }
+    ProfileScreen > VerticalScroll {
+        height: 1fr; border: round $line; border-title-color: $foreground; padding: 0 1; scrollbar-size-vertical: 1;
+    }
     ProfileScreen > VerticalScroll:focus { border: round $accent; }
     ProfileScreen #advice { height: auto; }
     """
@@ -45,7 +47,7 @@ class ProfileScreen(OpsScreen):
     def body(self) -> Iterable[Widget]:
         """One pane."""
         box = VerticalScroll(Static(id="advice"), can_focus=True)
-        box.border_title = Text(f"profile of {self._deployment}").plain.replace("[", "\\[")
+        box.border_title = f"profile of {self._deployment}".replace("[", "\\[")
         yield box
 
     def subject(self) -> DeploymentId | None:
@@ -93,7 +95,8 @@ class SignatureScreen(ModalScreen[None]):
     SignatureScreen { align: center middle; }
     SignatureScreen > VerticalScroll {
         width: 100; max-width: 96%; height: auto; max-height: 90%;
-        padding: 1 2; border: round $line; background: $panel; scrollbar-size-vertical: 1;
+        padding: 1 2; border: round $line; border-title-color: $foreground;
+        background: $panel; scrollbar-size-vertical: 1;
     }
     SignatureScreen Static { height: auto; }
     """

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from rich.text import Text
+from textual import events
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widget import Widget
@@ -88,6 +89,10 @@ class ChangeScreen(OpsScreen):
         self.query_one("#what", Static).update(self.what())
         self.request()
 
+    def on_resize(self, event: events.Resize) -> None:
+        """A low screen keeps its lines for the diff."""
+        self.set_class(event.size.height < 34, "-small")
+
     # The plan
 
     def waiting(self, text: str) -> int:
@@ -111,7 +116,8 @@ class ChangeScreen(OpsScreen):
         self.query_one("#plan", Static).update(verdict.summary(plan))
         box = self.query_one("#diff-box")
         box.border_title = "what will change" if plan.advice is None else plan.advice.title
-        self.query_one("#diff", Static).update(diff.render(plan.changes) if plan.advice is None else verdict.advice(plan.advice))
+        text = diff.render(plan.changes) if plan.advice is None else verdict.advice(plan.advice)
+        self.query_one("#diff", Static).update(text)
         box.scroll_home(animate=False)
         self._enter("planned")
         self.planned(plan)
@@ -122,6 +128,7 @@ class ChangeScreen(OpsScreen):
     def _enter(self, stage: Stage) -> None:
         self.stage = stage
         self.set_class(stage in ("asking", "typing"), "-asking")
+        self.set_class(stage in ("asking", "typing", "applying", "done"), "-decided")
         self.set_class(bool(self._progress) or stage == "applying", "-progress")
         self.set_class(self.plan is not None and not self.plan.changes and self.plan.advice is None, "-no-diff")
         question = self.query_one("#question", Static)

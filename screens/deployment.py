@@ -49,7 +49,7 @@ class DeploymentScreen(OpsScreen):
 
     def __init__(self, deployment: DeploymentId, report: Report, mode: Mode, pane: str | None = None) -> None:
         super().__init__(report, mode)
-        self._id = deployment
+        self._deployment = deployment
         self._pane: Pane = pane if pane in PANES else "findings"
         self._workers: dict[str, Worker] = {}
         self._seen: Deployment | None = None
@@ -87,8 +87,8 @@ class DeploymentScreen(OpsScreen):
         return widget
 
     def subject(self) -> DeploymentId | None:
-        """This deployment."""
-        return self._id
+        """The deployment that is shown."""
+        return self._deployment
 
     # Drawing
 
@@ -96,7 +96,7 @@ class DeploymentScreen(OpsScreen):
         """Begins to read what the report does not hold."""
         self.query_one("#workers", Table).set_columns(facts.WORKER_COLUMNS)
         self.set_interval(LOG_SECONDS, self._ask_lines)
-        self.post_message(messages.Looked(Interest(focused=self._id, visible=frozenset({self._id}))))
+        self.post_message(messages.Looked(Interest(focused=self._deployment, visible=frozenset({self._deployment}))))
         self.call_after_refresh(self.action_pane, self._pane)
 
     def on_resize(self, event: events.Resize) -> None:
@@ -107,11 +107,13 @@ class DeploymentScreen(OpsScreen):
     def show_report(self) -> None:
         """Draws the panes that differ."""
         now = self.report.snapshot.taken_at
-        deployment = self.report.snapshot.find(self._id)
-        self.query_one(FindingList).show(self.report.of(self._id), self.report.undecided.get(self._id, ()), now)
+        deployment = self.report.snapshot.find(self._deployment)
+        self.query_one(FindingList).show(
+            self.report.of(self._deployment), self.report.undecided.get(self._deployment, ()), now
+        )
         self._show_tabs()
         if deployment is None:
-            gone = Text(f"{self._id} is not listed any more; this was its last state", "yellow")
+            gone = Text(f"{self._deployment} is not listed any more; this was its last state", "yellow")
             self.query_one("#head", Static).update(gone)
             return
         self.query_one("#head", Static).update(facts.head(deployment, now))
@@ -133,8 +135,8 @@ class DeploymentScreen(OpsScreen):
             chosen = pane == self._pane
             text.append(f"{n} ", "bold cyan")
             text.append(pane, "bold" if chosen else "dim")
-            if pane == "findings" and (count := len(self.report.of(self._id))):
-                text.append(f" {count}", words.STYLES[words.worst(self.report.of(self._id)) or "ok"])
+            if pane == "findings" and (count := len(self.report.of(self._deployment))):
+                text.append(f" {count}", words.STYLES[words.worst(self.report.of(self._deployment)) or "ok"])
             text.append("   ")
         self.query_one("#tabs", Static).update(text)
 
@@ -146,7 +148,7 @@ class DeploymentScreen(OpsScreen):
     def _ask_series(self) -> None:
         if not self._asked_series and self._shown("plots"):
             self._asked_series = True
-            self.post_message(messages.SeriesWanted(self._id, plots.METRICS, self._take_series))
+            self.post_message(messages.SeriesWanted(self._deployment, plots.METRICS, self._take_series))
 
     def _take_series(self, series: plots.Series | Problem) -> None:
         self._asked_series = False
@@ -164,7 +166,7 @@ class DeploymentScreen(OpsScreen):
         if not self._asked_lines and self._shown("log") and self.mode.paused_at is None and self.is_current:
             self._asked_lines = True
             newest = self.query_one(LogView).newest
-            self.post_message(messages.LinesWanted(self._id, newest, self._take_lines))
+            self.post_message(messages.LinesWanted(self._deployment, newest, self._take_lines))
 
     def _take_lines(self, lines: Sequence[LogLine] | Problem) -> None:
         self._asked_lines = False
@@ -203,7 +205,8 @@ class DeploymentScreen(OpsScreen):
         if self.maximized is not None:
             self.minimize()
         elif self.focused is not None:
-            pane = next((w for w in self.focused.ancestors_with_self if isinstance(w, Widget) and w.has_class("pane")), None)
+            around = (w for w in self.focused.ancestors_with_self if isinstance(w, Widget))
+            pane = next((w for w in around if w.has_class("pane")), None)
             if pane is not None:
                 self.maximize(pane, container=False)
 
@@ -229,7 +232,7 @@ class DeploymentScreen(OpsScreen):
 
     def action_profile(self) -> None:
         """Where the workers spend their time."""
-        self.post_message(messages.ProfileOpened(self._id))
+        self.post_message(messages.ProfileOpened(self._deployment))
 
     def action_filter(self) -> None:
         """A filter for the log."""
@@ -251,5 +254,5 @@ class DeploymentScreen(OpsScreen):
         if isinstance(self.focused, LogView) and line is not None:
             self.post_message(messages.Copied(line.text, "a log line"))
         elif finding is not None:
-            text = findings.plain(self._id, (finding,), self.report.snapshot.taken_at)
+            text = findings.plain(self._deployment, (finding,), self.report.snapshot.taken_at)
             self.post_message(messages.Copied(text, "the finding and its evidence"))

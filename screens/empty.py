@@ -17,7 +17,8 @@ def explain(report: Report, needle: str = "") -> Text:
         text.append(needle, "bold cyan")
         text.append("\n\nesc shows all deployments again.", "dim")
         return text
-    if not states or all(state.link.state == "connecting" or not state.complete for state in states if _answers(state.link.state)):
+    reached = [state for state in states if _answers(state.link.state)]
+    if not states or (reached and not any(state.complete for state in reached)):
         text.append("Looking for FastAPI…", "bold")
     else:
         text.append("No FastAPI deployment was found.", "bold")
@@ -35,7 +36,7 @@ def explain(report: Report, needle: str = "") -> Text:
             if failure.hint:
                 text.append(f" – {failure.hint}", "dim")
     if states and all(state.complete or not _answers(state.link.state) for state in states):
-        text.append("\n\nLooked at: processes and containers that run uvicorn, gunicorn, hypercorn, granian or fastapi.", "dim")
+        text.append("\n\nLooked at: what runs uvicorn, gunicorn, hypercorn, granian or fastapi.", "dim")
         text.append("\n\nNext:")
         for command, what in (
             ("fastops doctor", "what can be reached, what is permitted, what is missing"),

@@ -84,18 +84,21 @@ def hang(text: Text, width: int, indent: int) -> Text:
     lines: list[Text] = []
     rest, room = text, width
     while rest.cell_len > room:
-        fitting = len(rest.plain)
-        while cell_len(rest.plain[:fitting]) > room:
-            fitting = rest.plain.rfind(" ", 0, fitting) if 0 < rest.plain.rfind(" ", 1, fitting) else fitting - 1
-            if not rest.plain[:fitting].strip():
-                fitting = room
-                break
-        head, rest = rest.divide([fitting])
+        head, rest = rest.divide([_fitting(rest.plain, room, (len(lines) and 1) or indent)])
         lines.append(head)
         rest = rest[len(rest.plain) - len(rest.plain.lstrip(" ")) :]
         room = width - indent
     lines.append(rest)
     return Text("\n" + " " * indent, end="").join(lines)
+
+
+def _fitting(text: str, room: int, least: int) -> int:
+    """How many characters go into ``room`` cells: up to the last space after ``least``, else as many as there are."""
+    most = room
+    while cell_len(text[:most]) > room:
+        most -= 1
+    space = text.rfind(" ", least, most + 1)
+    return space if space > 0 else max(1, most)
 
 
 def undecided(opens: Sequence[Open]) -> Text:

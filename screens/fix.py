@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
+from textual import events
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
@@ -33,9 +34,7 @@ class FixScreen(ChangeScreen):
     def __init__(self, finding: Finding, report: Report, mode: Mode) -> None:
         super().__init__(report, mode)
         self._finding = finding
-        self._offers = {
-            str(o.id): o for o in sorted(finding.remedies, key=lambda offer: not offer.applicable)
-        }
+        self._offers = {str(o.id): o for o in sorted(finding.remedies, key=lambda offer: not offer.applicable)}
         self._remedy: RemedyId | None = None
         self._parameters: tuple[Parameter, ...] = ()
         self._typed: dict[str, str] = {}
@@ -47,12 +46,11 @@ class FixScreen(ChangeScreen):
 
     def what(self) -> Text:
         """The finding."""
-        text = Text("fix ", "dim", end="")
-        head = Text(end="")
-        head.append_text(text)
-        head.append(f"{self._finding.deployment}  ", "bold")
-        head.append_text(findings.headline(self._finding, self.report.snapshot.taken_at))
-        return head
+        text = Text(end="")
+        text.append("fix ", "dim")
+        text.append(f"{self._finding.deployment}  ", "bold")
+        text.append_text(findings.headline(self._finding, self.report.snapshot.taken_at))
+        return text
 
     def on_mount(self) -> None:
         """Shows the remedies; the first that applies is planned."""
@@ -64,18 +62,22 @@ class FixScreen(ChangeScreen):
         widest = max((len(o.title) for o in self._offers.values()), default=10)
         room = max(20, (self.size.width or self.app.size.width) - 4)
         title = min(widest, room // 2)
-        table.set_columns((Column("mark", "", 1), Column("title", "REMEDY", title), Column("why", "", room - title - 4)))
+        table.set_columns(
+            (Column("mark", "", 1), Column("title", "REMEDY", title), Column("why", "", room - title - 4))
+        )
         table.show_rows(list(self._offers))
         table.styles.height = len(self._offers) + 1
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: events.Resize) -> None:
         """The columns fill the width."""
+        super().on_resize(event)
         self._fill()
 
     def _cells(self, key: str) -> Sequence[Cell]:
         offer = self._offers[key]
         if offer.applicable:
-            return (Cell("▸" if offer.id == self._remedy else " ", "bold cyan"), Cell(offer.title), Cell(str(offer.id), "dim"))
+            mark = "▸" if offer.id == self._remedy else " "
+            return (Cell(mark, "bold cyan"), Cell(offer.title), Cell(str(offer.id), "dim"))
         return (Cell("✗", "dim"), Cell(offer.title, "dim"), Cell(offer.why_not or "not possible here", "dim"))
 
     # The plan
@@ -97,7 +99,8 @@ class FixScreen(ChangeScreen):
             self._show_parameters(())
             return
         asked = self.waiting("reading what is there …")
-        wish = messages.PlanWanted(self._finding, offer.id, dict(self._typed), lambda plan: self.take_plan(asked, plan))
+        values = dict(self._typed)
+        wish = messages.PlanWanted(self._finding, offer.id, values, lambda plan: self.take_plan(asked, plan))
         self.post_message(wish)
 
     def on_table_moved(self, event: Table.Moved) -> None:
@@ -109,11 +112,14 @@ class FixScreen(ChangeScreen):
     def planned(self, plan: Plan) -> None:
         """Shows the parameters with their values."""
         self._show_parameters(plan.parameters)
-        for parameter in self.query(".parameter Input").results():
-            name = (parameter.id or "").removeprefix("value-")
-            value, unit = plan.values.get(name), next((p.unit for p in plan.parameters if p.name == name), None)
-            if value is not None and not parameter.has_focus:
-                parameter.value = shown(value, unit)  # type: ignore[attr-defined]
+        for parameter, row in zip(plan.parameters, self._values(), strict=False):
+            if parameter.name in plan.values and not row.has_focus:
+                row.value = shown(plan.values[parameter.name], parameter.unit)
+
+    def _values(self) -> list[Input]:
+        from textual.widgets import Input  # noqa: PLC0415 - many remedies have nothing to set
+
+        return list(self.query(".value").results(Input))
 
     def _show_parameters(self, parameters: tuple[Parameter, ...]) -> None:
         box = self.query_one("#parameters")
@@ -132,7 +138,7 @@ class FixScreen(ChangeScreen):
             rows.append(
                 Horizontal(
                     Static(p.title, classes="title", markup=False),
-                    Input(shown(default, p.unit), compact=True, name=p.name),
+                    Input(shown(default, p.unit), compact=True, name=p.name, classes="value"),
                     Static(_range(p), classes="range", markup=False),
                     classes="parameter",
                 )
@@ -147,16 +153,15 @@ class FixScreen(ChangeScreen):
 
     def action_edit(self) -> None:
         """Gives the keys to the first value."""
-        self.query(".parameter Input").first().focus()
+        self._values()[0].focus()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """A value was typed: another plan. (A name that was asked for is the base class's.)"""
+        """A value was typed: another plan. A name that was asked for is the base class's."""
         if event.input.name is None:
             super().on_input_submitted(event)
             return
         event.stop()
-        for each in self.query(".parameter Input").results():
-            self._typed[each.name or ""] = each.value  # type: ignore[attr-defined]
+        self._typed = {each.name or "": each.value for each in self._values()}
         self.query_one("#remedies").focus()
         self.request()
 

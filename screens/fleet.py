@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import ClassVar
 
-from rich.text import Text
+from rich.text import Span, Text
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.containers import Container, VerticalScroll
@@ -19,7 +19,7 @@ from screens import empty, findings, messages, rows
 from screens.base import EMPTY, Mode, OpsScreen
 from screens.widgets.filterbar import FilterBar
 from screens.widgets.spark import sparkline
-from screens.widgets.table import Cell, Table
+from screens.widgets.table import Cell, Column, Table
 
 TREND_POINTS = 60
 """Memory samples kept of each deployment for its sparkline."""
@@ -48,7 +48,8 @@ class FleetScreen(OpsScreen):
         self._rows: dict[DeploymentId, rows.Row] = {}
         self._trends: dict[DeploymentId, deque[float]] = {}
         self._made: dict[str, tuple[rows.Row, tuple[Cell, ...]]] = {}
-        self._columns: tuple[object, ...] = ()
+        self._columns: tuple[Column, ...] = ()
+        self._detail: tuple[str, list[Span]] | None = None
         self._sort, self._reverse, self._needle = "severity", False, ""
 
     def body(self) -> Iterable[Widget]:
@@ -115,7 +116,7 @@ class FleetScreen(OpsScreen):
         row = self._rows[DeploymentId(key)]
         made = self._made.get(key)
         if made is None or made[0] is not row:
-            made = self._made[key] = (row, rows.cells(row, self._columns, self._spark))  # type: ignore[arg-type]
+            made = self._made[key] = (row, rows.cells(row, self._columns, self._spark))
         return made[1]
 
     def _spark(self, deployment: DeploymentId, width: int) -> str:
@@ -136,7 +137,7 @@ class FleetScreen(OpsScreen):
         else:
             text = findings.brief(found, now)
         detail = self.query_one("#detail", Static)
-        if detail.visual is None or getattr(self, "_detail", None) != (text.plain, text.spans):
+        if self._detail != (text.plain, text.spans):
             self._detail = (text.plain, text.spans)
             detail.update(text)
 
@@ -218,7 +219,7 @@ class FleetScreen(OpsScreen):
 
     def action_sort(self, step: int) -> None:
         """The next column."""
-        shown = {getattr(column, "key", "") for column in self._columns}
+        shown = {column.key for column in self._columns}
         names = [name for name in rows.SORTS if name in shown]
         self._sort = names[(names.index(self._sort) + step) % len(names)] if self._sort in names else names[0]
         self._reverse = False

@@ -7,12 +7,17 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ActiveBinding, ModalScreen
+from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from screens import words
+
+_NOTES = """\
+Times are UTC. Memory is the working set in KiB, MiB, GiB. CPU is in cores.
+P95 is of fastops's own probes of the event loop.
+Keys can be changed in the configuration file."""
 
 
 class HelpScreen(ModalScreen[None]):
@@ -22,7 +27,8 @@ class HelpScreen(ModalScreen[None]):
     HelpScreen { align: center middle; }
     HelpScreen > VerticalScroll {
         width: 76; max-width: 96%; height: auto; max-height: 90%;
-        padding: 1 2; border: round $line; background: $panel; scrollbar-size-vertical: 1;
+        padding: 1 2; border: round $line; border-title-color: $foreground;
+        background: $panel; scrollbar-size-vertical: 1;
     }
     HelpScreen Static { height: auto; }
     """
@@ -46,8 +52,8 @@ class HelpScreen(ModalScreen[None]):
         by: dict[str, tuple[list[str], str]] = {}
         for key, active in self._keys.items():
             binding = active.binding
-            if not binding.description or not active.enabled or binding.action.startswith(("app.", "screen.")):
-                continue
+            if binding.id is None or not active.enabled or not binding.description.islower():
+                continue  # Textual's own
             shown = binding.key_display or self.app.get_key_display(binding.with_key(key))
             by.setdefault(binding.action, ([], binding.description))[0].append(shown)
         entries = [(" ".join(dict.fromkeys(keys)), description) for keys, description in by.values()]
@@ -62,8 +68,7 @@ class HelpScreen(ModalScreen[None]):
         for tone in ("critical", "error", "warning", "info", "ok"):
             text.append(f"{words.GLYPHS[tone]} {tone}   ", words.STYLES[tone])
         text.append("? not known\n", "dim")
-        text.append("\nTimes are UTC. Memory is the working set, in KiB, MiB, GiB. CPU is in cores: 1.00 is one core, busy.\n", "dim")
-        text.append("P95 is of fastops's own probes of the event loop. Keys can be changed in the configuration file.", "dim")
+        text.append(f"\n{_NOTES}", "dim")
         return text
 
     def action_close(self) -> None:

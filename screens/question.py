@@ -16,7 +16,9 @@ class QuestionScreen(ModalScreen[bool]):
 
     DEFAULT_CSS = """
     QuestionScreen { align: center middle; }
-    QuestionScreen > Static { width: 70; max-width: 90%; height: auto; padding: 1 2; border: round $warning; background: $panel; }
+    QuestionScreen > Static {
+        width: 70; max-width: 90%; height: auto; padding: 1 2; border: round $warning; background: $panel;
+    }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "yes"),

@@ -63,8 +63,12 @@ def make(deployment: Deployment, findings: Sequence[Finding], link: LinkState) -
         p95_seconds=probe_p95(deployment),
         short=cause.signature if cause else _rest(deployment),
         title=cause.title if cause else _rest(deployment),
-        haystack=" ".join([deployment.id, deployment.server or "", *(f"{f.signature} {f.title}" for f in findings)]).lower(),
+        haystack=" ".join((deployment.id, deployment.server or "", *_said(findings))).lower(),
     )
+
+
+def _said(findings: Sequence[Finding]) -> Iterable[str]:
+    return (f"{f.signature} {f.title}" for f in findings)
 
 
 def probe_p95(deployment: Deployment) -> float | None:
@@ -141,10 +145,7 @@ def arrange(rows: Iterable[Row], sort: str, reverse: bool, needle: str) -> list[
     shown.sort(key=lambda r: (-r.rank, r.name.lower(), r.id))
     known = [r for r in shown if value(r) is not None]
     rest = [r for r in shown if value(r) is None]
-    descending = sort not in ("name", "target")
-    known.sort(key=lambda r: value(r) or 0, reverse=False) if not descending else known.sort(
-        key=lambda r: -float(value(r) or 0)
-    )
+    known.sort(key=lambda r: number if isinstance(number := value(r), str) else -(number or 0))
     if reverse:
         known.reverse()
     return [r.id for r in known + rest]
@@ -218,7 +219,8 @@ def _cell(row: Row, column: Column, base: str, spark: Callable[[DeploymentId, in
             text = used if row.memory_limit_bytes is None else f"{used}/{words.size(row.memory_limit_bytes)}"
             return Cell(text, words.fill_tone(row.memory_bytes, row.memory_limit_bytes) or base)
         case "trend":
-            return Cell(spark(row.id, column.width), words.fill_tone(row.memory_bytes, row.memory_limit_bytes) or "dim cyan")
+            tone = words.fill_tone(row.memory_bytes, row.memory_limit_bytes) or "dim cyan"
+            return Cell(spark(row.id, column.width), tone)
         case "restarts":
             return Cell(words.number(row.restarts), "yellow" if (row.restarts or 0) >= 3 else base)
         case "cores":
@@ -228,4 +230,5 @@ def _cell(row: Row, column: Column, base: str, spark: Callable[[DeploymentId, in
             slow = row.p95_seconds or 0.0
             return Cell(words.duration(row.p95_seconds), "red" if slow >= 1 else "yellow" if slow >= 0.25 else base)
         case _:
-            return Cell(row.title if column.width >= 30 else row.short, words.STYLES[row.tone] if row.rank >= 2 else "dim")
+            text = row.title if column.width >= 30 else row.short
+            return Cell(text, words.STYLES[row.tone] if row.rank >= 2 else "dim")

@@ -6,11 +6,10 @@ from typing import ClassVar
 
 from rich.text import Text
 
-from fixes.model import ChangeId, Outcome, Plan, Report
+from fixes.model import ChangeId, Plan, Report
 from screens import messages
 from screens.base import Mode
 from screens.change import ChangeScreen
-from screens.messages import Problem
 
 
 class UndoScreen(ChangeScreen):
@@ -35,10 +34,6 @@ class UndoScreen(ChangeScreen):
         asked = self.waiting("reading the journal …")
         self.post_message(messages.UndoPlanWanted(self._change, lambda plan: self.take_plan(asked, plan)))
 
-    def perform(self, plan: Plan, confirm: str | None) -> None:
+    def perform(self, plan: Plan, confirm: str | None) -> None:  # noqa: ARG002 - an undo asks for no name
         """Has it taken back."""
         self.post_message(messages.UndoWanted(plan.id, self.show_progress, self.take_outcome))
-
-    def take_outcome(self, outcome: Outcome | Problem) -> None:
-        """An undo is not verified: what is there again is what was there."""
-        super().take_outcome(outcome)

@@ -11,7 +11,7 @@ _RISKS: dict[Risk, tuple[str, str]] = {
     "none": ("nothing is interrupted", "green"),
     "reload": ("workers are reloaded one after the other", "green"),
     "restart": ("processes are restarted", "yellow"),
-    "recreate": ("the container is replaced; the old one is kept until the new one is healthy", "yellow"),
+    "recreate": ("the container is replaced", "yellow"),
 }
 
 
@@ -25,7 +25,7 @@ def summary(plan: Plan) -> Text:
     risk, style = _RISKS[plan.risk]
     text.append(f"  {risk}", style)
     if plan.restart:
-        text.append("; requests in flight may be lost", "yellow")
+        text.append(", requests in flight may be lost", "yellow")
     for warning in plan.warnings:
         text.append(f"\n▲ {warning}", "yellow")
     return text

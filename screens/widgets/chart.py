@@ -38,7 +38,10 @@ class Chart(Widget):
     """Lines over time, newest at the right; drawn again only when its data or its size differ."""
 
     DEFAULT_CSS = """
-    Chart { height: 1fr; min-height: 4; border: round $line; border-title-color: $foreground; border-subtitle-color: $foreground; padding: 0 1; }
+    Chart {
+        height: 1fr; min-height: 4; padding: 0 1;
+        border: round $line; border-title-color: $foreground; border-subtitle-color: $foreground;
+    }
     """
 
     def __init__(self, title: str, unit: Callable[[float], str], id: str | None = None) -> None:  # noqa: A002
@@ -145,7 +148,7 @@ def _colour(n: int) -> Color:
 
 
 def _text(matrix: object) -> Text:
-    """plotext's figure as text: its marks keep their colour, its axes are dim, no background is painted."""
+    """The figure as text: its marks keep their colour, its axes are dim, no background is painted."""
     marks: Mapping[int, Style] = {number: Style(color=Color.from_ansi(number)) for number in (1, *COLOURS)}
     axis = Style(dim=True)
     text = Text(end="", no_wrap=True)

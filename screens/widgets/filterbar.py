@@ -44,7 +44,7 @@ class FilterBar(Horizontal):
     def open(self) -> None:
         """Shows the line and takes the keys."""
         if self._input is None:
-            from textual.widgets import Input
+            from textual.widgets import Input  # noqa: PLC0415 - the first paint does not need it
 
             self._input = Input(placeholder="name, finding, server …", compact=True, id="filter-input")
             self.mount(Static("/", id="slash"), self._input, Static(id="count", markup=False))

@@ -67,9 +67,7 @@ class FindingList(VerticalScroll, can_focus=True):
         if self._now is None:
             return []
         width = max(20, self.size.width - 3)
-        made = [
-            findings.full(f, self._now, None if f.id in self._expanded else 2, width=width) for f in self._findings
-        ]
+        made = [findings.full(f, self._now, None if f.id in self._expanded else 2, width=width) for f in self._findings]
         if not made:
             made.append(Text("✓ nothing found", "green"))
         if self._opens:
@@ -111,7 +109,7 @@ class FindingList(VerticalScroll, can_focus=True):
         """Selects what is under the mouse; a second click opens its evidence."""
         parts = list(self.query_children(Static).results())
         if event.widget in parts:
-            place = parts.index(event.widget)  # type: ignore[arg-type]
+            place = parts.index(event.widget)
             if place < len(self._findings):
                 self._select(place)
                 if event.chain == 2:

@@ -87,8 +87,14 @@ class StatusBar(Vertical):
     StatusBar {
         dock: top; height: auto;
         & > #summary { height: 1; padding: 0 1; background: $bar; }
-        & > #interrupted { height: auto; padding: 0 1; background: $banner; color: $banner-text; text-style: bold; display: none; }
-        & > #links { height: auto; max-height: 4; padding: 0 1; display: none; text-wrap: nowrap; text-overflow: ellipsis; }
+        & > #interrupted {
+            height: auto; padding: 0 1; display: none;
+            background: $banner; color: $banner-text; text-style: bold;
+        }
+        & > #links {
+            height: auto; max-height: 4; padding: 0 1; display: none;
+            text-wrap: nowrap; text-overflow: ellipsis;
+        }
     }
     """
 

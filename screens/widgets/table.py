@@ -95,6 +95,7 @@ class Table(ScrollView, can_focus=True):
         self._places: dict[str, int] = {}
         self._columns: Sequence[Column] = ()
         self._cursor = 0
+        self._cursor_line = 1
         self._drawn: dict[int, tuple[str, Sequence[Cell]]] = {}
 
     @property
@@ -157,7 +158,7 @@ class Table(ScrollView, can_focus=True):
             if drawn is None or drawn[0] != key or drawn[1] != self._make(key):
                 self.refresh(Region(0, y, self.size.width, 1))
         cursor_line = self._cursor - top + 1
-        if getattr(self, "_cursor_line", cursor_line) != cursor_line:
+        if self._cursor_line != cursor_line:
             self.refresh(Region(0, self._cursor_line, self.size.width, 1), Region(0, cursor_line, self.size.width, 1))
         self._cursor_line = cursor_line
 

@@ -147,7 +147,8 @@ class FakeSession:
         times = [end - 600 + 5 * n for n in range(121)]
         if metric == "worker-rss":
             return {
-                f"c/{4001 + w}": [Point(t, (180 + 0.35 * n * (w + 1)) * MIB) for n, t in enumerate(times)] for w in range(2)
+                f"c/{4001 + w}": [Point(t, (180 + 0.35 * n * (w + 1)) * MIB) for n, t in enumerate(times)]
+                for w in range(2)
             }
         if metric == "cpu-cores":
             return {"c": [Point(t, 0.4 + 0.3 * math.sin(n / 9)) for n, t in enumerate(times)]}
@@ -162,9 +163,10 @@ class FakeSession:
         if self.refusal is not None:
             return failed(self.refusal)
         made = plan(deployment, signature, remedy or RemedyId("set-memory-limit"), values)
-        extra = {"confirm": self.confirm}
+        extra: dict[str, object] = {"confirm": self.confirm}
         if self.advice is not None:
-            extra |= {"advice": self.advice, "changes": (), "parameters": (), "risk": "none", "restart": False, "warnings": ()}  # type: ignore[dict-item]
+            nothing: dict[str, object] = {"changes": (), "parameters": (), "risk": "none", "restart": False}
+            extra |= {"advice": self.advice, "warnings": (), **nothing}
         return done(_replace(made, **extra))
 
     def apply(self, plan: Plan, confirm: str | None, progress: Callable[[str], None]) -> Future[Outcome]:

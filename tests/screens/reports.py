@@ -264,6 +264,8 @@ def large(count: int) -> Report:
     """A fleet of many deployments, some of them ill."""
     many = tuple(deployment(f"service-{n:05}", used=60 + n % 400, cores=(n % 70) / 50) for n in range(count))
     ill = tuple(
-        finding(d, "memory-limit-low", "warning", "the memory limit is low", ()) for n, d in enumerate(many) if n % 9 == 0
+        finding(d, "memory-limit-low", "warning", "the memory limit is low", ())
+        for n, d in enumerate(many)
+        if n % 9 == 0
     )
     return report(state(DOCKER, many), findings=ill)
