@@ -1,0 +1,190 @@
+"""What several signatures ask: marks in the window, evidence from a hit, what came before and after in a log."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import NamedTuple
+
+from fixes.model import Evidence, Fires, View
+from fixes.signatures import _wording
+from probes.history import Point
+from probes.model import LogHit, Mark, Pattern, Replica, ReplicaId, Worker
+
+MIB = 1024 * 1024
+STAYS_UP = timedelta(seconds=10)
+"""A start that lasted so long is taken for a good one."""
+_EXCEPTION = re.compile(
+    r"(?:^|[\s|\"])(?P<text>(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Timeout|NotFound|Exit)(?:: .*|\s*$))"
+)
+
+
+class At(NamedTuple):
+    """One place in one replica's log."""
+
+    replica: ReplicaId
+    line: int
+    at: datetime | None
+
+
+def keys(patterns: Iterable[Pattern]) -> tuple[str, ...]:
+    """The keys to ask a view for."""
+    return tuple(p.key for p in patterns)
+
+
+def marks(view: View, hit: LogHit) -> tuple[Mark, ...]:
+    """The kept marks in the window; those of unknown time are taken to be in it."""
+    return tuple(m for m in hit.marks if m.at is None or m.at >= view.start)
+
+
+def count(view: View, hit: LogHit) -> int:
+    """How often it matched in the window."""
+    kept = len(marks(view, hit))
+    return max(hit.count, kept) if kept == len(hit.marks) else kept
+
+
+def places(view: View, *patterns: Pattern) -> Iterator[tuple[LogHit, At]]:
+    """Every kept place of these patterns in the window."""
+    for hit in view.hits(*keys(patterns)):
+        for mark in marks(view, hit):
+            yield hit, At(hit.replica, mark.line, mark.at)
+
+
+def latest_line(view: View, replica: ReplicaId, before: int | None, *patterns: Pattern) -> At | None:
+    """The last place of these patterns in a replica's log, below the line ``before`` where that is given.
+
+    Looks beyond the window: what came before a line explains it however long ago it was.
+    """
+    found = [
+        At(hit.replica, mark.line, mark.at)
+        for hit in view.deployment.hits
+        if hit.replica == replica and hit.key in keys(patterns)
+        for mark in hit.marks
+        if before is None or mark.line < before
+    ]
+    return max(found, key=lambda place: place.line, default=None)
+
+
+def evidence_of(hit: LogHit) -> Evidence:
+    """The latest line that matched."""
+    pid = hit.fields.get("pid", "")
+    return Evidence(
+        source="log",
+        text=hit.sample.strip(),
+        at=hit.marks[-1].at,
+        replica=hit.replica,
+        worker=int(pid) if pid.isdecimal() and len(pid) < 12 else None,
+    )
+
+
+def span(found: Sequence[At]) -> tuple[datetime | None, datetime | None]:
+    """The first and the last time among places."""
+    times = [place.at for place in found if place.at is not None]
+    return min(times, default=None), max(times, default=None)
+
+
+def started_at(replica: Replica) -> datetime | None:
+    """When the replica's present life began."""
+    return replica.started_at
+
+
+def replica_of(view: View, identity: ReplicaId) -> Replica | None:
+    """The replica of this id, while the deployment has it."""
+    return next((r for r in view.deployment.replicas if r.id == identity), None)
+
+
+def serving(replica: Replica) -> tuple[Worker, ...]:
+    """The processes that answer requests."""
+    return tuple(w for w in replica.workers if w.role != "master")
+
+
+def came_up(view: View, place: At) -> bool:
+    """Whether the replica started well after this place in its log, and stays up."""
+    replica = replica_of(view, place.replica)
+    if replica is None or replica.state != "running":
+        return False
+    good = latest_line(view, place.replica, None, _wording.STARTED)
+    if good is None or good.line <= place.line:
+        return False
+    return good.at is None or view.now - good.at >= STAYS_UP
+
+
+def exception_in(lines: Sequence[str]) -> str | None:
+    """The last exception that these lines of a traceback name, with its message."""
+    for line in reversed(lines):
+        found = _EXCEPTION.search(line)
+        if found:
+            return found["text"].strip()[:300]
+    return None
+
+
+def unfolded(text: str) -> list[str]:
+    """A line that carries a traceback in JSON, as the lines it was made of; any other line alone."""
+    return text.replace("\\n", "\n").replace('\\"', '"').split("\n") if "\\n" in text else [text]
+
+
+class Rise(NamedTuple):
+    """How far a counter rose in the window, and when it was last seen to rise."""
+
+    by: int
+    at: datetime | None
+    seen: int
+    """The counter's latest value."""
+
+
+def oom_rises(view: View) -> Mapping[ReplicaId, Rise]:
+    """The kernel's kills for memory in each replica's control group within the window.
+
+    The counter begins at 0 with the control group, so in a container that started within the window all of them count.
+    """
+    found: dict[ReplicaId, Rise] = {}
+    series = view.series("oom-kills")
+    for replica in view.deployment.replicas:
+        points = series.get(replica.id, ())
+        rise, at = _risen(points, view.start.timestamp())
+        kills = replica.memory.oom_kills
+        if not rise and kills and replica.started_at is not None and replica.started_at >= view.start:
+            rise, at = kills, replica.sampled_at
+        if rise:
+            found[replica.id] = Rise(rise, at, int(points[-1].value) if points else int(kills or rise))
+    return found
+
+
+def _risen(points: Sequence[Point], since: float) -> tuple[int, datetime | None]:
+    total, at = 0, None
+    for before, after in pairwise(points):
+        if after.at >= since and after.value > before.value:
+            total += int(after.value - before.value)
+            at = datetime.fromtimestamp(after.at, UTC)
+    return total, at
+
+
+def times(number: int) -> str:
+    """``once``, ``twice``, ``5 times``."""
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")
+
+
+def window_text(view: View) -> str:
+    """The look-back in words: ``15 min``."""
+    return duration(view.window.total_seconds())
+
+
+def duration(seconds: float) -> str:
+    """``40 s``, ``12 min``, ``3 h``, ``2 days``: one unit, rounded."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h" if seconds < 172800 else f"{seconds / 86400:.0f} days"
+
+
+def mebibytes(size: float) -> str:
+    """``64 MiB``, ``1.5 GiB``."""
+    return f"{size / MIB:.0f} MiB" if size < 1024 * MIB else f"{size / MIB / 1024:.1f} GiB"
+
+
+def worst(*verdicts: Fires | None) -> Fires | None:
+    """The first that fires."""
+    return next((v for v in verdicts if v is not None), None)

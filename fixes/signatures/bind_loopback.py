@@ -1,0 +1,216 @@
+"""In a container the server listens on loopback only, so nothing outside the container reaches it.
+
+What it means. 127.0.0.1 inside a container is the container's own loopback: the published port, other containers and
+health checks from outside are refused, while everything looks fine in the log. uvicorn, granian and gunicorn (unless
+``PORT`` is set) bind 127.0.0.1 by default.
+
+What proves it. The listening sockets of a running replica: all on 127.0.0.0/8 or ::1, or the published port is. Where
+sockets cannot be read: the address of the latest start-up line, else of the arguments.
+
+What it is not. A local process: loopback is right there. Host networking. A network shared with another container, or
+a proxy in the same container that listens on the published port. Docker's own resolver on 127.0.0.11.
+
+What to do. Listen on 0.0.0.0. Where the host stands in the program (``uvicorn.run(host=…)``) no option changes it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import NamedTuple
+
+from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.signatures import _cases, _shared, _wording
+from probes import server_settings
+from probes.model import Deployment, Listener, PublishedPort, Replica
+
+RESOLVER = "127.0.0.11"
+"""Docker's embedded DNS server in user-defined networks listens here, on a port of its own."""
+
+
+class _Seen(NamedTuple):
+    address: str
+    port: int | None
+    evidence: Evidence
+
+
+def detect(view: View) -> Verdict:
+    """Fires for containers whose server only its own loopback reaches."""
+    if view.deployment.kind == "process":
+        return SILENT
+    found = [seen for replica in view.deployment.running if (seen := _loopback(view, replica)) is not None]
+    if not found:
+        return SILENT
+    first = found[0]
+    place = f"{first.address}:{first.port}" if first.port else first.address
+    where = "the container" if len(view.deployment.running) == 1 else f"{len(found)} of its containers"
+    return Fires(
+        severity="critical",
+        title=f"the server listens on {place} only: nothing outside {where} reaches it",
+        evidence=tuple(seen.evidence for seen in found[:8]),
+        count=len(found),
+        facts={
+            "address": first.address,
+            "in_code": _in_code(view.deployment, first.address),
+            **({"port": first.port} if first.port else {}),
+        },
+    )
+
+
+def _loopback(view: View, replica: Replica) -> _Seen | None:
+    mode = replica.network_mode or ""
+    if mode in ("host", "none") or mode.startswith("container:"):
+        return None
+    if replica.listeners is not None:
+        return _by_sockets(replica, [x for x in replica.listeners if x.address != RESOLVER])
+    return _by_log(view, replica) or _by_settings(view, replica)
+
+
+def _by_sockets(replica: Replica, listeners: list[Listener]) -> _Seen | None:
+    inside = [x for x in listeners if is_loopback(x.address)]
+    outside = {x.port for x in listeners if not is_loopback(x.address)}
+    published = {p.container_port for p in replica.ports}
+    if not inside or (outside and (not published or published & outside)):
+        return None
+    hidden = [x for x in inside if x.port in published] or ([] if outside else inside)
+    if not hidden:
+        return None
+    ports = f", published is {_published(replica.ports)}" if replica.ports else ""
+    text = f"listens on {hidden[0].address}:{hidden[0].port} and nowhere outside loopback{ports}"
+    return _Seen(hidden[0].address, hidden[0].port, Evidence("proc", text, at=replica.sampled_at, replica=replica.id))
+
+
+def _by_log(view: View, replica: Replica) -> _Seen | None:
+    """The addresses of the latest start-up: all that were told within ten lines of the last one."""
+    told = [
+        (mark.line, hit)
+        for hit in view.deployment.hits
+        if hit.key == _wording.LISTENING.key and hit.replica == replica.id
+        for mark in hit.marks
+    ]
+    if not told:
+        return None
+    last = max(line for line, _ in told)
+    latest = [hit for line, hit in told if line > last - 10]
+    if not all(is_loopback(hit.fields.get("host", "")) for hit in latest):
+        return None
+    fields = latest[-1].fields
+    return _Seen(fields["host"].strip("[]"), int(fields["port"][:5]), _shared.evidence_of(latest[-1]))
+
+
+def _by_settings(view: View, replica: Replica) -> _Seen | None:
+    if view.hits(_wording.LISTENING.key):
+        return None
+    addresses = _configured(view.deployment)
+    if not addresses or not all(is_loopback(host) for host, _ in addresses):
+        return None
+    name = "bind" if "bind" in view.deployment.settings else "host"
+    setting = view.deployment.settings[name]
+    text = f"{name} is {setting.value} ({setting.source})"
+    host, port = addresses[0]
+    return _Seen(host, port, Evidence("settings", text, replica=replica.id))
+
+
+def _configured(deployment: Deployment) -> list[tuple[str, int | None]]:
+    bind = deployment.setting("bind")
+    if bind is not None:
+        found = (server_settings.address(one) for one in str(bind).split(","))
+        return [one for one in found if one is not None]
+    host, port = deployment.setting("host"), deployment.setting("port")
+    return [] if host is None else [(str(host), port if isinstance(port, int) else None)]
+
+
+def _in_code(deployment: Deployment, address: str) -> bool:
+    """Whether the program chose the address itself: the settings that are known say another one."""
+    known = _configured(deployment)
+    return deployment.server is None or (
+        bool(known) and not any(host == address or (host == "localhost" and is_loopback(address)) for host, _ in known)
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """127.0.0.0/8, ::1, their mapped forms, and ``localhost``."""
+    plain = host.strip("[]").lower()
+    if plain == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(plain)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return address.is_loopback or (mapped is not None and mapped.is_loopback)
+
+
+def _published(ports: tuple[PublishedPort, ...]) -> str:
+    return ", ".join(dict.fromkeys(str(p.container_port) for p in ports))
+
+
+_ALL = "0.0.0.0"  # noqa: S104 - what servers in containers should listen on
+_PORTS = (PublishedPort(8000, _ALL, 8080),)
+
+SIGNATURE = Signature(
+    id=SignatureId("bind-loopback"),
+    title="Listens on loopback inside a container",
+    severity="critical",
+    detect=detect,
+    remedies=(RemedyId("bind-all-interfaces"), RemedyId("advise")),
+    source="uvicorn --host, gunicorn bind and granian --host default to 127.0.0.1 (their documentation)",
+    patterns=(_wording.LISTENING,),
+    fires=(
+        Example(
+            "by its sockets",
+            deployment=_cases.container(listeners=(Listener("127.0.0.1", 8000),), ports=_PORTS),
+        ),
+        Example("on ::1", deployment=_cases.container(listeners=(Listener("::1", 8000),))),
+        Example(
+            "metrics are open, the published port is not",
+            deployment=_cases.container(listeners=(Listener("127.0.0.1", 8000), Listener("::", 9090)), ports=_PORTS),
+        ),
+        Example(
+            "by the start-up line of uvicorn",
+            "INFO:     Uvicorn running on http://127.0.0.1:8000 (Press CTRL+C to quit)\n",
+        ),
+        Example(
+            "by the start-up line of gunicorn",
+            "[2026-11-22 09:47:32 +0000] [5338] [INFO] Listening at: http://127.0.0.1:18839 (5338)\n",
+        ),
+        Example(
+            "by the start-up line of gunicorn's asgi worker",
+            "[2026-11-22 09:22:36 +0000] [3018] [INFO] ASGI server listening on http://127.0.0.1:18108\n",
+        ),
+        Example("by its arguments", deployment=_cases.container(settings={"bind": "127.0.0.1:8000"})),
+    ),
+    silent=(
+        Example(
+            "a local process",
+            deployment=_cases.deployment(_cases.replica(listeners=(Listener("127.0.0.1", 8000),)), kind="process"),
+        ),
+        Example(
+            "host networking",
+            deployment=_cases.container(listeners=(Listener("127.0.0.1", 8000),), network_mode="host"),
+        ),
+        Example(
+            "a proxy on the published port",
+            deployment=_cases.container(listeners=(Listener("127.0.0.1", 9000), Listener(_ALL, 8000)), ports=_PORTS),
+        ),
+        Example(
+            "a network shared with a proxy",
+            deployment=_cases.container(listeners=(Listener("127.0.0.1", 8000),), network_mode="container:abc"),
+        ),
+        Example(
+            "Docker's resolver",
+            deployment=_cases.container(listeners=(Listener(_ALL, 8000), Listener(RESOLVER, 41233))),
+        ),
+        Example(
+            "sockets outrank what an old line says",
+            "INFO:     Uvicorn running on http://127.0.0.1:8000 (Press CTRL+C to quit)\n",
+            deployment=_cases.container(listeners=(Listener("::", 8000),)),
+        ),
+        Example("all interfaces", "INFO:     Uvicorn running on http://0.0.0.0:8000 (Press CTRL+C to quit)\n"),
+        Example(
+            "the latest start counts",
+            "INFO:     Uvicorn running on http://127.0.0.1:8000 (Press CTRL+C to quit)\n"
+            + 'INFO:     10.0.0.2:4 - "GET / HTTP/1.1" 200 OK\n' * 12
+            + "INFO:     Uvicorn running on http://0.0.0.0:8000 (Press CTRL+C to quit)\n",
+        ),
+    ),
+)

@@ -1,0 +1,265 @@
+"""A worker's memory rises steadily and does not come back.
+
+What it means. Something is kept that should be let go: a list or cache without a bound, connections, sessions and
+contexts left open, tasks that never end. It ends at the limit, with a kill by the kernel.
+
+What proves it. The anonymous memory of one worker (its resident memory where that is not known) has a robust slope
+above zero with 99 % confidence, in each third of the time that was watched; over 30 min, or over a shorter time of a
+minute at least when the limit is nearer than 20 such times. The first minute of a worker's life does not count.
+
+What it is not. The start of a worker, a cache that fills and levels off, page cache, or the saw-tooth of workers that
+``max_requests`` replaces in time.
+
+What to do. Recycling workers bounds it today, a higher limit delays it, the profile and the code end it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Undecided, Verdict, View
+from fixes.signatures import _cases, _shared
+from fixes.signatures._shared import MIB, duration, mebibytes
+from fixes.signatures._slope import LEAST_POINTS, Growth, steady_growth
+from probes.history import Point
+from probes.model import UNLIMITED, Limit, Memory, Replica, Worker
+
+WARM_UP_SECONDS = 60.0
+LONG_SECONDS = 30 * 60.0
+SHORT_SECONDS = 60.0
+NEAR_WINDOWS = 20
+SOON_SECONDS = 3600.0
+LEAST_RISE_BYTES = 4.0 * MIB
+
+
+class _Leak(NamedTuple):
+    replica: Replica
+    worker: Worker
+    growth: Growth
+    limit: float | None
+    left: tuple[float, float, float] | None
+    """Seconds until the limit: expected, soonest, latest."""
+
+
+def detect(view: View) -> Verdict:
+    """Fires for the worker whose limit is nearest."""
+    leaks: list[_Leak] = []
+    shortest: float | None = None
+    for replica in view.deployment.running:
+        rising: list[tuple[Worker, Growth]] = []
+        for worker in _shared.serving(replica):
+            points = _life(view, replica, worker)
+            seen = points[-1].at - points[0].at if points else 0.0
+            if seen < SHORT_SECONDS or len(points) < LEAST_POINTS:
+                shortest = seen if shortest is None else min(shortest, seen)
+                continue
+            growth = steady_growth(points, LEAST_RISE_BYTES)
+            if growth is not None:
+                rising.append((worker, growth))
+        leaks += [_with_limit(view, replica, worker, growth, rising) for worker, growth in rising]
+    if not leaks:
+        needs = f"1 min of memory after a worker's first minute, {duration(shortest or 0)} seen"
+        return SILENT if shortest is None else Undecided(needs)
+    return _judge(view, leaks)
+
+
+def _judge(view: View, leaks: list[_Leak]) -> Verdict:
+    far = float("inf")
+    leak = min(leaks, key=lambda one: (one.left[0] if one.left else far, -one.growth.slope.value))
+    expected = leak.left[0] if leak.left else far
+    if leak.growth.seconds < LONG_SECONDS and expected > NEAR_WINDOWS * leak.growth.seconds:
+        return Undecided(f"{duration(LONG_SECONDS)} of memory, {duration(leak.growth.seconds)} seen")
+    if _recycles(view):
+        if _recycled_in_time(view, leak):
+            return SILENT
+        if expected > SOON_SECONDS:
+            return Undecided("the life of a worker until max_requests replaces it")
+    return _fires(leak, len(leaks))
+
+
+def _fires(leak: _Leak, number: int) -> Fires:
+    growth, slope = leak.growth, leak.growth.slope
+    rate = f"{_rate(slope.value)} ({_rate(slope.low)} … {_rate(slope.high)})"
+    pid = leak.worker.inner_pid or leak.worker.pid
+    ending = ""
+    facts: dict[str, str | int | float | bool] = {
+        "pid": leak.worker.pid,
+        "window_seconds": round(growth.seconds),
+        "bytes_per_second": round(slope.value),
+        "peak_bytes": round(growth.last.value),
+    }
+    if leak.limit is not None:
+        facts["limit_bytes"] = int(leak.limit)
+    if leak.left is not None:
+        expected, soonest, latest = leak.left
+        ending = f"; the limit is {duration(expected)} away ({duration(soonest)} … {duration(latest)})"
+        facts["left_seconds"] = round(expected)
+    others = f" (and {number - 1} more)" if number > 1 else ""
+    at = datetime.fromtimestamp(growth.last.at, UTC)
+    grew = f"grew from {mebibytes(growth.first.value)} to {mebibytes(growth.last.value)} in {duration(growth.seconds)}"
+    evidence = [
+        Evidence(
+            "proc", grew, at=at, replica=leak.replica.id, worker=leak.worker.pid, value=slope.value, unit="bytes/s"
+        )
+    ]
+    if leak.limit is not None:
+        limit = Evidence("cgroup", "limit of memory", at=at, replica=leak.replica.id, value=leak.limit, unit="bytes")
+        evidence.append(limit)
+    return Fires(
+        severity="error" if leak.left is not None and leak.left[0] < SOON_SECONDS else "warning",
+        title=f"worker {pid} grows by {rate} for {duration(growth.seconds)}{ending}{others}",
+        evidence=tuple(evidence),
+        first_at=datetime.fromtimestamp(growth.first.at, UTC),
+        last_at=at,
+        facts=facts,
+    )
+
+
+def _rate(bytes_per_second: float) -> str:
+    return f"{bytes_per_second * 60 / MIB:.1f} MiB/min"
+
+
+def _life(view: View, replica: Replica, worker: Worker) -> tuple[Point, ...]:
+    """A worker's memory after its first minute."""
+    label = f"{replica.id}/{worker.pid}"
+    points = view.series("worker-anonymous").get(label) or view.series("worker-rss").get(label) or ()
+    if not points:
+        return ()
+    born = worker.started_at.timestamp() if worker.started_at is not None else points[0].at
+    since = born + WARM_UP_SECONDS
+    if view.after is not None:
+        since = max(since, view.after.timestamp())
+    return tuple(p for p in points if p.at >= since)
+
+
+def _with_limit(
+    view: View, replica: Replica, worker: Worker, growth: Growth, rising: list[tuple[Worker, Growth]]
+) -> _Leak:
+    """The limit that the worker meets first: its own, its replica's, or else the machine's."""
+    candidates: list[tuple[float, float, float, float]] = []
+
+    def add(limit: float, used: float, low: float, value: float, high: float) -> None:
+        room = max(0.0, limit - used)
+        candidates.append((room / value, room / high, room / low, limit))
+
+    slope = growth.slope
+    if worker.memory_limit.limited and worker.memory_limit.value:
+        add(worker.memory_limit.value, growth.last.value, *_bounds(slope.low, slope.value, slope.high))
+    # All that rises in the replica meets its limit together.
+    slopes = [g.slope for _, g in rising]
+    together = _bounds(sum(s.low for s in slopes), sum(s.value for s in slopes), sum(s.high for s in slopes))
+    used = replica.memory.used_bytes
+    level = float(used) if used is not None else sum(g.last.value for _, g in rising)
+    limit = replica.memory.limit
+    if limit.limited and limit.value:
+        add(limit.value, level, *together)
+    elif not candidates and view.node is not None and view.node.memory_available_bytes is not None:
+        available = float(view.node.memory_available_bytes)
+        add(level + available, level, *together)
+    if not candidates:
+        return _Leak(replica, worker, growth, None, None)
+    expected, soonest, latest, bound = min(candidates)
+    return _Leak(replica, worker, growth, bound, (expected, soonest, latest))
+
+
+def _bounds(low: float, value: float, high: float) -> tuple[float, float, float]:
+    return max(low, 1e-9), max(value, 1e-9), max(high, 1e-9)
+
+
+def _recycles(view: View) -> bool:
+    value = view.deployment.setting("max_requests")
+    return isinstance(value, (int, float)) and value > 0
+
+
+def _recycled_in_time(view: View, leak: _Leak) -> bool:
+    """Whether an earlier worker of this replica came as far and was replaced: the saw has a tooth already."""
+    living = {str(w.pid) for w in leak.replica.workers}
+    for label, points in view.series("worker-anonymous").items():
+        replica, _, pid = label.rpartition("/")
+        if replica == leak.replica.id and pid not in living and points:
+            return True
+    return False
+
+
+def _line(start: float, end: float, first: float, last: float, step: float = 10.0) -> tuple[Point, ...]:
+    count = int((end - start) / step)
+    return tuple(Point(start + i * step, first + (last - first) * i / count) for i in range(count + 1))
+
+
+_LIMITED = Memory(used_bytes=300 << 20, limit=Limit(limited=True, value=float(512 << 20)))
+_ONE = _cases.container(memory=_LIMITED, workers=(_cases.worker(),))
+_FREE = _cases.container(memory=Memory(limit=UNLIMITED), workers=(_cases.worker(),))
+_LABEL = f"{_cases.REPLICA}/17"
+_CURVE = tuple(Point(-2400.0 + 10 * i, (100 + 150 * (1 - 0.985**i)) * MIB) for i in range(240))
+_SAW = tuple(Point(-2400.0 + 10 * i, (100 + (i % 60)) * MIB) for i in range(240))
+_NOISE = tuple(Point(-2400.0 + 10 * i, (150 + (i * 7919 % 13)) * MIB) for i in range(240))
+
+SIGNATURE = Signature(
+    id=SignatureId("memory-leak"),
+    title="Memory leak",
+    severity="error",
+    detect=detect,
+    remedies=(
+        RemedyId("enable-worker-recycling"),
+        RemedyId("set-memory-limit"),
+        RemedyId("profile"),
+        RemedyId("advise"),
+    ),
+    source="P. K. Sen, Estimates of the regression coefficient based on Kendall's tau, JASA 63 (1968)",
+    explains=(SignatureId("oom-killed"), SignatureId("worker-sigkill")),
+    fires=(
+        Example(
+            "over half an hour",
+            deployment=_ONE,
+            series={"worker-anonymous": {_LABEL: _line(-2400, 0, 100 * MIB, 300 * MIB)}},
+        ),
+        Example(
+            "over two minutes, the limit is near",
+            deployment=_ONE,
+            series={"worker-rss": {_LABEL: _line(-120, 0, 100 * MIB, 300 * MIB, 2)}},
+        ),
+        Example(
+            "without a limit, over forty minutes",
+            deployment=_FREE,
+            series={"worker-anonymous": {_LABEL: _line(-2400, 0, 100 * MIB, 300 * MIB)}},
+        ),
+    ),
+    silent=(
+        Example("it levels off", deployment=_ONE, series={"worker-anonymous": {_LABEL: _CURVE}}),
+        Example("a saw-tooth", deployment=_ONE, series={"worker-anonymous": {_LABEL: _SAW}}),
+        Example("noise", deployment=_ONE, series={"worker-anonymous": {_LABEL: _NOISE}}),
+        Example(
+            "one step up",
+            deployment=_ONE,
+            series={
+                "worker-anonymous": {
+                    _LABEL: (*_line(-2400, -1210, 100 * MIB, 101 * MIB), *_line(-1200, 0, 200 * MIB, 201 * MIB))
+                }
+            },
+        ),
+        Example(
+            "the first minute of a worker",
+            deployment=_cases.container(memory=_LIMITED, workers=(_cases.worker(started_at=_cases.ago(70)),)),
+            series={"worker-anonymous": {_LABEL: _line(-70, 0, 20 * MIB, 300 * MIB, 2)}},
+            undecided=True,
+        ),
+        Example(
+            "rising for ten minutes, no limit is near",
+            deployment=_FREE,
+            series={"worker-anonymous": {_LABEL: _line(-600, 0, 100 * MIB, 120 * MIB)}},
+            undecided=True,
+        ),
+        Example(
+            "workers that max_requests replaces in time",
+            deployment=_cases.container(settings={"max_requests": 1000}, memory=_LIMITED, workers=(_cases.worker(),)),
+            series={
+                "worker-anonymous": {
+                    _LABEL: _line(-2400, 0, 100 * MIB, 180 * MIB),
+                    f"{_cases.REPLICA}/16": _line(-6000, -2410, 100 * MIB, 220 * MIB),
+                }
+            },
+        ),
+        Example("no worker is known"),
+    ),
+)

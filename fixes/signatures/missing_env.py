@@ -1,0 +1,234 @@
+"""The service died for want of a setting that should stand in its environment.
+
+What it means. The application reads a variable at start, it is not set, and the start fails. Each missing variable is
+named, so that all can be set at once.
+
+What proves it. pydantic-settings ``Field required`` (pydantic 1: ``field required (type=value_error.missing)``) for a
+settings model, ``KeyError`` out of ``os.environ``, Starlette's ``Config 'X' is missing``, python-decouple, environs
+and django-environ in their own words, ``Missing required environment variable``, or SQLAlchemy's ``Expected string or
+URL object, got None`` where the variable that held the URL is not named.
+
+What it is not. The same words in an answer to a client (HTTP 422 of request validation) or in an exception of one
+request: those models are not settings. A start that succeeded later.
+
+What to do. Set the variables where the deployment sets them: the advice shows the lines.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+from fixes.model import SILENT, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.signatures import _shared, _wording
+from fixes.signatures._shared import At
+from probes.model import LogHit
+
+_NAME = r"(?P<name>[A-Za-z_][A-Za-z0-9_]{1,127})"
+VALIDATION = _wording.pattern("env/validation", r"\d+ validation errors? for (?P<model>[A-Za-z_][\w.\[\]]*)", 20)
+REQUIRED = _wording.pattern("env/required", r"[Ff]ield required (?:\[type=missing|\(type=value_error\.missing\))", 12)
+ENVIRON = _wording.pattern("env/key-error", r"(?:^|[\s|\"n])KeyError: '" + _NAME + "'", 8)
+NAMED = (
+    _wording.pattern("env/starlette", rf"Config '{_NAME}' is missing"),
+    _wording.pattern("env/decouple", rf"UndefinedValueError: {_NAME} not found\. Declare it"),
+    _wording.pattern("env/environs", rf"Environment variable \"{_NAME}\" not set"),
+    _wording.pattern("env/django-environ", rf"ImproperlyConfigured: Set the {_NAME} environment variable"),
+    _wording.pattern(
+        "env/missing",
+        r"(?i:(?:missing|undefined)(?: required| mandatory)? (?:environment|env) (?:variable|var)s?\b[^\w]{0,6})"
+        r"(?P<names>[A-Z][A-Z0-9_]+(?:,? (?:and )?[A-Z][A-Z0-9_]+)*)",
+        3,
+    ),
+    _wording.pattern(
+        "env/not-set",
+        r"(?P<names>[A-Z][A-Z0-9_]{2,})['\"`]? (?i:(?:environment |env )(?:variable |var )?(?:is |must be )?"
+        r"(?:not set|missing|required|set$|set\b))",
+        3,
+    ),
+    _wording.pattern(
+        "env/variable-not-set",
+        r"(?i:environment variable[ :]+['\"`]?)(?P<names>[A-Z][A-Z0-9_]{2,})['\"`]? "
+        r"(?i:(?:is |was )?(?:not set|not found|missing|required|undefined)|must be set)",
+        3,
+    ),
+)
+NO_URL = _wording.pattern(
+    "env/no-url",
+    r"(?:Expected string or URL object, got None|Could not parse (?:rfc1738|SQLAlchemy) URL from .*'None?')",
+)
+_LOOSE = ("env/missing", "env/not-set", "env/variable-not-set")
+"""Anybody's words, not a library's: they count only as an error, and not where a default takes the variable's place."""
+_DEFAULTED = re.compile(r"(?i)\bdefault|fall(?:ing|s)? ?back|ignor|optional|using ")
+_SERIOUS = re.compile(r"(?:Error|Exception|Exit)\b|\b(?:ERROR|CRITICAL|FATAL)\b|[Ff]atal|\bpanic")
+_SETTINGS_CODE = ("pydantic_settings/", "env_settings")
+_REQUEST_CODE = (
+    "routing.py",
+    "Exception in ASGI application",
+    "RequestValidationError",
+    "ResponseValidationError",
+    "422",
+)
+_SETTINGS_NAME = re.compile(r"(?i)settings|config|env")
+_DEATH = ("Child process [", "failed to start", "Worker exiting", "Shutting down: Master", "Stopping reloader")
+_FIELD_V2 = re.compile(r"^[|\s]*(?P<name>[A-Za-z_][\w.]*)\s*$")
+
+
+def detect(view: View) -> Verdict:
+    """Fires with the name of each variable that was missing at a start which no lasting start followed."""
+    names: dict[str, None] = {}
+    used: list[tuple[LogHit, At]] = []
+    for hit, place in _shared.places(view, VALIDATION, REQUIRED, ENVIRON, NO_URL, *NAMED):
+        missing = _missing(hit)
+        if missing is None or _shared.came_up(view, place):
+            continue
+        used.append((hit, place))
+        names.update(dict.fromkeys(missing))
+    if not used:
+        return SILENT
+    first, last = _shared.span([place for _, place in used])
+    hits = list({id(hit): hit for hit, _ in used}.values())
+    listed = ", ".join(names)
+    if not names:
+        title = "the database's URL is not set: create_engine was given None"
+    elif len(names) == 1:
+        title = f"the setting {listed} is missing"
+    else:
+        title = f"{len(names)} settings are missing: {listed}"
+    return Fires(
+        severity="critical",
+        title=title,
+        evidence=tuple(_shared.evidence_of(hit) for hit in hits[-6:]),
+        count=max(_shared.count(view, hit) for hit in hits),
+        first_at=first,
+        last_at=last,
+        facts={"missing": ",".join(names)} if names else {},
+    )
+
+
+def _missing(hit: LogHit) -> tuple[str, ...] | None:
+    """The variables that a hit names; ``None`` when it is not about the environment."""
+    if hit.key == VALIDATION.key:
+        return _of_model(hit)
+    if hit.key == REQUIRED.key:
+        return _of_field(hit)
+    if hit.key == ENVIRON.key:
+        lines = [*hit.before, *_shared.unfolded(hit.sample)]
+        return (
+            (hit.fields["name"],)
+            if any("os.environ" in x or "<frozen os>" in x or "/os.py" in x for x in lines)
+            else None
+        )
+    if hit.key == NO_URL.key:
+        return ()
+    if hit.key in _LOOSE and (_DEFAULTED.search(hit.sample) or not _SERIOUS.search(hit.sample)):
+        return None
+    found = hit.fields.get("name") or hit.fields.get("names", "")
+    return tuple(re.findall(r"[A-Za-z_]\w+", found.replace(" and ", " "))) or None
+
+
+def _of_model(hit: LogHit) -> tuple[str, ...] | None:
+    model = hit.fields.get("model", "")
+    folded = _shared.unfolded(hit.sample)
+    lines = [*hit.before, *folded]
+    if model in ("Request", "Response") or any(word in line for line in lines for word in _REQUEST_CODE[1:4]):
+        return None
+    settings = bool(_SETTINGS_NAME.search(model)) or any(word in line for line in lines for word in _SETTINGS_CODE)
+    if not settings:
+        return None
+    below = [*folded[1:], *hit.after]
+    names = [
+        match["name"].rsplit(".", 1)[-1].upper()
+        for name, said in pairwise(below)
+        if "ield required" in said and (match := _FIELD_V2.match(name))
+    ]
+    return tuple(names) or None
+
+
+def _of_field(hit: LogHit) -> tuple[str, ...] | None:
+    """One field whose model's line is not here: only where the process ended at once."""
+    if not hit.before or any(word in line for line in (*hit.before, hit.sample) for word in _REQUEST_CODE):
+        return None
+    if any("validation error" in line for line in hit.before):
+        return None
+    name = _FIELD_V2.match(hit.before[-1])
+    ended = any(word in line for line in hit.after for word in _DEATH)
+    return (name["name"].rsplit(".", 1)[-1].upper(),) if name and ended else None
+
+
+_V2 = (
+    '  File "/opt/venv/lib/python3.11/site-packages/pydantic_settings/main.py", line 292, in __init__\n'
+    "pydantic_core._pydantic_core.ValidationError: 2 validation errors for Settings\n"
+    "database_url\n  Field required [type=missing, input_value={}, input_type=dict]\n"
+    "    For further information visit https://errors.pydantic.dev/2.14/v/missing\n"
+    "secret_key\n  Field required [type=missing, input_value={}, input_type=dict]\n"
+    "    For further information visit https://errors.pydantic.dev/2.14/v/missing\n"
+)
+
+SIGNATURE = Signature(
+    id=SignatureId("missing-env"),
+    title="A required setting is missing",
+    severity="critical",
+    detect=detect,
+    remedies=(RemedyId("advise"),),
+    source="pydantic 1 and 2, pydantic-settings 2, starlette/config.py, CPython os.environ, SQLAlchemy engine/url.py",
+    patterns=(VALIDATION, REQUIRED, ENVIRON, NO_URL, *NAMED, _wording.STARTED),
+    explains=(SignatureId("worker-boot-failed"),),
+    fires=(
+        Example("pydantic-settings 2", _V2),
+        Example(
+            "pydantic 1",
+            '  File "pydantic/env_settings.py", line 40, in pydantic.env_settings.BaseSettings.__init__\n'
+            "pydantic.error_wrappers.ValidationError: 1 validation error for Settings\n"
+            "database_url\n  field required (type=value_error.missing)\n",
+        ),
+        Example(
+            "os.environ",
+            '  File "/srv/app/main.py", line 5, in <module>\n    DB = os.environ["DATABASE_URL"]\n'
+            "         ~~~~~~~~~~^^^^^^^^^^^^^^^^\n"
+            '  File "<frozen os>", line 679, in __getitem__\n'
+            "    raise KeyError(key) from None\nKeyError: 'DATABASE_URL'\n",
+        ),
+        Example("starlette", "KeyError: \"Config 'SECRET_KEY' is missing, and has no default.\"\n"),
+        Example("one's own words", "RuntimeError: Missing required environment variables: DATABASE_URL, REDIS_URL\n"),
+        Example("one's own words, turned", "ValueError: STRIPE_KEY environment variable is not set\n"),
+        Example(
+            "python-decouple",
+            "decouple.UndefinedValueError: API_URL not found. Declare it as envvar or define a default value.\n",
+        ),
+        Example("SQLAlchemy", "sqlalchemy.exc.ArgumentError: Expected string or URL object, got None\n"),
+    ),
+    silent=(
+        Example(
+            "an answer to a client",
+            'INFO: 10.0.0.1:5 - "POST /items HTTP/1.1" 422 Unprocessable Entity\n'
+            '{"detail":[{"type":"missing","loc":["body","name"],"msg":"Field required","input":{}}]}\n',
+        ),
+        Example(
+            "request validation, logged",
+            "fastapi.exceptions.RequestValidationError: 1 validation error:\n"
+            "  {'type': 'missing', 'loc': ('body', 'name'), 'msg': 'Field required', 'input': {}}\n",
+        ),
+        Example(
+            "request validation of pydantic 1",
+            "pydantic.error_wrappers.ValidationError: 1 validation error for Request\n"
+            "body -> name\n  field required (type=value_error.missing)\n",
+        ),
+        Example(
+            "another model in a request",
+            "ERROR:    Exception in ASGI application\n"
+            "pydantic_core._pydantic_core.ValidationError: 1 validation error for Item\n"
+            "name\n  Field required [type=missing, input_value={'x': 1}, input_type=dict]\n",
+        ),
+        Example(
+            "a KeyError of a dictionary",
+            "  File \"/srv/app/main.py\", line 5, in read\n    return ROWS[name]\nKeyError: 'DATABASE_URL'\n",
+        ),
+        Example(
+            "a default takes its place", "WARNING: LOG_LEVEL environment variable is not set, using default INFO\n"
+        ),
+        Example(
+            "it started later and stays up",
+            _V2 + "INFO:     Waiting for application startup.\nINFO:     Application startup complete.\n",
+        ),
+    ),
+)

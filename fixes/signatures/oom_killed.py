@@ -1,0 +1,201 @@
+"""The kernel ended the server or one of its workers for want of memory.
+
+What it means. The control group reached its memory limit (or the machine ran out), the kernel chose a process and
+killed it at once. Requests in flight are lost. If it was the main process, the container ends with exit code 137 and
+starts again by its restart policy; if it was a worker, the master starts another and the engine sees nothing.
+
+What proves it. Docker's ``State.OOMKilled`` of a container that ended in the window; an ``oom`` event of the engine
+with a death beside it; or the control group's ``oom_kill`` counter rising while a worker died.
+
+What it is not. Exit code 137 alone is SIGKILL: ``docker stop`` past its grace period, ``kill -9``, a supervisor. A
+flag or an exit from before the window is history. A helper process that the kernel killed while server and workers
+live on is not this either.
+
+What to do. Give it the memory that it needs, or find what grows; recycling workers bounds a slow leak.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Undecided, Verdict, View
+from fixes.signatures import _cases, _shared, _wording
+from fixes.signatures._shared import Rise
+from probes.history import Metric, Point
+from probes.model import UNLIMITED, Limit, Memory, Replica
+
+_NEAR = timedelta(seconds=30)
+"""Between the kernel's kill and the death that the engine, the log or the process table tells of."""
+
+
+def detect(view: View) -> Verdict:
+    """Fires when the kernel killed for memory and a server or worker died of it within the window."""
+    rises = _shared.oom_rises(view)
+    evidence: list[Evidence] = []
+    deaths, unclear = 0, False
+    for replica in view.deployment.replicas:
+        told = _engine(view, replica)
+        counted, doubt = _counter(view, replica, rises.get(replica.id))
+        unclear = unclear or (doubt and not told)
+        evidence += told + counted
+        if told or counted:
+            deaths += max(len([e for e in told if e.source == "event"]), _kills(rises.get(replica.id)), 1)
+    if evidence:
+        return _fires(view, evidence, deaths)
+    return Undecided("whether a server or a worker died when the kernel killed for memory") if unclear else SILENT
+
+
+def _kills(rise: Rise | None) -> int:
+    return rise.by if rise else 0
+
+
+def _engine(view: View, replica: Replica) -> list[Evidence]:
+    """What the engine itself says: its flag on a container that ended in the window, and its events."""
+    found: list[Evidence] = []
+    ended = replica.finished_at
+    if replica.oom_killed and ended is not None and ended >= view.start:
+        code = f", exit code {replica.exit_code}" if replica.exit_code else ""
+        found.append(Evidence("inspect", f"State.OOMKilled is true{code}", at=ended, replica=replica.id))
+    recent = [e for e in replica.events if e.at >= view.start]
+    found += [
+        Evidence("event", event.text or "oom: out of memory", at=event.at, replica=replica.id)
+        for event in recent
+        if event.kind == "oom" and _died(view, replica, event.at)
+    ]
+    return found
+
+
+def _counter(view: View, replica: Replica, rise: Rise | None) -> tuple[list[Evidence], bool]:
+    """The control group's counter where a death goes with it; and whether that could not be told."""
+    if rise is None:
+        return [], False
+    if _died(view, replica, rise.at):
+        value = float(rise.seen)
+        text = f"oom_kill of the control group rose by {rise.by}"
+        return [Evidence("cgroup", text, at=rise.at, replica=replica.id, value=value, unit="kills")], False
+    known = [w for w in replica.workers if w.started_at is not None]
+    return [], not known
+
+
+def _died(view: View, replica: Replica, at: datetime | None) -> bool:
+    """Whether the main process or a worker died about then: by the engine, by the log, by a worker that is younger."""
+    since = (at or view.start) - _NEAR
+
+    def fits(moment: datetime | None) -> bool:
+        return moment is not None and moment >= since
+
+    if any(e.kind == "die" and fits(e.at) for e in replica.events):
+        return True
+    if replica.state in ("exited", "dead", "restarting") and fits(replica.finished_at):
+        return True
+    lost = (_wording.KILLED, _wording.KILLED_BEFORE_21, _wording.CHILD_DIED, _wording.TIMED_OUT)
+    if any(
+        hit.replica == replica.id and (place.at is None or fits(place.at)) for hit, place in _shared.places(view, *lost)
+    ):
+        return True
+    begun = replica.started_at
+    return any(
+        fits(w.started_at) and (begun is None or w.started_at is None or w.started_at > begun + _NEAR)
+        for w in _shared.serving(replica)
+        if w.role == "worker"
+    )
+
+
+def _fires(view: View, evidence: list[Evidence], deaths: int) -> Fires:
+    replicas = [_shared.replica_of(view, e.replica) for e in evidence if e.replica is not None]
+    limits = [
+        r.memory.limit.value for r in replicas if r is not None and r.memory.limit.limited and r.memory.limit.value
+    ]
+    limit = min(limits, default=None)
+    pids = [hit.fields.get("pid", "") for hit in view.hits(_wording.KILLED.key, _wording.KILLED_BEFORE_21.key)]
+    main = any(e.source == "inspect" for e in evidence)
+    who = "the server" if main or not pids else f"worker {pids[-1]}"
+    at_limit = f" at its limit of {_shared.mebibytes(limit)}" if limit else ""
+    seen = f" ({_shared.times(deaths)} in {_shared.window_text(view)})" if deaths > 1 else ""
+    moments = sorted(e.at for e in evidence if e.at is not None)
+    facts: dict[str, str | int | float | bool] = {"main_process": main}
+    peaks = [r.memory.peak_bytes for r in replicas if r is not None and r.memory.peak_bytes]
+    if limit:
+        facts["limit_bytes"] = int(limit)
+    if peaks:
+        facts["peak_bytes"] = max(peaks)
+    return Fires(
+        severity="critical" if deaths > 1 else "error",
+        title=f"{who} was killed by the kernel for memory{at_limit}{seen}",
+        evidence=tuple(evidence[-8:]),
+        count=max(1, deaths),
+        first_at=moments[0] if moments else None,
+        last_at=moments[-1] if moments else None,
+        facts=facts,
+    )
+
+
+_LIMIT = Memory(used_bytes=60 << 20, limit=Limit(limited=True, value=float(64 << 20)), oom_kills=1)
+_RISE: dict[Metric, dict[str, tuple[Point, ...]]] = {"oom-kills": {_cases.REPLICA: _cases.points((-240, 0), (-120, 1))}}
+
+SIGNATURE = Signature(
+    id=SignatureId("oom-killed"),
+    title="Killed by the kernel for memory",
+    severity="critical",
+    detect=detect,
+    remedies=(RemedyId("set-memory-limit"), RemedyId("enable-worker-recycling")),
+    source="Linux cgroup v1 memory.oom_control and v2 memory.events; Docker Engine API, ContainerState.OOMKilled",
+    patterns=(_wording.KILLED, _wording.KILLED_BEFORE_21, _wording.CHILD_DIED, _wording.TIMED_OUT),
+    explains=(SignatureId("worker-sigkill"), SignatureId("worker-timeout")),
+    fires=(
+        Example(
+            "the container ended by it",
+            deployment=_cases.container(
+                state="exited", oom_killed=True, exit_code=137, finished_at=_cases.ago(60), memory=_LIMIT
+            ),
+        ),
+        Example(
+            "an event with a death beside it",
+            deployment=_cases.container(
+                events=(_cases.event("oom", 100), _cases.event("die", 99, 137), _cases.event("start", 98))
+            ),
+        ),
+        Example(
+            "the counter rose and gunicorn lost a worker",
+            "[2026-11-22 09:53:23 +0000] [6567] [ERROR] Worker (pid:6569) was sent SIGKILL! Perhaps out of memory?\n",
+            deployment=_cases.container(memory=_LIMIT),
+            series=_RISE,
+        ),
+        Example(
+            "the counter rose and a worker is younger than that",
+            deployment=_cases.container(memory=_LIMIT, workers=(_cases.worker(started_at=_cases.ago(119)),)),
+            series=_RISE,
+        ),
+    ),
+    silent=(
+        Example(
+            "exit code 137 alone",
+            deployment=_cases.container(
+                state="exited",
+                oom_killed=False,
+                exit_code=137,
+                finished_at=_cases.ago(60),
+                events=(_cases.event("kill", 60), _cases.event("die", 60, 137)),
+            ),
+        ),
+        Example(
+            "a death that is older than the window",
+            deployment=_cases.container(oom_killed=True, exit_code=137, finished_at=_cases.ago(3600), memory=_LIMIT),
+        ),
+        Example(
+            "a helper was killed, server and workers are older",
+            deployment=_cases.container(memory=_LIMIT, workers=(_cases.worker(), _cases.worker(18))),
+            series=_RISE,
+        ),
+        Example(
+            "an event without a death",
+            deployment=_cases.container(events=(_cases.event("oom", 100),), memory=Memory(limit=UNLIMITED)),
+        ),
+        Example(
+            "the counter rose and nothing is known of the processes",
+            deployment=_cases.container(memory=_LIMIT),
+            series=_RISE,
+            undecided=True,
+        ),
+    ),
+)

@@ -1,0 +1,161 @@
+"""All connections of the database pool are in use, and requests give up waiting for one.
+
+What it means. Every worker has a pool of its own: ``pool_size`` connections and ``max_overflow`` more (5 and 10 by
+default in SQLAlchemy). When all are held, a request waits ``pool_timeout`` (30 s) and then fails. Usually connections
+are held too long (a slow query, a call to somebody else inside a transaction, a session that is never closed); only
+then is the pool too small.
+
+What proves it. SQLAlchemy ``QueuePool limit of size N overflow M reached``, psycopg_pool ``couldn't get a connection
+after N sec``, psycopg2 ``connection pool exhausted``, or a time-out that ends in ``_acquire`` of asyncpg's or
+aiomysql's pool.
+
+What it is not. The server refusing connections (SQLSTATE 53300) or not being reached: psycopg_pool says the same
+words then, after ``error connecting in 'pool-1'``; asyncpg's time-out then ends in ``connect``. ``httpx.PoolTimeout``
+is about HTTP connections.
+
+What to do. Give connections back sooner; then size the pool within the server's ``max_connections``.
+"""
+
+from __future__ import annotations
+
+import re
+
+from fixes.model import SILENT, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.signatures import _shared, _wording
+from fixes.signatures._shared import At
+from probes.model import LogHit
+
+QUEUE = _wording.pattern(
+    "pool/queue",
+    r"QueuePool limit of size (?P<size>\d+) overflow (?P<overflow>-?\d+) reached, connection timed out"
+    r"(?:, timeout (?P<timeout>\d+(?:\.\d+)?))?",
+)
+PSYCOPG = _wording.pattern("pool/psycopg", r"couldn't get a connection after (?P<timeout>\d+\.\d+) sec")
+PSYCOPG2 = _wording.pattern(
+    "pool/psycopg2", r"PoolError: (?:connection pool exhausted|Failed getting connection; pool)"
+)
+ACQUIRE = _wording.pattern(
+    "pool/acquire", r"(?P<library>asyncpg|aiomysql|asyncmy|aiopg)/pool\.py\\?\", line \d+, in _?acquire(?:[^_\w]|$)", 20
+)
+CONNECTING = _wording.pattern("pool/psycopg-connecting", r"error connecting in '[^']+'")
+REFUSED = _wording.pattern(
+    "pool/refused",
+    r"too many clients already|remaining connection slots are reserved|too many connections for (?:role|database)",
+)
+_TIMED_OUT = re.compile(r"^[|\s]*(?:[\w.]*\.)?TimeoutError\s*:?\s*$")
+_DIALLING = re.compile(
+    r"in (?:_?connect\b|_?_connect_addr|_get_new_connection|_fill_free_pool|start_tls|_open_connection)"
+)
+
+
+def detect(view: View) -> Verdict:
+    """Fires on requests that gave up waiting for a connection of their own worker's pool."""
+    found = [
+        (hit, place) for hit, place in _shared.places(view, QUEUE, PSYCOPG, PSYCOPG2, ACQUIRE) if _own(view, hit, place)
+    ]
+    if not found:
+        return SILENT
+    hits = list({id(hit): hit for hit, _ in found}.values())
+    total = sum(_shared.count(view, hit) for hit in hits)
+    first, last = _shared.span([place for _, place in found])
+    facts = _facts(hits[-1])
+    return Fires(
+        severity="critical",
+        title=_title(facts) + (f" ({_shared.times(total)} in {_shared.window_text(view)})" if total > 1 else ""),
+        evidence=tuple(_shared.evidence_of(hit) for hit in hits[-5:]),
+        count=total,
+        first_at=first,
+        last_at=last,
+        facts=facts,
+    )
+
+
+def _facts(hit: LogHit) -> dict[str, str | int | float | bool]:
+    facts: dict[str, str | int | float | bool] = {}
+    size, overflow, timeout = (hit.fields.get(name, "") for name in ("size", "overflow", "timeout"))
+    if size.isdecimal() and overflow.lstrip("-").isdecimal():
+        facts |= {"size": int(size), "overflow": int(overflow)}
+        if int(overflow) >= 0:
+            facts["capacity"] = int(size) + int(overflow)
+    if timeout:
+        facts["timeout_seconds"] = float(timeout)
+    return facts
+
+
+def _title(facts: dict[str, str | int | float | bool]) -> str:
+    after = f" after {facts['timeout_seconds']:g} s" if "timeout_seconds" in facts else ""
+    if "capacity" in facts:
+        parts = f"({facts['size']} + {facts['overflow']})"
+        pool = f"all {facts['capacity']} connections of a worker's pool {parts} were in use"
+    else:
+        pool = "all connections of a worker's pool were in use"
+    return f"{pool}: a request gave up{after}"
+
+
+def _own(view: View, hit: LogHit, place: At) -> bool:
+    """Whether the pool was full, rather than the server out of reach."""
+    if hit.key == PSYCOPG.key:
+        return _shared.latest_line(view, place.replica, place.line, CONNECTING, REFUSED) is None
+    if hit.key == ACQUIRE.key:
+        return _gave_up_waiting(hit)
+    return True
+
+
+def _gave_up_waiting(hit: LogHit) -> bool:
+    """A traceback that ends below ``acquire`` with a time-out and never dialled."""
+    folded = _shared.unfolded(hit.sample)
+    place = next((i for i, line in enumerate(folded) if "/pool.py" in line and "acquire" in line), 0)
+    for line in [*folded[place + 1 :], *hit.after]:
+        if _DIALLING.search(line):
+            return False
+        if _TIMED_OUT.match(line):
+            return True
+    return False
+
+
+_QUEUE_LINE = (
+    "sqlalchemy.exc.TimeoutError: QueuePool limit of size 5 overflow 10 reached, connection timed out, timeout 30.00 "
+    "(Background on this error at: https://sqlalche.me/e/20/3o7r)\n"
+)
+_ACQUIRE_LINES = (
+    '  File "/opt/venv/lib/python3.11/site-packages/asyncpg/pool.py", line 1016, in _acquire\n'
+    "    return await compat.wait_for(\n"
+)
+
+SIGNATURE = Signature(
+    id=SignatureId("pool-exhausted"),
+    title="Database pool exhausted",
+    severity="critical",
+    detect=detect,
+    remedies=(RemedyId("advise"),),
+    source="sqlalchemy/pool/impl.py (1.4 to 2.1), psycopg_pool 3, psycopg2/pool.py, asyncpg/pool.py, aiomysql/pool.py",
+    patterns=(QUEUE, PSYCOPG, PSYCOPG2, ACQUIRE, CONNECTING, REFUSED),
+    fires=(
+        Example("SQLAlchemy", _QUEUE_LINE),
+        Example("SQLAlchemy in JSON", '{"level": "ERROR", "exc": "Traceback...\\n' + _QUEUE_LINE.strip() + '"}\n'),
+        Example("psycopg_pool", "psycopg_pool.PoolTimeout: couldn't get a connection after 30.00 sec\n"),
+        Example("psycopg2", "psycopg2.pool.PoolError: connection pool exhausted\n"),
+        Example(
+            "asyncpg",
+            _ACQUIRE_LINES
+            + '  File "/usr/local/lib/python3.11/asyncio/timeouts.py", line 115, in __aexit__\n'
+            + "    raise TimeoutError from exc_val\nTimeoutError\n",
+        ),
+    ),
+    silent=(
+        Example("HTTP connections", "httpx.PoolTimeout\n"),
+        Example(
+            "the server refused",
+            "WARNING:psycopg.pool:error connecting in 'pool-1': FATAL:  sorry, too many clients already\n"
+            "psycopg_pool.PoolTimeout: couldn't get a connection after 30.00 sec\n",
+        ),
+        Example(
+            "the server is out of reach",
+            _ACQUIRE_LINES
+            + '  File "/opt/venv/lib/python3.11/site-packages/asyncpg/pool.py", line 655, in _get_new_connection\n'
+            + '  File "/opt/venv/asyncpg/connection.py", line 2498, in connect\nTimeoutError\n',
+        ),
+        Example("53300 itself", "asyncpg.exceptions.TooManyConnectionsError: sorry, too many clients already\n"),
+        Example("a search for the words", 'INFO:     10.0.0.1:1 - "GET /?q=QueuePool+limit HTTP/1.1" 200 OK\n'),
+    ),
+)

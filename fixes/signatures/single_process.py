@@ -1,0 +1,131 @@
+"""One process serves everything, and nothing starts another when it ends.
+
+What it means. A lone uvicorn uses one core, stops serving altogether while its event loop is blocked, and when it
+dies requests are lost until the engine starts the container again.
+
+What proves it. One replica with one serving process and no master above it. How bad it is follows from the
+connections that are open: below 10 it is advice; above 50 with a database driver loaded it is an error.
+
+What it is not. Two or more replicas of a service: one process per container is right there. A single worker under a
+master (gunicorn), which is replaced when it dies.
+
+What to do. Run under a worker manager, or run more replicas.
+"""
+
+from __future__ import annotations
+
+from fixes.model import (
+    SILENT,
+    Evidence,
+    Example,
+    Fires,
+    RemedyId,
+    Severity,
+    Signature,
+    SignatureId,
+    Undecided,
+    Verdict,
+    View,
+)
+from fixes.signatures import _cases
+from probes.model import Listener, Replica, Worker
+
+FEW_CONNECTIONS = 10
+MANY_CONNECTIONS = 50
+_RECENT_SECONDS = 60.0
+
+
+def detect(view: View) -> Verdict:
+    """Fires for a lone server process; its severity follows the connections of the last minute."""
+    deployment = view.deployment
+    if (deployment.desired or len(deployment.replicas)) >= 2 or len(deployment.running) != 1:
+        return SILENT
+    replica = deployment.running[0]
+    if not replica.workers:
+        workers = deployment.setting("workers")
+        several = isinstance(workers, (int, float)) and workers > 1
+        return SILENT if several or deployment.server == "gunicorn" else Undecided("the processes of its container")
+    lone = [w for w in replica.workers if w.role == "server"]
+    if len(lone) != 1 or len(replica.workers) != 1:
+        return SILENT
+    connections = _connections(view, replica)
+    text = "one serving process, no master"
+    evidence = [Evidence("proc", text, at=replica.sampled_at, replica=replica.id, worker=lone[0].pid)]
+    busy = ""
+    if connections is not None:
+        busy = f", {connections:.0f} connections are open"
+        evidence.append(
+            Evidence(
+                "proc",
+                "open connections",
+                at=replica.sampled_at,
+                replica=replica.id,
+                value=connections,
+                unit="connections",
+            )
+        )
+    return Fires(
+        severity=_severity(connections, bool(deployment.drivers)),
+        title=f"one process serves everything and nothing replaces it{busy}",
+        evidence=tuple(evidence),
+        facts={"pid": lone[0].pid, **({"connections": int(connections)} if connections is not None else {})},
+    )
+
+
+def _connections(view: View, replica: Replica) -> float | None:
+    """The most connections that were open within the last minute."""
+    since = view.now.timestamp() - _RECENT_SECONDS
+    seen = [p.value for p in view.series("established").get(replica.id, ()) if p.at >= since]
+    seen += [float(x.established) for x in replica.listeners or () if x.established is not None]
+    return max(seen, default=None)
+
+
+def _severity(connections: float | None, database: bool) -> Severity:
+    if connections is None:
+        return "warning"
+    if connections < FEW_CONNECTIONS:
+        return "info"
+    return "error" if connections > MANY_CONNECTIONS and database else "warning"
+
+
+def _lone() -> tuple[Worker, ...]:
+    return (_cases.worker(role="server"),)
+
+
+def _listening(established: int) -> tuple[Listener, ...]:
+    return (Listener("0.0.0.0", 8000, established),)  # noqa: S104 - what servers in containers listen on
+
+
+SIGNATURE = Signature(
+    id=SignatureId("single-process"),
+    title="A single process without a manager",
+    severity="error",
+    detect=detect,
+    remedies=(RemedyId("apply-gunicorn-config"),),
+    source="fastapi.tiangolo.com/deployment/concepts (replication, restarts); uvicorn.org deployment",
+    fires=(
+        Example("hardly used", deployment=_cases.container(workers=_lone(), listeners=_listening(2))),
+        Example("busy", deployment=_cases.container(workers=_lone(), listeners=_listening(20))),
+        Example(
+            "very busy with a database",
+            deployment=_cases.deployment(
+                _cases.replica(workers=_lone(), listeners=_listening(80)), drivers=("asyncpg",)
+            ),
+        ),
+    ),
+    silent=(
+        Example(
+            "a worker under a master",
+            deployment=_cases.container(workers=(_cases.worker(1, role="master"), _cases.worker())),
+        ),
+        Example(
+            "two replicas",
+            deployment=_cases.deployment(
+                _cases.replica(workers=_lone()), _cases.replica(id="c0ffee2", workers=_lone()), desired=2
+            ),
+        ),
+        Example("two are wanted", deployment=_cases.deployment(_cases.replica(workers=_lone()), desired=2)),
+        Example("it does not run", deployment=_cases.container(state="exited", workers=())),
+        Example("its processes cannot be seen", deployment=_cases.container(workers=()), undecided=True),
+    ),
+)

@@ -1,0 +1,152 @@
+"""The application, or the worker that should serve it, does not start.
+
+What it means. The import of the application fails, its lifespan's start-up raises, or the worker class does not
+exist. gunicorn's master then ends with exit code 3 (``Worker failed to boot``) or 4 (``App failed to load``); uvicorn
+ends or, with several workers, starts one child after the other. Nothing is served, or only what an older worker still
+serves.
+
+What proves it. The servers' own sentences: ``Worker failed to boot.``, ``App failed to load.``, ``Error loading ASGI
+app.``, ``Application startup failed. Exiting.``, ``Child process [N] failed to start``, ``class uri … invalid or not
+found``, ``Failed to find attribute … in …``; or a traceback through the servers' code that imports the application.
+
+What it is not. A failure after which the application started and stays up. An import that fails while a request is
+served: its traceback does not come from the server's loader.
+
+What to do. The exception in the evidence names the cause; where a more exact finding (``missing-env``) is open, it
+explains this one.
+"""
+
+from __future__ import annotations
+
+from fixes.model import SILENT, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.signatures import _shared, _wording
+from fixes.signatures._shared import At
+from probes.model import LogHit
+
+IMPORT_ERROR = _wording.pattern(
+    "boot/import-error",
+    r"(?:^|[\s|])(?P<error>(?:ModuleNotFoundError|ImportError|SyntaxError|IndentationError): .*)$",
+    20,
+)
+_SPAWN = "boot/spawn"
+_ENDS = ("Child process [", "Shutting down: Master", "Worker exiting (pid", "Stopping parent process", "Worker failed")
+_SERVING = ("starlette/routing.py", "fastapi/routing.py", "Exception in ASGI application", "in run_asgi")
+
+
+def detect(view: View) -> Verdict:
+    """Fires on failed starts that no lasting start followed."""
+    found = [(hit, place) for hit, place in _failures(view) if not _shared.came_up(view, place)]
+    if not found:
+        return SILENT
+    per_pattern: dict[str, int] = {}
+    for hit in {id(hit): hit for hit, _ in found}.values():
+        per_pattern[hit.key] = per_pattern.get(hit.key, 0) + _shared.count(view, hit)
+    total = max(per_pattern.values())
+    first, last = _shared.span([place for _, place in found])
+    hits = list({id(hit): hit for hit, _ in sorted(found, key=lambda one: one[1].line)}.values())
+    error = next((e for e in map(_error, reversed(hits)) if e), None)
+    seen = f" ({_shared.times(total)} in {_shared.window_text(view)})" if total > 1 else ""
+    return Fires(
+        severity="critical",
+        title=f"the application does not start: {error}{seen}" if error else f"the application does not start{seen}",
+        evidence=tuple(_shared.evidence_of(hit) for hit in hits[-6:]),
+        count=total,
+        first_at=first,
+        last_at=last,
+        facts={"error": error} if error else {},
+    )
+
+
+def _failures(view: View) -> list[tuple[LogHit, At]]:
+    told = [
+        (hit, place)
+        for hit, place in _shared.places(view, *_wording.BOOT_FAILURES)
+        if hit.key != _SPAWN or _at_boot(hit)
+    ]
+    return told + [(hit, place) for hit, place in _shared.places(view, IMPORT_ERROR) if _at_start(hit)]
+
+
+def _at_boot(hit: LogHit) -> bool:
+    """A traceback through the arbiter's ``spawn_worker`` that ends there: the worker was not even made."""
+    return any("worker = self.worker_class(" in line for line in (*_shared.unfolded(hit.sample), *hit.after[:2]))
+
+
+def _at_start(hit: LogHit) -> bool:
+    """Whether a failed import belongs to a start: at module level, outside of any request, and the process ended."""
+    lines = [*hit.before, *_shared.unfolded(hit.sample)]
+    importing = any("<frozen importlib" in line or "in <module>" in line for line in lines)
+    request = any(word in line for line in lines for word in _SERVING)
+    ended = any(word in line for line in hit.after[:6] for word in _ENDS)
+    return importing and not request and ended
+
+
+def _error(hit: LogHit) -> str | None:
+    """What went wrong, in the words of the exception nearest to the line."""
+    told = hit.fields.get("error")
+    if told:
+        return told.strip()[:300]
+    near = hit.after if hit.key == "boot/loader" else hit.before
+    return _shared.exception_in([*near, *_shared.unfolded(hit.sample)])
+
+
+SIGNATURE = Signature(
+    id=SignatureId("worker-boot-failed"),
+    title="The application does not start",
+    severity="critical",
+    detect=detect,
+    remedies=(RemedyId("advise"),),
+    source="gunicorn/arbiter.py (exit codes 3 and 4), uvicorn/config.py and uvicorn/supervisors/multiprocess.py",
+    patterns=(*_wording.BOOT_FAILURES, IMPORT_ERROR, _wording.STARTED),
+    fires=(
+        Example(
+            "gunicorn 27",
+            "[2026-11-22 09:36:19 +0000] [27339] [ERROR] Worker (pid:27341) exited with code 3.\n"
+            "[2026-11-22 09:36:19 +0000] [27339] [ERROR] Shutting down: Master\n"
+            "[2026-11-22 09:36:19 +0000] [27339] [ERROR] Reason: Worker failed to boot.\n",
+        ),
+        Example(
+            "gunicorn 20",
+            "[2026-11-22 09:35:53 +0000] [26649] [INFO] Shutting down: Master\n"
+            "[2026-11-22 09:35:53 +0000] [26649] [INFO] Reason: Worker failed to boot.\n",
+        ),
+        Example("no such attribute", "Failed to find attribute 'application' in 'app'.\n"),
+        Example("uvicorn", 'ERROR:    Error loading ASGI app. Could not import module "app.mian".\n'),
+        Example("a lifespan that raises", "RuntimeError: no model\n\nERROR:    Application startup failed. Exiting.\n"),
+        Example("uvicorn's child", "ERROR:    Child process [30211] failed to start, stopping the parent process.\n"),
+        Example(
+            "a worker class that is not there",
+            "Error: class uri 'uvicorn.workers.UvicornWorkerr' invalid or not found: \n",
+        ),
+        Example(
+            "an import error on the loader's stack",
+            '  File "/opt/venv/lib/python3.11/site-packages/uvicorn/importer.py", line 22, in import_from_string\n'
+            "    raise exc from None\n"
+            '  File "/srv/app/main.py", line 2, in <module>\n'
+            "    import nothing\n"
+            "ModuleNotFoundError: No module named 'nothing'\n",
+        ),
+        Example(
+            "the same in JSON",
+            '{"level": "ERROR", "message": "Application startup failed. Exiting.", "name": "uvicorn.error"}\n',
+        ),
+    ),
+    silent=(
+        Example(
+            "it started later and stays up",
+            "[2026-11-22 09:36:19 +0000] [7] [ERROR] Application startup failed. Exiting.\n"
+            "[2026-11-22 09:36:29 +0000] [9] [INFO] Waiting for application startup.\n"
+            "[2026-11-22 09:36:29 +0000] [9] [INFO] Application startup complete.\n"
+            "[2026-11-22 09:36:59 +0000] [9] [WARNING] Worker (pid:3) was sent SIGTERM!\n",
+        ),
+        Example(
+            "an import that fails in a request",
+            "ERROR:    Exception in ASGI application\n"
+            '  File "/opt/venv/lib/python3.11/site-packages/starlette/routing.py", line 683, in __call__\n'
+            '  File "/srv/app/main.py", line 40, in report\n    import pandas\n'
+            "ModuleNotFoundError: No module named 'pandas'\n",
+        ),
+        Example(
+            "a normal start", "INFO:     Waiting for application startup.\nINFO:     Application startup complete.\n"
+        ),
+    ),
+)
