@@ -321,7 +321,8 @@ def _serves(made: Invocation, *, alone: bool) -> bool:
         return any(":" in app for app in apps[:1]) or "UVICORN_APP" in made.environment
     if program == "gunicorn":
         # Its application may stand in ./gunicorn.conf.py alone.
-        return alone or bool(apps) or any(one.name == "config" for one in scan.given)
+        named = bool(apps) and _basename(apps[0]) not in server_options.PROGRAMS
+        return alone or named or any(one.name == "config" for one in scan.given)
     return bool(apps) and (alone or ":" in apps[0])
 
 

@@ -134,7 +134,7 @@ class Known:
 
 
 def address(bind: str) -> tuple[str, int] | None:
-    """``0.0.0.0:80``, ``[::]:80``, ``:80``, ``80``, ``host`` → host and port; ``None`` for sockets and descriptors.
+    """``0.0.0.0:80``, ``[::]:80``, ``:80``, ``host`` → host and port; ``None`` for sockets and descriptors.
 
     As gunicorn's ``util.parse_address`` reads them: no host is 0.0.0.0, no port is 8000.
     """
@@ -146,13 +146,11 @@ def address(bind: str) -> tuple[str, int] | None:
         return None
     if match["six"] is not None:
         return match["six"], int(match["p6"] or 8000)
-    if match["port"] is None and bind.isdecimal() and bind.isascii() and len(bind) <= 5:
-        return "0.0.0.0", int(bind)  # noqa: S104 - it is what gunicorn binds
-    return match["host"] or "0.0.0.0", int(match["port"] or 8000)  # noqa: S104 - likewise
+    return match["host"] or "0.0.0.0", int(match["port"] or 8000)  # noqa: S104 - it is what gunicorn binds
 
 
 def _variables(known: Known, table: Table, prefix: str, environment: Mapping[str, str]) -> None:
-    """Variables that click makes of options: ``UVICORN_TIMEOUT_KEEP_ALIVE`` for ``--timeout-keep-alive``; no empty ones."""
+    """Variables that click makes of options: ``UVICORN_TIMEOUT_KEEP_ALIVE``; it takes empty ones for none."""
     for flag, name in table.names.items():
         if flag.startswith("--no-") or not flag.startswith("--"):
             continue
