@@ -7,8 +7,8 @@ Three kinds of findings end in three ways:
 * **start** (it did not boot, a variable is missing): ``gone`` when the service runs and is silent to the window's end.
 * **load** (kills, time-outs, exhaustion, leaks, a blocked loop: all others): firing again is ``present`` at once.
   Silence counts only where the service was used as before: at least half of the established connections, or of the
-  CPU, of the five minutes before the change. Where neither was measured before, an answer to a request of fastops is
-  enough. Else the verdict is ``untested``: nothing happened that could have failed.
+  CPU, of the five minutes before the change, or any load at all where it was idle then. Where neither was measured, an
+  answer to a request of fastops is enough. Else the verdict is ``untested``: nothing happened that could have failed.
 
 What stays undecided at the end of the window, and a service that does not run then, is ``untested`` with the reason.
 The window is what a person waits for: 30 s, longer where the failure itself takes longer than that to show
@@ -156,6 +156,8 @@ def _idle(verification: Verification, deployment: Deployment | None, series: Ser
     if known:
         name, was, now_is = known[0]
         return f"Too little load since the change: {now_is or 0:.2g} {name}, {was:.2g} before."
+    if any(now_is is not None and now_is >= least for _, _, now_is, least in measured):
+        return None
     if before.connections is not None or before.cores is not None:
         return "The service was idle before the change and is now: nothing happened that could have failed."
     if deployment is not None and _answered(deployment, verification.applied_at):

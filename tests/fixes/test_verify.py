@@ -1,0 +1,131 @@
+"""A fix helped, did not, or was not put to the test: from evidence after the change and under comparable load."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from fixes.model import SILENT, Fires, Undecided, Verdict
+from fixes.verify import Answer, Series, begin, judge
+from probes.history import Metric, Point
+from probes.model import Deployment, HttpSample
+from tests.fixes.fake import NOW, deployment, finding, replica
+
+FIRES = Fires("error", "worker 17 was killed", ())
+
+
+def after(seconds: float) -> Any:
+    return NOW + timedelta(seconds=seconds)
+
+
+def series(**points: Sequence[tuple[float, float]]) -> Series:
+    """Points of one replica, times relative to the change."""
+
+    def of(metric: Metric) -> Mapping[str, Sequence[Point]]:
+        found = points.get(metric.replace("-", "_"))
+        return {} if found is None else {"c1": [Point(NOW.timestamp() + at, value) for at, value in found]}
+
+    return of
+
+
+def up(**changes: Any) -> Deployment:
+    return deployment(replicas=(replica(sampled_at=after(2), ready=True, **changes),))
+
+
+def answer(
+    signature: str,
+    verdict: Verdict,
+    seconds: float,
+    now_is: Deployment | None,
+    load: Series | None = None,
+) -> Answer:
+    load = load or series(established=[(-60, 8), (-30, 8), (5, 8), (20, 8)])
+    return judge(begin(finding(signature), NOW, load), verdict, now_is, load, after(seconds))
+
+
+def test_a_setting_is_judged_by_the_first_measurement_after_the_change() -> None:
+    assert answer("memory-limit-low", SILENT, 3, up()).verified == "gone"
+    stale = deployment(replicas=(replica(sampled_at=NOW - timedelta(seconds=1)),))
+    assert answer("memory-limit-low", SILENT, 3, stale).verified is None
+
+
+def test_a_setting_that_still_fires_is_present_at_the_end_of_the_window_only() -> None:
+    assert answer("bind-loopback", FIRES, 5, up()).verified is None
+    assert answer("bind-loopback", FIRES, 31, up()) == Answer("present", "worker 17 was killed")
+
+
+@pytest.mark.parametrize("signature", ["oom-killed", "worker-timeout", "worker-boot-failed", "pool-exhausted"])
+def test_a_failure_that_happens_again_is_present_at_once(signature: str) -> None:
+    assert answer(signature, FIRES, 2, up()).verified == "present"
+
+
+def test_silence_under_the_same_load_is_gone_at_the_end_of_the_window() -> None:
+    assert answer("oom-killed", SILENT, 29, up()).verified is None
+    assert answer("oom-killed", SILENT, 30, up()).verified == "gone"
+    assert answer("worker-timeout", SILENT, 45, up()).verified is None
+    assert answer("worker-timeout", SILENT, 60, up()).verified == "gone"
+
+
+@pytest.mark.parametrize(
+    ("points", "verified"),
+    [
+        ({"established": [(-60, 8), (5, 4)]}, "gone"),
+        ({"established": [(-60, 8), (5, 3)]}, "untested"),
+        ({"established": [(-60, 8)]}, "untested"),
+        ({"established": [(-60, 0), (5, 0)]}, "untested"),
+        ({"established": [(-60, 0), (5, 9)]}, "gone"),
+        ({"cpu_cores": [(-60, 0.5), (5, 0.4)]}, "gone"),
+        ({"cpu_cores": [(-60, 0.5), (5, 0.01)]}, "untested"),
+        ({"established": [(-60, 8), (5, 1)], "cpu_cores": [(-60, 0.5), (5, 0.5)]}, "gone"),
+        ({"established": [(-400, 8), (5, 8)]}, "gone"),
+        ({}, "untested"),
+    ],
+)
+def test_silence_counts_only_under_comparable_load(points: dict[str, list[tuple[float, float]]], verified: str) -> None:
+    said = answer("oom-killed", SILENT, 30, up(), series(**points))
+    assert said.verified == verified
+    assert bool(said.why) == (verified == "untested")
+
+
+def test_where_no_load_was_measured_an_answered_request_is_enough() -> None:
+    answered = up(loop_probes=(HttpSample(after(10), "/x", 0.01, 404),))
+    assert answer("event-loop-blocked", SILENT, 30, answered, series()).verified == "gone"
+    before = up(loop_probes=(HttpSample(NOW - timedelta(seconds=5), "/x", 0.01, 404),))
+    assert answer("event-loop-blocked", SILENT, 30, before, series()).verified == "untested"
+    failed = up(loop_probes=(HttpSample(after(10), "/x", 5.0, None, "timeout"),))
+    assert answer("event-loop-blocked", SILENT, 30, failed, series()).verified == "untested"
+
+
+def test_what_stays_undecided_is_untested_and_says_what_it_needs() -> None:
+    needs = Undecided("30 min of memory, 40 s seen")
+    assert answer("memory-leak", needs, 59, up()).verified is None
+    said = answer("memory-leak", needs, 60, up())
+    assert said.verified == "untested"
+    assert "30 min of memory" in (said.why or "")
+
+
+@pytest.mark.parametrize(
+    ("now_is", "why"),
+    [
+        (None, "not seen"),
+        (deployment(replicas=()), "does not run"),
+        (deployment(replicas=(replica(state="exited"),)), "does not run"),
+        (deployment(replicas=(replica(sampled_at=after(2)),), desired=2), "1 of 2"),
+        (deployment(replicas=(replica(sampled_at=after(2), ready=False),)), "health check"),
+        (deployment(replicas=(replica(),)), "not measured"),
+    ],
+)
+@pytest.mark.parametrize("signature", ["memory-limit-low", "worker-boot-failed", "oom-killed"])
+def test_a_service_that_does_not_run_proves_nothing(signature: str, now_is: Deployment | None, why: str) -> None:
+    assert answer(signature, SILENT, 10, now_is).verified is None
+    said = answer(signature, SILENT, 31, now_is)
+    assert said.verified == "untested"
+    assert why in (said.why or "")
+
+
+def test_a_start_is_judged_at_the_end_of_the_window() -> None:
+    assert answer("missing-env", SILENT, 10, up(), series()).verified is None
+    assert answer("missing-env", SILENT, 30, up(), series()).verified == "gone"
