@@ -62,21 +62,21 @@ def harmless(request: httpx.Request) -> bool:
 
 
 def open_client(
-    endpoint: Endpoint | None, *, read_only: bool, connect_seconds: float = 5.0, keep_connections: int = 16
+    endpoint: Endpoint, *, read_only: bool, connect_seconds: float = 5.0, keep_connections: int = 16
 ) -> httpx.AsyncClient:
-    """A client of one endpoint, or (``None``) of the addresses that each request names.
+    """A client of one endpoint.
 
     Proxies and ``.netrc`` of the environment are not used: an engine is reached as its context says. Streams may be as
     many as there are containers, so connections are not limited; every request carries its own time-out.
     Raises ``OSError`` (``ssl.SSLError``) when a certificate cannot be loaded.
     """
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=keep_connections, keepalive_expiry=30.0)
-    socket = None if endpoint is None else endpoint.socket
+    socket = endpoint.socket
     verify: ssl.SSLContext | bool = False
-    if endpoint is not None and endpoint.url.startswith("https://"):
+    if endpoint.url.startswith("https://"):
         verify = tls_context(endpoint)
     transport = httpx.AsyncHTTPTransport(verify=verify, limits=limits, trust_env=False, uds=socket, retries=0)
-    base = "" if endpoint is None else "http://docker" if socket is not None else endpoint.url
+    base = "http://docker" if socket is not None else endpoint.url
     return httpx.AsyncClient(
         transport=GatedTransport(transport, read_only=read_only),
         base_url=base,

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from urllib.parse import urlsplit
 
-import httpx
-
-from probes import stack, text
+from probes import stack, text, wire
 from probes.http import user_agent
 from probes.model import Failure, ReplicaId, StackSample
 from probes.target import Answer, Unreadable
@@ -20,9 +16,7 @@ from probes.targets.docker import logs
 from probes.targets.docker.client import EngineClient
 from probes.targets.docker.container import Container
 from probes.targets.docker.files import Files
-from probes.transport import open_client
 
-BODY_LIMIT = 1 << 20
 _ANYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, never bound
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -33,7 +27,6 @@ class DockerAccess:
     def __init__(self, containers: Mapping[ReplicaId, Container], url: str) -> None:
         self._containers = containers
         self._host = urlsplit(url).hostname if "://" in url and not url.startswith("unix://") else None
-        self._http: httpx.AsyncClient | None = None
         self._agent = user_agent()
         self.client: EngineClient | None = None
         self.files: Files | None = None
@@ -44,7 +37,7 @@ class DockerAccess:
         """GET on the container's own address, else on the port that is published for it."""
         answer = Answer(status=None, body=b"", took_seconds=0.0, error="unreachable")
         for host, number in self.addresses(replica, port):
-            answer = await self._ask(host, number, path, timeout_seconds)
+            answer = await wire.get(host, number, path, timeout_seconds, self._agent)
             if answer.error != "unreachable":
                 break
         return answer
@@ -110,12 +103,6 @@ class DockerAccess:
                 found.append((own if anywhere else published.host_ip, published.host_port))
         return tuple(dict.fromkeys(found))
 
-    async def close(self) -> None:
-        """Ends connections to services."""
-        if self._http is not None:
-            await self._http.aclose()
-            self._http = None
-
     def _connected(self, replica: ReplicaId) -> tuple[Container, EngineClient]:
         container = self._containers.get(replica)
         if container is None:
@@ -142,63 +129,3 @@ class DockerAccess:
             if shared and host in names:
                 return other.base.addresses[min(shared)]
         return host
-
-    async def _ask(self, host: str, port: int, path: str, timeout_seconds: float) -> Answer:
-        if self._http is None:
-            self._http = open_client(None, read_only=True, keep_connections=0)
-        literal = f"[{host}]" if ":" in host else host
-        begun = time.monotonic()
-        status: int | None = None
-        body = bytearray()
-        error: str | None = None
-        took: float | None = None
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                request = self._http.build_request(
-                    "GET",
-                    f"http://{literal}:{port}{path}",
-                    headers={"user-agent": self._agent, "connection": "close", "accept": "*/*"},
-                    timeout=None,
-                )
-                response = await self._http.send(request, stream=True)
-                took, status = time.monotonic() - begun, response.status_code
-                try:
-                    async for chunk in response.aiter_raw():
-                        body += chunk[: BODY_LIMIT - len(body)]
-                        if len(body) >= BODY_LIMIT:
-                            break
-                finally:
-                    await response.aclose()
-        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError, TimeoutError) as caught:
-            error = None if status is not None else reason(caught)
-        return Answer(
-            status=status,
-            body=bytes(body),
-            took_seconds=time.monotonic() - begun if took is None else took,
-            error=error,
-        )
-
-
-def reason(error: BaseException) -> str:
-    """One word for why a service did not answer."""
-    chain: list[BaseException] = []
-    following: BaseException | None = error
-    while following is not None and len(chain) < 12:
-        chain.append(following)
-        following = following.__cause__ or following.__context__
-    kinds: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
-        (ConnectionRefusedError, "refused"),
-        (ConnectionResetError, "reset"),
-        (BrokenPipeError, "reset"),
-        ((TimeoutError, httpx.TimeoutException), "timeout"),
-        (ssl.SSLError, "invalid"),
-        (httpx.ConnectError, "unreachable"),
-        (httpx.RemoteProtocolError, "invalid"),
-        (httpx.ReadError, "reset"),
-    )
-    for kind, word in kinds:
-        if any(isinstance(one, kind) for one in chain):
-            if word == "invalid" and "disconnected without" in str(error):
-                return "reset"
-            return word
-    return "unreachable"

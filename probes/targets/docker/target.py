@@ -226,6 +226,5 @@ class DockerTarget:
     async def close(self) -> None:
         """Ends connections and the tunnel."""
         await self._fleet.close()
-        await self.access.close()
         if self._tunnel is not None:
             await self._tunnel.close()
