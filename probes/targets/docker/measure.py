@@ -10,9 +10,10 @@ from probes.model import UNKNOWN_LIMIT, Cpu, Frozen, Limit, Listener, Memory, Re
 from probes.procfs import ProcFs, Tree
 from probes.workers import CpuMeter, measure
 
-DETAILS_SECONDS = 10.0
-"""Between two readings of what costs more: sockets, PSS and descriptors of what is not looked at."""
-DRIVERS_SECONDS = 60.0
+LISTENERS_SECONDS = 10.0
+"""Between two looks at the sockets of what is not focused."""
+DRIVERS_SECONDS = 300.0
+"""Between two looks at a worker's memory map: what it has loaded it keeps."""
 
 
 class Reading(Frozen, frozen=True):
@@ -36,7 +37,8 @@ class Subject(Frozen, frozen=True):
     cpu_limit: Limit
     shared_network: bool
     """The network namespace has other users: only sockets of the replica's own processes count."""
-    focused: bool = False
+    details_seconds: float = 0.0
+    """How old PSS and the number of open files may be: they cost ten times what the rest does."""
 
 
 class _Kept:
@@ -50,6 +52,7 @@ class _Kept:
         self.listeners: tuple[Listener, ...] | None = None
         self.drivers: tuple[str, ...] | None = None
         self.detailed_at = -1e9
+        self.heard_at = -1e9
         self.drivers_at = -1e9
 
 
@@ -91,14 +94,16 @@ class LocalMeter:
             kept = self._kept[subject.replica] = _Kept(subject.pid)
         now = time.monotonic()
         memory, cpu = self._group(subject, kept)
-        detailed = subject.focused or now - kept.detailed_at >= DETAILS_SECONDS
+        detailed = now - kept.detailed_at >= subject.details_seconds
         workers = measure(self.procfs, tree, subject.pid, subject.replica, self._cpu, subject.server, detailed=detailed)
         if detailed:
             kept.detailed_at = now
-            owners = (subject.pid, *tree.descendants(subject.pid)) if subject.shared_network else None
-            kept.listeners = self.procfs.listeners(subject.pid, owners)
         else:
             workers = _with_details(workers, kept.workers)
+        if now - kept.heard_at >= min(subject.details_seconds, LISTENERS_SECONDS):
+            kept.heard_at = now
+            owners = (subject.pid, *tree.descendants(subject.pid)) if subject.shared_network else None
+            kept.listeners = self.procfs.listeners(subject.pid, owners)
         kept.workers = workers
         if workers and now - kept.drivers_at >= DRIVERS_SECONDS:
             kept.drivers_at = now

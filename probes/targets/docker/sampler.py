@@ -138,8 +138,13 @@ class Sampler:
             memory_limit=container.base.memory.limit,
             cpu_limit=container.base.cpu.limit,
             shared_network=container.shared_network,
-            focused=job.deployment == self.interest.focused,
+            details_seconds=self._details_seconds(job.deployment),
         )
+
+    def _details_seconds(self, deployment: DeploymentId) -> float:
+        if deployment == self.interest.focused:
+            return 0.0
+        return 10.0 if deployment in self.interest.troubled else 30.0
 
     async def _sweep(self, jobs: list[Job]) -> None:
         """Measures; what was never measured is measured again at once, for a rate needs two samples."""
