@@ -92,16 +92,21 @@ class Fixer:
         """Ends an interrupted change: finishes it, or takes back what it left.
 
         Finishing needs the texts of the steps that are left: ``redraft`` gives them. Raises :class:`Refused` where the
-        change cannot be finished so; it stays pending and can be taken back.
+        change cannot be finished so; it stays pending and can be taken back. What somebody else changed since is then
+        left as it is and named in ``why``. Taking back an interrupted undo means the same: it is ended, whatever of it
+        cannot be restored any more.
         """
         self._known(change)
         with self.journal.lock(change, self._known(change).deployment):
             entry = self._known(change)
             run = Run(self.journal, entry, self._writer_of(entry.deployment), progress)
             if entry.state == "undoing":
-                if not finish:
-                    raise Refused("An undo that was interrupted can only be finished.")
-                await _undo_steps(run)
+                if finish:
+                    await _undo_steps(run)
+                else:
+                    await to_the_end(
+                        run.back("Its undo was interrupted, and ended.", leave_refused=True, ends="undone")
+                    )
             elif entry.state != "applying":
                 raise Refused(f"The change {entry.id} was not interrupted: it is {entry.state}.")
             elif finish:

@@ -48,8 +48,10 @@ class Run:
             self._mark(number, "done", point)
         self.close("applied", None)
 
-    async def back(self, why: str, *, leave_refused: bool = False) -> None:
-        """Takes back what was done, from last to first, and closes the change as failed.
+    async def back(
+        self, why: str, *, leave_refused: bool = False, ends: Literal["failed", "undone"] = "failed"
+    ) -> None:
+        """Takes back what was done, from last to first, and closes the change as ``ends`` says.
 
         Where something cannot be taken back the change stays open, to be tried again; with ``leave_refused`` what a
         writer refuses (somebody else changed it since) is left as it is and named instead.
@@ -63,7 +65,7 @@ class Run:
         except TimeoutError:
             failed.append("Taking it back took too long.")
         stays_open = bool(failed or (refused and not leave_refused))
-        self.close("applying" if stays_open else "failed", " ".join([why, *refused, *failed]))
+        self.close(self.entry.state if stays_open else ends, " ".join([why, *refused, *failed]))
 
     async def undo(self) -> None:
         """Restores what is done, from last to first, and closes the change as undone; raises what the writer raises."""

@@ -23,6 +23,10 @@ from probes.model import Deployment, Desired, Intent, Node, Value
 
 REQUESTS = 1000
 JITTER = 100
+UVICORN_REPLACES = (0, 30)
+"""Since this release uvicorn's master replaces workers that end."""
+UVICORN_SPREADS = (0, 41)
+"""Since this release uvicorn has ``--limit-max-requests-jitter``."""
 
 
 def _why_not(deployment: Deployment, _finding: Finding) -> str | None:
@@ -30,15 +34,22 @@ def _why_not(deployment: Deployment, _finding: Finding) -> str | None:
         return "Only gunicorn and uvicorn can be told to recycle their workers from here."
     if not _facts.has_manager(deployment):
         return "A lone server exits at its limit and nothing starts it again: put it under a manager first."
+    if deployment.server == "uvicorn" and not _uvicorn_since(deployment, UVICORN_REPLACES):
+        return (
+            "Only uvicorn 0.30 and newer replaces workers that end, and this one is older, or its release is unknown."
+        )
     workers = _facts.worker_count(deployment)
     if workers is None or workers < 2:
         return "It takes two workers or more: a single one leaves nobody to answer while its successor starts."
     return None
 
 
-def _parameters(_deployment: Deployment, _finding: Finding, _node: Node | None) -> tuple[Parameter, ...]:
+def _parameters(deployment: Deployment, _finding: Finding, _node: Node | None) -> tuple[Parameter, ...]:
+    requests = Parameter("max_requests", "Requests per worker", REQUESTS, minimum=1, maximum=10_000_000)
+    if not _spreads(deployment):
+        return (requests,)
     return (
-        Parameter("max_requests", "Requests per worker", REQUESTS, minimum=1, maximum=10_000_000),
+        requests,
         Parameter("max_requests_jitter", "Spread between workers", JITTER, minimum=1, maximum=1_000_000),
     )
 
@@ -47,10 +58,22 @@ def _intend(deployment: Deployment, _finding: Finding, values: Mapping[str, Valu
     return Desired(gunicorn=dict(values), server="uvicorn" if deployment.server == "uvicorn" else None)
 
 
-def _cautions(_deployment: Deployment, finding: Finding, _values: Mapping[str, Value]) -> tuple[str, ...]:
+def _cautions(deployment: Deployment, finding: Finding, _values: Mapping[str, Value]) -> tuple[str, ...]:
+    said = []
     if finding.signature == "memory-leak":
-        return ("Recycling bounds the leak; `profile` and `advise` help to find it.",)
-    return ()
+        said.append("Recycling bounds the leak; `profile` and `advise` help to find it.")
+    if not _spreads(deployment):
+        said.append("This uvicorn has no jitter (0.41 brought it): workers may end at about the same time.")
+    return tuple(said)
+
+
+def _spreads(deployment: Deployment) -> bool:
+    return deployment.server != "uvicorn" or _uvicorn_since(deployment, UVICORN_SPREADS)
+
+
+def _uvicorn_since(deployment: Deployment, release: tuple[int, ...]) -> bool:
+    found = _facts.version(deployment.packages, "uvicorn")
+    return found is not None and found >= release
 
 
 REMEDY = Remedy(

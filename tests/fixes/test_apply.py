@@ -160,7 +160,8 @@ async def crash(engine: Fixer, world: World, plan: object, at: str) -> None:
 
 
 @pytest.mark.parametrize("at", [f"{what} file:/{name}.yaml" for name in "abc" for what in ("restore", "restored")])
-async def test_an_undo_that_crashed_is_named_and_can_be_finished(tmp_path: Path, at: str) -> None:
+@pytest.mark.parametrize("finish", [True, False])
+async def test_an_undo_that_crashed_is_named_and_can_be_ended(tmp_path: Path, at: str, finish: bool) -> None:
     world, journal = World(TEXTS), Journal(tmp_path / "journal")
     engine = Fixer(journal, lambda _id: world)
     entry = await engine.apply(await plan_of(world), quiet)
@@ -174,9 +175,7 @@ async def test_an_undo_that_crashed_is_named_and_can_be_finished(tmp_path: Path,
         await engine.undo(entry.id, quiet)
     world.hook = quiet
     assert [e.state for e in journal.pending()] == ["undoing"]
-    with pytest.raises(Refused, match="only be finished"):
-        await engine.resume(entry.id, finish=False, progress=quiet)
-    ended = await engine.resume(entry.id, finish=True, progress=quiet)
+    ended = await engine.resume(entry.id, finish=finish, progress=quiet)
     assert ended.state == "undone"
     assert world.texts == TEXTS
 
@@ -190,7 +189,13 @@ async def test_undo_refuses_when_somebody_changed_what_the_fix_left(tmp_path: Pa
         await engine.undo(entry.id, quiet)
     # The restart counts as taken back, so the undo stays open until it can go on.
     assert [e.id for e in engine.journal.pending()] == [entry.id]
+    with pytest.raises(Refused, match="The undo is incomplete"):
+        await engine.resume(entry.id, finish=True, progress=quiet)
+    ended = await engine.resume(entry.id, finish=False, progress=quiet)
+    assert ended.state == "undone"
+    assert "'write file:/a.yaml' was not taken back" in (ended.why or "")
     assert world.texts == {"file:/a.yaml": "a: 3\n"}
+    assert engine.journal.pending() == ()
 
 
 async def test_a_plan_made_before_somebody_else_changed_the_document_is_refused(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixes.catalogue import documentation, remedies
+from fixes.catalogue import documentation, remedies, signatures
 from fixes.model import Evidence, Finding, Parameter, Reference, Remedy, RemedyId, SignatureId
 from fixes.plan import refusal
 from fixes.remedies import profile
@@ -351,6 +351,30 @@ def test_recycling_needs_two_workers_under_a_manager() -> None:
     assert wanted == Desired(gunicorn={"max_requests": 500, "max_requests_jitter": 100})
 
 
+@pytest.mark.parametrize(
+    ("release", "settings"),
+    [
+        ("0.41.0", {"max_requests": 1000, "max_requests_jitter": 100}),
+        ("0.34.2", {"max_requests": 1000}),
+        ("0.29", None),
+    ],
+)
+def test_uvicorns_workers_are_recycled_as_far_as_its_release_can(release: str, settings: dict[str, int] | None) -> None:
+    managed = container(
+        server="uvicorn",
+        packages={"uvicorn": release},
+        workers=(worker("master"), worker("worker"), worker("worker")),
+    )
+    refused = why_not("enable-worker-recycling", managed, finding("memory-leak"))
+    if settings is None:
+        assert "0.30" in (refused or "")
+        return
+    assert refused is None
+    assert intent("enable-worker-recycling", managed, finding("memory-leak")) == Desired(
+        gunicorn=settings, server="uvicorn"
+    )
+
+
 # bind-all-interfaces
 
 
@@ -471,6 +495,12 @@ def test_advice_names_the_place_that_the_evidence_holds() -> None:
     shown = Evidence("stack", "time.sleep", file="/app/main.py", line=12)
     advice = ADVICE["event-loop-blocked"](container(), finding("event-loop-blocked", evidence=(shown,)))
     assert "(/app/main.py:12)" in advice.text
+
+
+def test_every_signature_that_offers_advice_has_some() -> None:
+    offering = {s.id for s in signatures().values() if "advise" in s.remedies}
+    assert offering
+    assert offering <= set(ADVICE)
 
 
 def test_there_is_no_advice_where_none_was_written() -> None:
