@@ -100,11 +100,13 @@ class ProcFs:
             return None
 
     def sockets(self, pid: int) -> frozenset[int] | None:
-        """The inodes of the sockets that a process has open; ``None`` without permission."""
+        """Inodes of the open sockets, without the standard streams (inherited by all); ``None`` without permission."""
         found: set[int] = set()
         try:
             with os.scandir(f"{self.root}/{pid}/fd") as entries:
                 for entry in entries:
+                    if entry.name in ("0", "1", "2"):
+                        continue
                     try:
                         target = os.readlink(entry.path)
                     except OSError:

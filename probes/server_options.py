@@ -12,7 +12,7 @@ Program = Literal["gunicorn", "uvicorn", "hypercorn", "granian", "fastapi"]
 PROGRAMS: tuple[Program, ...] = ("gunicorn", "uvicorn", "hypercorn", "granian", "fastapi")
 
 NUMBERS = frozenset(
-    "port workers threads timeout graceful_timeout keepalive max_requests max_requests_jitter limit_concurrency".split()
+    ["port", "workers", "threads", "timeout", "graceful_timeout", "keepalive", "max_requests", "max_requests_jitter", "limit_concurrency"]
 )
 SWITCHES = frozenset({"preload", "reload", "factory"})
 

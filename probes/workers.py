@@ -119,15 +119,10 @@ def _workers(procfs: ProcFs, tree: Tree, top: int, argv: tuple[str, ...], server
             return forked
     spawned = [pid for pid, own in children if any("spawn_main" in one for one in own)]
     if server is None or server == "uvicorn":
-        listening = _listening(procfs, top)
-        if listening is not None:
-            spawned = [pid for pid in spawned if (procfs.sockets(pid) or listening) & listening]
+        held = procfs.sockets(top)
+        if spawned and held:
+            spawned = [pid for pid in spawned if (own := procfs.sockets(pid)) is None or own & held]
     return tuple(spawned)
-
-
-def _listening(procfs: ProcFs, pid: int) -> frozenset[int] | None:
-    """Inodes of the sockets that a process holds; ``None`` when they cannot be told (or it holds none)."""
-    return procfs.sockets(pid) or None
 
 
 def _worker(

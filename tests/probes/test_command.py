@@ -75,7 +75,9 @@ def test_a_shell_in_a_shell_is_quoted_again() -> None:
 
 def test_settings_change_where_they_stand_also_in_variables() -> None:
     want = Desired(gunicorn={"timeout": 60, "workers": 4, "max_requests": 1000, "preload_app": False})
-    found = again(("gunicorn", "-Rw2", "--preload", "a:b"), want, {"GUNICORN_CMD_ARGS": "--timeout 5 -k 'asgi'", "X": "y"})
+    found = again(
+        ("gunicorn", "-Rw2", "--preload", "a:b"), want, {"GUNICORN_CMD_ARGS": "--timeout 5 -k 'asgi'", "X": "y"}
+    )
     assert found.argv == ("gunicorn", "-Rw4", "a:b", "--max-requests", "1000")
     assert found.environment == {"GUNICORN_CMD_ARGS": "--timeout 60 -k asgi", "X": "y"}
     assert again(("uvicorn", "a:b"), ANYWHERE, {"UVICORN_HOST": "::1"}).environment == {"UVICORN_HOST": "0.0.0.0"}
@@ -135,7 +137,9 @@ def test_variables_of_the_shell_survive_the_move() -> None:
         (("gunicorn", "a:b"), Desired(gunicorn={"on_starting": "x"}), "on_starting"),
     ],
 )
-def test_what_cannot_be_rewritten_safely_is_refused_with_a_sentence(argv: tuple[str, ...], want: Desired, why: str) -> None:
+def test_what_cannot_be_rewritten_safely_is_refused_with_a_sentence(
+    argv: tuple[str, ...], want: Desired, why: str
+) -> None:
     files = {"/start.sh": "#!/bin/sh\nexec uvicorn a:b\n"}
     with pytest.raises(CannotRewrite, match=why):
         again(argv, want, {"OPTIONS": "-b 127.0.0.1:80"}, files=files)
@@ -167,7 +171,11 @@ wants = st.fixed_dictionaries({}, optional={name: st.sampled_from(values) for na
     st.booleans(),
 )
 def test_what_is_wanted_is_there_and_everything_else_is_as_before(
-    options: list[tuple[str, ...]], variable: list[tuple[str, ...]], settings: dict[str, Value], host: str | None, in_shell: bool
+    options: list[tuple[str, ...]],
+    variable: list[tuple[str, ...]],
+    settings: dict[str, Value],
+    host: str | None,
+    in_shell: bool,
 ) -> None:
     words = ["gunicorn", *(word for option in options for word in option), "a:b"]
     argv = ("sh", "-c", f"set -e; exec {shlex.join(words)} 2>&1") if in_shell else tuple(words)
@@ -184,7 +192,9 @@ def test_what_is_wanted_is_there_and_everything_else_is_as_before(
         assert {one for one, _ in after.binds()} == {host}
         assert [port for _, port in after.binds()] == [port for _, port in before.binds()]
     untouched = before.settings.keys() - settings.keys() - {"bind", "host", "port"}
-    assert {name: after.settings[name].value for name in untouched} == {name: before.settings[name].value for name in untouched}
+    assert {name: after.settings[name].value for name in untouched} == {
+        name: before.settings[name].value for name in untouched
+    }
     assert after.app == before.app
 
 
@@ -214,7 +224,9 @@ def test_a_move_to_gunicorn_keeps_what_both_have(
 
 
 words = st.one_of(
-    st.sampled_from("gunicorn uvicorn fastapi run a:b -b :80 --bind= -w --workers -- $X $( && ' \" ${PORT} sh -c > -k --host --port".split(" ")),
+    st.sampled_from(
+        ["gunicorn", "uvicorn", "fastapi", "run", "a:b", "-b", ":80", "--bind=", "-w", "--workers", "--", "$X", "$(", "&&", "'", '"', "${PORT}", "sh", "-c", ">", "-k", "--host", "--port"]
+    ),
     st.text(max_size=8),
 )
 

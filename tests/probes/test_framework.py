@@ -28,7 +28,11 @@ UVICORN = ("/venv/bin/uvicorn", "main:app")
 
 
 def recognise(
-    files: Mapping[str, str], argv: tuple[str, ...] = UVICORN, *, openapi: bytes | None = None, label: bool | None = None
+    files: Mapping[str, str],
+    argv: tuple[str, ...] = UVICORN,
+    *,
+    openapi: bytes | None = None,
+    label: bool | None = None,
 ) -> Recognition:
     """Recognition over files in memory, with /app as the working directory."""
 
@@ -192,7 +196,10 @@ FASTAPI_DOCUMENT = json.dumps(
 
 
 def test_the_openapi_document_tells_what_the_source_does_not() -> None:
-    assert recognise({**PYTHON, **FASTAPI}, ("gunicorn", "-k", "my.Own", "main:app"), openapi=FASTAPI_DOCUMENT).framework == "fastapi"
+    assert (
+        recognise({**PYTHON, **FASTAPI}, ("gunicorn", "-k", "my.Own", "main:app"), openapi=FASTAPI_DOCUMENT).framework
+        == "fastapi"
+    )
     assert recognise({}, ("celery",), openapi=FASTAPI_DOCUMENT).framework == "fastapi"
     assert recognise(main(OTHER_SOURCES["Quart"]), openapi=FASTAPI_DOCUMENT).framework == "other"
     foreign = FASTAPI_DOCUMENT.replace(b"read_a_a_get", b"ReadA")
@@ -236,7 +243,12 @@ def test_any_source_and_any_command_are_survived(source: str, argv: list[str]) -
     assert recognise(files, tuple(argv)).framework in ("fastapi", "other", "unknown")
 
 
-@given(st.recursive(st.sampled_from(["app", "FastAPI()", "M(app)", "f()", "x.y", "lambda: app"]), lambda inner: st.builds("({}, {})".format, inner, inner)))
+@given(
+    st.recursive(
+        st.sampled_from(["app", "FastAPI()", "M(app)", "f()", "x.y", "lambda: app"]),
+        lambda inner: st.builds("({}, {})".format, inner, inner),
+    )
+)
 def test_circles_of_names_end(expression: str) -> None:
     source = f"from main import app\nfrom fastapi import FastAPI\ndef f():\n    return app or f()\napp = {expression}\n"
     assert recognise(main(source)).framework in ("fastapi", "other", "unknown")

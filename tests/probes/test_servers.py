@@ -56,7 +56,10 @@ def test_every_option_of_the_installed_click_programs_is_known_with_its_arity(pr
     parameters = click_parameters(program)
     values = {n for p in parameters if p.param_type_name == "option" and not p.is_flag for n in p.opts}  # type: ignore[attr-defined]
     flags = {
-        n for p in parameters if p.param_type_name == "option" and p.is_flag for n in (*p.opts, *p.secondary_opts)  # type: ignore[attr-defined]
+        n
+        for p in parameters
+        if p.param_type_name == "option" and p.is_flag
+        for n in (*p.opts, *p.secondary_opts)  # type: ignore[attr-defined]
     }
     assert values - TABLES[program].values == set()
     assert flags - TABLES[program].flags == set()
@@ -67,7 +70,9 @@ def test_every_option_of_the_installed_gunicorn_is_known_with_its_arity() -> Non
 
     for setting in KNOWN_SETTINGS:
         flags = set(setting.cli or ())
-        expected = TABLES["gunicorn"].flags if setting.action in ("store_true", "store_const") else TABLES["gunicorn"].values
+        expected = (
+            TABLES["gunicorn"].flags if setting.action in ("store_true", "store_const") else TABLES["gunicorn"].values
+        )
         assert flags <= expected, setting.name
 
 
@@ -139,7 +144,10 @@ def test_the_documented_defaults_are_the_installed_programs_own() -> None:
     for name, default in server_settings.HYPERCORN_DEFAULTS.items():
         theirs = getattr(hypercorn, names.get(name, name))
         assert default == (theirs[0] if isinstance(theirs, list) else theirs or default), name
-    for program, defaults in (("uvicorn", server_settings.UVICORN_DEFAULTS), ("granian", server_settings.GRANIAN_DEFAULTS)):
+    for program, defaults in (
+        ("uvicorn", server_settings.UVICORN_DEFAULTS),
+        ("granian", server_settings.GRANIAN_DEFAULTS),
+    ):
         flags = {flag: name for flag, name in TABLES[program].names.items() if name in defaults}  # type: ignore[index]
         for parameter in click_parameters(program):
             name = next((flags[flag] for flag in parameter.opts if flag in flags), None)
@@ -172,7 +180,9 @@ def test_the_later_source_wins_and_is_named() -> None:
     assert settings["keepalive"] == (21, "/app/gunicorn.conf.py")
     assert settings["bind"] == ("0.0.0.0:5000", "PORT")
     assert settings["graceful_timeout"] == (30, "default")
-    assert parse("gunicorn", "a:a", environment={"WEB_CONCURRENCY": "9"}).settings["workers"].source == "WEB_CONCURRENCY"
+    assert (
+        parse("gunicorn", "a:a", environment={"WEB_CONCURRENCY": "9"}).settings["workers"].source == "WEB_CONCURRENCY"
+    )
 
 
 def test_what_a_configuration_file_computes_is_unknown_and_not_the_default() -> None:
@@ -251,7 +261,9 @@ def test_variables_of_the_shell_are_expanded_and_what_it_computes_is_unknown() -
 
 
 def test_the_shells_own_directory_is_where_the_configuration_is_read() -> None:
-    found = parse("sh", "-c", "cd srv && WEB_CONCURRENCY=3 gunicorn a:b", files={"/app/srv/gunicorn.conf.py": "timeout=7"})
+    found = parse(
+        "sh", "-c", "cd srv && WEB_CONCURRENCY=3 gunicorn a:b", files={"/app/srv/gunicorn.conf.py": "timeout=7"}
+    )
     assert (value(found, "timeout"), value(found, "workers"), found.config_file) == (7, 3, "/app/srv/gunicorn.conf.py")
 
 
@@ -268,7 +280,9 @@ def test_fastapi_run_and_dev_bind_what_they_document_and_find_the_application() 
         "/app/src/web/server.py": "from fastapi import FastAPI\nweb = FastAPI()",
         "/app/main.py": "from x import api",
     }
-    run = parse("fastapi", "run", "src/web/server.py", "--workers", "4", environment={"UVICORN_HOST": "1.2.3.4"}, files=files)
+    run = parse(
+        "fastapi", "run", "src/web/server.py", "--workers", "4", environment={"UVICORN_HOST": "1.2.3.4"}, files=files
+    )
     assert (run.server, run.app, run.app_dir, run.manager) == ("uvicorn", "src.web.server:web", "/app", True)
     assert run.binds() == (("0.0.0.0", 8000),)
     develop = parse("fastapi", "dev", environment={"PORT": "99"}, files=files)
@@ -302,13 +316,20 @@ def test_the_real_fastapi_cli_finds_the_same_application(tmp_path: object, monke
 
 
 def test_the_other_servers_are_understood() -> None:
-    hypercorn = parse("hypercorn", "-c", "h.toml", "asgi:m:a", files={"/app/h.toml": 'bind = "[::]:9000"\nworkers = 3\n'})
+    hypercorn = parse(
+        "hypercorn", "-c", "h.toml", "asgi:m:a", files={"/app/h.toml": 'bind = "[::]:9000"\nworkers = 3\n'}
+    )
     assert (hypercorn.app, hypercorn.binds(), value(hypercorn, "workers")) == ("m:a", (("::", 9000),), 3)
     granian = parse("granian", "m:a", environment={"GRANIAN_INTERFACE": "asgi", "GRANIAN_PORT": "81"})
     assert (granian.asgi, granian.binds()) == (True, (("127.0.0.1", 81),))
     assert parse("granian", "m:a").asgi is False
     socket = parse("uvicorn", "m:a", "--uds", "/run/x.sock", "--app-dir", "src", "--factory")
-    assert (socket.binds(), value(socket, "uds"), socket.app_dir, socket.factory) == ((), "/run/x.sock", "/app/src", True)
+    assert (socket.binds(), value(socket, "uds"), socket.app_dir, socket.factory) == (
+        (),
+        "/run/x.sock",
+        "/app/src",
+        True,
+    )
 
 
 def test_managers_are_told_from_lone_servers() -> None:
@@ -337,14 +358,16 @@ def test_addresses_are_read_as_gunicorn_reads_them(bind: str, expected: tuple[st
 
 words = st.one_of(
     st.sampled_from(
-        "gunicorn uvicorn fastapi hypercorn granian run dev sh -c python -m env A=B -- - -w -w4 --workers --bind= -b :80 a:b app:app exec"
-        " --timeout=3 -k $X $( ` ' \" && | ; ${ ${A:-b} # \\ /start.sh".split(" ")
+        ["gunicorn", "uvicorn", "fastapi", "hypercorn", "granian", "run", "dev", "sh", "-c", "python", "-m", "env", "A=B", "--", "-", "-w", "-w4", "--workers", "--bind=", "-b", ":80", "a:b", "app:app", "exec", "--timeout=3", "-k", "$X", "$(", "`", "'", '"', "&&", "|", ";", "${", "${A:-b}", "#", "\\", "/start.sh"]
     ),
     st.text(max_size=12),
 )
 
 
-@given(st.lists(words, max_size=10), st.dictionaries(st.sampled_from(["GUNICORN_CMD_ARGS", "PORT", "UVICORN_PORT", "X"]), st.text()))
+@given(
+    st.lists(words, max_size=10),
+    st.dictionaries(st.sampled_from(["GUNICORN_CMD_ARGS", "PORT", "UVICORN_PORT", "X"]), st.text()),
+)
 def test_any_command_is_survived(argv: list[str], environment: dict[str, str]) -> None:
     found = servers.parse(argv, environment, {"/start.sh": " ".join(argv).encode()}.get, "/")
     assert found is None or found.server in ("gunicorn", "uvicorn", "hypercorn", "granian")
@@ -378,7 +401,12 @@ def test_any_configuration_file_is_survived(source: bytes) -> None:
     assert not found.values.keys() & found.unknown
 
 
-@given(st.lists(st.sampled_from(["workers=3", "workers=f()", "timeout=-1", "x=[1,'a']", "bind=x", "from y import *", "x += [2]"]), max_size=6))
+@given(
+    st.lists(
+        st.sampled_from(["workers=3", "workers=f()", "timeout=-1", "x=[1,'a']", "bind=x", "from y import *"]),
+        max_size=6,
+    )
+)
 def test_what_a_file_is_said_to_set_is_what_python_sets(lines: list[str]) -> None:
     source = "\n".join(lines)
     found = gunicorn_config.read(source.encode(), {})
