@@ -20,7 +20,9 @@ CHANGE_LABEL = "fastops.change"
 """On a container that a fix made: the change's id."""
 REPLACES_LABEL = "fastops.replaces"
 """On the same: the full id of the container that it was made from."""
-_OWN_LABELS = (CHANGE_LABEL, REPLACES_LABEL)
+FORMER_LABEL = "fastops.former"
+"""On the same: how that one was run, as JSON (see :mod:`probes.targets.docker.recreate`)."""
+_OWN_LABELS = (CHANGE_LABEL, REPLACES_LABEL, FORMER_LABEL)
 _KEPT = re.compile(r"\.fastops-[A-Za-z0-9][A-Za-z0-9_-]*$")
 UNLIMITED_BYTES = 1 << 62
 """A memory limit from here on is none: the engine cannot be told 0 afterwards, and control groups say 2^63 - 4096."""

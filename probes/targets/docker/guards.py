@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 from probes import text
@@ -57,17 +58,13 @@ async def layer_confirmation(containers: Containers, inspect: Json) -> str | Non
     shown = ", ".join(text.clean(path, 120) for path in lost[:_NAMED])
     more = f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
     name = text.clean(name_of(inspect), 200)
-    return f"Files were changed inside {name} and are not in its image; the new container will not have them: {shown}{more}."
+    return f"Files were changed inside {name}, and the new container will not have them: {shown}{more}."
 
 
 def worth_keeping(changes: Sequence[Json], mounted: Sequence[str]) -> list[str]:
     """Paths of the writable layer that would be missed, sorted: neither transient, nor mounted, nor a mere folder."""
     paths = {str(one["Path"]) for one in changes}
-    folders = {path.rpartition("/")[0] for path in paths}
-    for path in tuple(folders):
-        while path:
-            folders.add(path)
-            path = path.rpartition("/")[0]  # noqa: PLW2901 - climbs to the root
+    folders = {str(folder) for path in paths for folder in PurePosixPath(path).parents}
     points = [point.rstrip("/") for point in mounted]
     return sorted(
         path

@@ -246,7 +246,9 @@ def test_an_entrypoint_that_was_taken_away_stays_away(engine: str, docker_client
         old = make(sdk, f"{PREFIX}-entry:1", first, {"Entrypoint": [""], "Cmd": ["sleep", "300"]})
         sdk.start(old)
         asyncio.run(again(engine, old, second))
+        sdk.stop(old, timeout=0)
         sdk.start(second)
+        sdk.stop(second, timeout=0)
         assert not sdk.inspect_container(second)["Config"]["Entrypoint"]
         assert comparable(sdk.inspect_container(second)) == comparable(sdk.inspect_container(old))
         # The tag now means another image: the container's own is named by its id.

@@ -1,0 +1,256 @@
+"""Making a container again with other settings, so that the service can never be lost.
+
+The new container is made first, stopped and under a name of its own, with labels that say what it is for and how the
+former one was run. Then the two change places: the former is stopped, loses its restart policy and becomes
+``NAME.fastops-CHANGE``; the new one becomes ``NAME``, gets the policy and is started. Ports and addresses are free by
+then. Until the former's policy goes, a reboot brings the former back; right after, the new one.
+
+Every act first looks whether it was done, and all that is needed stands in the engine (names, ids and labels), so
+that ``perform`` finishes and ``abandon`` takes back whatever a kill at any moment left. The former container is removed
+by :meth:`Recreate.discard` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from probes import text
+from probes.model import Frozen, RestorePoint, Step
+from probes.target import Refused, Unreadable
+from probes.targets.docker.client import EngineError
+from probes.targets.docker.containers import Containers, grace_of
+from probes.targets.docker.documents import (
+    CHANGE_LABEL,
+    FORMER_LABEL,
+    REPLACES_LABEL,
+    is_kept,
+    kept_name,
+    name_of,
+    staged_name,
+)
+from probes.targets.docker.joins import attachments
+from probes.targets.docker.ready import NotReady
+from probes.targets.docker.remake import Remade
+from probes.targets.docker.rendering import document
+
+Json = dict[str, Any]
+Progress = Callable[[str], None]
+NO_POLICY: Json = {"Name": "no", "MaximumRetryCount": 0}
+
+
+class Former(Frozen, frozen=True):
+    """How a container was run before it was replaced."""
+
+    policy: dict[str, str | int]
+    running: bool
+
+
+class Recreate:
+    """Replaces containers, and takes that back."""
+
+    def __init__(
+        self,
+        containers: Containers,
+        draft: Callable[[Step], Awaitable[Remade]],
+        wait: Callable[[str, Step, Progress], Awaitable[None]],
+    ) -> None:
+        """``draft`` raises :class:`Refused` where the former is not what the step is for, ``wait`` ``NotReady``."""
+        self._containers = containers
+        self._draft = draft
+        self._wait = wait
+
+    async def perform(self, step: Step, change: str, progress: Progress) -> RestorePoint:
+        """Replaces the step's container or completes that; raises :class:`Refused` with the former one in place."""
+        name, old = str(step.arguments["name"]), step.subject
+        new = await self._made(change, old) or await self._stage(step, change, name, progress)
+        try:
+            former = _former(new)
+            await self._join(old, new)
+            progress(f"putting the new container in the place of {text.clean(name, 200)}")
+            start = bool(step.arguments["start"])
+            await self._exchange(new["Id"], old, name, kept_name(name, change), former.policy, start=start)
+            if start:
+                await self._wait(new["Id"], step, progress)
+            left = await self._version(new["Id"])
+        except (EngineError, Unreadable, NotReady, Refused) as error:
+            said = await self._last_words(new["Id"])
+            await self.abandon(step, change, progress)
+            raise Refused(f"The new container did not come into service: {_why(error)}.{said} {_BACK}") from None
+        return RestorePoint(
+            action="recreate",
+            subject=old,
+            left=left,
+            data={
+                "name": name,
+                "new": new["Id"],
+                "kept": kept_name(name, change),
+                "policy": former.policy,
+                "running": former.running,
+            },
+        )
+
+    async def abandon(self, step: Step, change: str, progress: Progress) -> None:
+        """Puts the former container back, whatever was done; raises ``Unreadable``, ``EngineError`` or ``Refused``."""
+        new = await self._made(change, step.subject)
+        if new is None:
+            return  # nothing was begun, or all was put back: the new container goes last
+        former, name = _former(new), str(step.arguments["name"])
+        progress(f"putting the former container {text.clean(name, 200)} back")
+        await self._back(step.subject, new["Id"], name, change, former)
+
+    async def restore(self, point: RestorePoint, change: str, progress: Progress) -> None:
+        """Puts the former container back in place of what the step left; raises :class:`Refused` where that is gone."""
+        name, new = str(point.data["name"]), str(point.data["new"])
+        shown = text.clean(name, 200)
+        former = Former(policy=_policy_of(point.data["policy"]), running=bool(point.data["running"]))
+        if await self._containers.inspect(point.subject) is None:
+            raise Refused(f"The former container of {shown} is gone: there is nothing to go back to.")
+        there = await self._containers.inspect(new)
+        if there is None:
+            await self._refuse_taken(name, point.subject)
+        elif name_of(there) not in {name, staged_name(name, change)}:
+            raise Refused(f"{shown} was replaced since, by something else: it is not taken back.")
+        elif await self._version(new) != point.left:
+            raise Refused(f"{shown} was changed since: it is not what this fix left, so it is not taken back.")
+        progress(f"putting the former container {shown} back")
+        try:
+            await self._back(point.subject, None if there is None else new, name, change, former)
+        except EngineError as error:
+            if there is None:
+                raise
+            await self._exchange(new, point.subject, name, str(point.data["kept"]), former.policy, start=True)
+            raise Refused(f"The former container does not start: {_why(error)}. The fixed one runs on.") from None
+
+    async def discard(self, point: RestorePoint) -> None:
+        """Removes the former container, its volumes kept: the new one uses them."""
+        kept = await self._containers.inspect(point.subject)
+        if kept is not None and is_kept(name_of(kept)) and not kept["State"].get("Running"):
+            await self._containers.remove(point.subject)
+
+    async def _stage(self, step: Step, change: str, name: str, progress: Progress) -> Json:
+        """Makes the new container beside the former one, which is not touched."""
+        draft = await self._draft(step)
+        state = draft.inspect["State"]
+        host: Json = draft.body["HostConfig"]
+        former = Former(policy=_policy_of(host.get("RestartPolicy")), running=bool(state.get("Running")))
+        labels = {
+            CHANGE_LABEL: change,
+            REPLACES_LABEL: step.subject,
+            FORMER_LABEL: msgspec.json.encode(former).decode(),
+        }
+        # Without a policy until it is in place: an engine that starts would start it beside the former one.
+        body = {
+            **draft.body,
+            "Labels": {**draft.body.get("Labels", {}), **labels},
+            "HostConfig": {**host, "RestartPolicy": NO_POLICY},
+        }
+        progress(f"making the new container of {text.clean(name, 200)}")
+        try:
+            new = await self._fresh(await self._containers.create(staged_name(name, change), body))
+            _check_image(new, draft.inspect)
+            await self._join(step.subject, new)
+        except (EngineError, Unreadable) as error:
+            made = await self._made(change, step.subject)
+            if made is not None:
+                await self._containers.remove(made["Id"])
+            raise Refused(f"The engine will not make the new container: {_why(error)}. Nothing was changed.") from None
+        return new
+
+    async def _made(self, change: str, old: str) -> Json | None:
+        """The container that this change made in place of ``old``."""
+        filters = {"label": [f"{CHANGE_LABEL}={change}", f"{REPLACES_LABEL}={old}"]}
+        for found in await self._containers.ids(filters):
+            inspect = await self._containers.inspect(found)
+            if inspect is not None:
+                return inspect
+        return None
+
+    async def _join(self, old: str, new: Json) -> None:
+        """Connects the new container to the networks of the former one that it is not in yet."""
+        before = await self._containers.inspect(old)
+        if before is None or new["State"].get("Running"):
+            return
+        has = (await self._fresh(new["Id"]))["NetworkSettings"]["Networks"]
+        wanted = attachments(before)
+        for network, endpoint in wanted.others:
+            if network not in has:
+                await self._containers.connect(new["Id"], network, endpoint)
+        if wanted.leaves and wanted.leaves in has:
+            await self._containers.disconnect(new["Id"], wanted.leaves)
+
+    async def _back(self, old: str, new: str | None, name: str, change: str, former: Former) -> None:
+        await self._exchange(old, new, name, staged_name(name, change), former.policy, start=former.running)
+        if new is not None:
+            await self._containers.remove(new)
+
+    async def _exchange(
+        self, come: str, go: str | None, name: str, aside: str, policy: dict[str, str | int], *, start: bool
+    ) -> None:
+        """``come`` takes the name and the policy, ``go`` (where there is one) is stopped and set aside."""
+        if go is not None:
+            going = await self._fresh(go)
+            if going["State"].get("Running") or going["State"].get("Restarting"):
+                await self._containers.stop(go, grace_of(going))
+            if _policy(going) != _policy_of(NO_POLICY):
+                await self._containers.update(go, {"RestartPolicy": NO_POLICY})
+            if name_of(going) == name:
+                await self._containers.rename(go, aside)
+        coming = await self._fresh(come)
+        if name_of(coming) != name:
+            await self._refuse_taken(name, come)
+            await self._containers.rename(come, name)
+        if _policy(coming) != policy:
+            await self._containers.update(come, {"RestartPolicy": policy})
+        if start and not coming["State"].get("Running"):
+            await self._containers.start(come)
+
+    async def _refuse_taken(self, name: str, own: str) -> None:
+        holder = await self._containers.inspect(name)
+        if holder is not None and holder["Id"] != own and name_of(holder) == name:
+            raise Refused(f"Another container has taken the name {text.clean(name, 200)} since; it is left as it is.")
+
+    async def _fresh(self, container: str) -> Json:
+        found = await self._containers.inspect(container)
+        if found is None:
+            raise EngineError(404, f"the container {container[:12]} is gone")
+        return found
+
+    async def _version(self, container: str) -> str:
+        inspect = await self._fresh(container)
+        return document(inspect, await self._containers.image(inspect["Image"])).version
+
+    async def _last_words(self, container: str) -> str:
+        lines = [line for line in text.block(await self._containers.log_tail(container)).splitlines() if line.strip()]
+        return f" Its last words: {lines[-1][:300]}" if lines else ""
+
+
+_BACK = "The former one is in its place again."
+
+
+def _former(new: Json) -> Former:
+    try:
+        return msgspec.json.decode(new["Config"]["Labels"][FORMER_LABEL], type=Former)
+    except (KeyError, TypeError, msgspec.DecodeError):
+        raise Refused(f"The labels of {text.clean(name_of(new), 200)} were changed: fastops leaves it alone.") from None
+
+
+def _check_image(new: Json, old: Json) -> None:
+    if new["Image"] != old["Image"]:
+        raise EngineError(None, "it got another image than the former one has")
+
+
+def _policy(inspect: Json) -> dict[str, str | int]:
+    return _policy_of(inspect["HostConfig"].get("RestartPolicy"))
+
+
+def _policy_of(policy: object) -> dict[str, str | int]:
+    """A restart policy as the engine takes it; none at all is ``no``."""
+    said = policy if isinstance(policy, dict) else {}
+    return {"Name": str(said.get("Name") or "no"), "MaximumRetryCount": int(said.get("MaximumRetryCount") or 0)}
+
+
+def _why(error: Exception) -> str:
+    return text.line(str(error), 600).rstrip(". ")
