@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple
 
-from fixes.model import Evidence, Fires, View
+from fixes.model import SILENT, Evidence, Undecided, Verdict, View
 from fixes.signatures import _wording
 from probes.history import Point
 from probes.model import LogHit, Mark, Pattern, Replica, ReplicaId, Worker
@@ -85,11 +85,6 @@ def span(found: Sequence[At]) -> tuple[datetime | None, datetime | None]:
     return min(times, default=None), max(times, default=None)
 
 
-def started_at(replica: Replica) -> datetime | None:
-    """When the replica's present life began."""
-    return replica.started_at
-
-
 def replica_of(view: View, identity: ReplicaId) -> Replica | None:
     """The replica of this id, while the deployment has it."""
     return next((r for r in view.deployment.replicas if r.id == identity), None)
@@ -98,6 +93,14 @@ def replica_of(view: View, identity: ReplicaId) -> Replica | None:
 def serving(replica: Replica) -> tuple[Worker, ...]:
     """The processes that answer requests."""
     return tuple(w for w in replica.workers if w.role != "master")
+
+
+def unseen(view: View) -> Verdict:
+    """Silent where the logs were read; where they were not, silence proves nothing."""
+    logs = view.deployment.logs
+    if logs.state != "unread":
+        return SILENT
+    return Undecided(f"its logs: {logs.why}" if logs.why else "its logs, which are not read")
 
 
 def came_up(view: View, place: At) -> bool:
@@ -183,8 +186,3 @@ def duration(seconds: float) -> str:
 def mebibytes(size: float) -> str:
     """``64 MiB``, ``1.5 GiB``."""
     return f"{size / MIB:.0f} MiB" if size < 1024 * MIB else f"{size / MIB / 1024:.1f} GiB"
-
-
-def worst(*verdicts: Fires | None) -> Fires | None:
-    """The first that fires."""
-    return next((v for v in verdicts if v is not None), None)

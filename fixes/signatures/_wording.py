@@ -35,15 +35,17 @@ LISTENING = pattern(
 STOPPING = pattern("server/stopping", r"Handling signal: (?P<signal>term|int|quit)")
 """gunicorn's master was told to end."""
 
-NO_DESCRIPTOR = pattern("server/errno-24", r"\[Errno 24\]|Too many open files \(os error 24\)")
+NO_DESCRIPTOR = pattern("server/errno-24", r"\[Errno 24\]|Too many open files(?: \(os error 24\)|[\]'\"]|$)")
 ACCEPT_FAILED = pattern("server/accept-failed", r"socket\.accept\(\) out of system resource")
 
 BOOT_FAILURES = (
     pattern("boot/worker-failed", r"(?:Reason: |HaltServer )?.?Worker failed to boot\."),
     pattern("boot/app-failed", r"App failed to load\."),
-    pattern("boot/asgi-app", r"Error loading ASGI app\. (?P<error>.*)$"),
+    pattern("boot/asgi-app", r"Error loading ASGI app(?:\.| factory:) (?P<error>.*)$"),
     pattern("boot/startup-failed", r"Application startup failed\. Exiting\.", 8),
     pattern("boot/child-failed", r"Child process \[(?P<pid>\d+)\] failed to start"),
+    pattern("boot/exit-code", r"Worker \(pid:(?P<pid>\d+)\) exited with code [34]\."),
+    pattern("boot/lifespan", r"(?P<error>Lifespan failure in (?:lifespan\.)?startup|Timeout whilst awaiting startup)"),
     pattern("boot/class-uri", r"class uri .*invalid or not found"),
     pattern("boot/attribute", r"(?P<error>Failed to find attribute '[^']*' in '[^']*')"),
     pattern("boot/hypercorn-app", r"NoAppError: (?P<error>Cannot load application from .*)$"),
@@ -52,9 +54,11 @@ BOOT_FAILURES = (
     pattern(
         "boot/loader",
         r"(?:uvicorn|uvicorn_worker|gunicorn|hypercorn|granian|fastapi_cli)[\w/\\]*\.py\\?\", line \d+, in "
-        r"(?:import_from_string|load_app|load_wsgi|load_wsgiapp|import_app|load_application|load_target)(?:[^_\w]|$)",
+        r"(?:import_from_string|load_app|load_wsgi|load_wsgiapp|import_app|load_application|load_target|load_module)"
+        r"(?:[^_\w]|$)",
         20,
     ),
+    pattern("boot/granian-exit", r"Unexpected exit from worker-\d+", 20),
     pattern("boot/spawn", r"gunicorn/arbiter\.py\\?\", line \d+, in spawn_worker(?:[^_\w]|$)", 12),
 )
 """The application, or the worker that should serve it, did not start."""

@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-from fixes.model import SILENT, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.model import Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.signatures import _shared, _wording
 from fixes.signatures._shared import At
 from probes.model import LogHit
@@ -70,7 +70,7 @@ _REQUEST_CODE = (
 )
 _SETTINGS_NAME = re.compile(r"(?i)settings|config|env")
 _DEATH = ("Child process [", "failed to start", "Worker exiting", "Shutting down: Master", "Stopping reloader")
-_FIELD_V2 = re.compile(r"^[|\s]*(?P<name>[A-Za-z_][\w.]*)\s*$")
+_FIELD_V2 = re.compile(r"^(?:.*[|\]:>]\s+|[|\s]*)(?P<name>[A-Za-z_][\w.]*)\s*$")
 
 
 def detect(view: View) -> Verdict:
@@ -84,7 +84,7 @@ def detect(view: View) -> Verdict:
         used.append((hit, place))
         names.update(dict.fromkeys(missing))
     if not used:
-        return SILENT
+        return _shared.unseen(view)
     first, last = _shared.span([place for _, place in used])
     hits = list({id(hit): hit for hit, _ in used}.values())
     listed = ", ".join(names)
@@ -152,7 +152,8 @@ def _of_field(hit: LogHit) -> tuple[str, ...] | None:
         return None
     name = _FIELD_V2.match(hit.before[-1])
     ended = any(word in line for line in hit.after for word in _DEATH)
-    return (name["name"].rsplit(".", 1)[-1].upper(),) if name and ended else None
+    settings = any(word in line for line in hit.before for word in _SETTINGS_CODE)
+    return (name["name"].rsplit(".", 1)[-1].upper(),) if name and (ended or settings) else None
 
 
 _V2 = (

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import re
 
-from fixes.model import SILENT, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.model import Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.signatures import _shared, _wording
 from fixes.signatures._shared import At
 from probes.model import LogHit
@@ -42,7 +42,7 @@ REFUSED = _wording.pattern(
     "pool/refused",
     r"too many clients already|remaining connection slots are reserved|too many connections for (?:role|database)",
 )
-_TIMED_OUT = re.compile(r"^[|\s]*(?:[\w.]*\.)?TimeoutError\s*:?\s*$")
+_TIMED_OUT = re.compile(r"(?:^|[|\s])(?:[\w.]*\.)?TimeoutError\s*:?\s*$")
 _DIALLING = re.compile(
     r"in (?:_?connect\b|_?_connect_addr|_get_new_connection|_fill_free_pool|start_tls|_open_connection)"
 )
@@ -54,7 +54,7 @@ def detect(view: View) -> Verdict:
         (hit, place) for hit, place in _shared.places(view, QUEUE, PSYCOPG, PSYCOPG2, ACQUIRE) if _own(view, hit, place)
     ]
     if not found:
-        return SILENT
+        return _shared.unseen(view)
     hits = list({id(hit): hit for hit, _ in found}.values())
     total = sum(_shared.count(view, hit) for hit in hits)
     first, last = _shared.span([place for _, place in found])
@@ -108,7 +108,7 @@ def _gave_up_waiting(hit: LogHit) -> bool:
     for line in [*folded[place + 1 :], *hit.after]:
         if _DIALLING.search(line):
             return False
-        if _TIMED_OUT.match(line):
+        if _TIMED_OUT.search(line):
             return True
     return False
 

@@ -18,7 +18,9 @@ explains this one.
 
 from __future__ import annotations
 
-from fixes.model import SILENT, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
+from itertools import pairwise
+
+from fixes.model import Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.signatures import _shared, _wording
 from fixes.signatures._shared import At
 from probes.model import LogHit
@@ -28,20 +30,25 @@ IMPORT_ERROR = _wording.pattern(
     r"(?:^|[\s|])(?P<error>(?:ModuleNotFoundError|ImportError|SyntaxError|IndentationError): .*)$",
     20,
 )
-_SPAWN = "boot/spawn"
+_SPAWN, _GRANIAN = "boot/spawn", "boot/granian-exit"
+_FRAMES = ("boot/loader", "boot/import-error", _SPAWN)
+_TRACEBACK_LINES = 80
 _ENDS = ("Child process [", "Shutting down: Master", "Worker exiting (pid", "Stopping parent process", "Worker failed")
-_SERVING = ("starlette/routing.py", "fastapi/routing.py", "Exception in ASGI application", "in run_asgi")
+_SERVING = (
+    "starlette/routing.py",
+    "fastapi/routing.py",
+    "Exception in ASGI application",
+    "in run_asgi",
+    "500 Internal",
+)
 
 
 def detect(view: View) -> Verdict:
     """Fires on failed starts that no lasting start followed."""
     found = [(hit, place) for hit, place in _failures(view) if not _shared.came_up(view, place)]
     if not found:
-        return SILENT
-    per_pattern: dict[str, int] = {}
-    for hit in {id(hit): hit for hit, _ in found}.values():
-        per_pattern[hit.key] = per_pattern.get(hit.key, 0) + _shared.count(view, hit)
-    total = max(per_pattern.values())
+        return _shared.unseen(view)
+    total = _count(view, found)
     first, last = _shared.span([place for _, place in found])
     hits = list({id(hit): hit for hit, _ in sorted(found, key=lambda one: one[1].line)}.values())
     error = next((e for e in map(_error, reversed(hits)) if e), None)
@@ -57,11 +64,22 @@ def detect(view: View) -> Verdict:
     )
 
 
+def _count(view: View, found: list[tuple[LogHit, At]]) -> int:
+    """How often it failed: by the sentences that each failure says once, else by tracebacks far from each other."""
+    per_pattern: dict[str, int] = {}
+    for hit in {id(hit): hit for hit, _ in found if hit.key not in _FRAMES}.values():
+        per_pattern[hit.key] = per_pattern.get(hit.key, 0) + _shared.count(view, hit)
+    if per_pattern:
+        return max(per_pattern.values())
+    places = sorted({(place.replica, place.line) for _, place in found})
+    return 1 + sum(a[0] != b[0] or b[1] - a[1] > _TRACEBACK_LINES for a, b in pairwise(places))
+
+
 def _failures(view: View) -> list[tuple[LogHit, At]]:
     told = [
         (hit, place)
         for hit, place in _shared.places(view, *_wording.BOOT_FAILURES)
-        if hit.key != _SPAWN or _at_boot(hit)
+        if not (hit.key == _SPAWN and not _at_boot(hit)) and not (hit.key == _GRANIAN and not _in_start(hit))
     ]
     return told + [(hit, place) for hit, place in _shared.places(view, IMPORT_ERROR) if _at_start(hit)]
 
@@ -71,13 +89,21 @@ def _at_boot(hit: LogHit) -> bool:
     return any("worker = self.worker_class(" in line for line in (*_shared.unfolded(hit.sample), *hit.after[:2]))
 
 
+def _in_start(hit: LogHit) -> bool:
+    """Whether granian's worker ended while it loaded the application or ran its start-up."""
+    return any(
+        word in line for line in hit.before for word in (", in load_target", ", in load_module", ", in lifespan")
+    )
+
+
 def _at_start(hit: LogHit) -> bool:
-    """Whether a failed import belongs to a start: at module level, outside of any request, and the process ended."""
+    """Whether a failed import belongs to a start: at module level, outside of requests, by name or with an end."""
     lines = [*hit.before, *_shared.unfolded(hit.sample)]
     importing = any("<frozen importlib" in line or "in <module>" in line for line in lines)
-    request = any(word in line for line in lines for word in _SERVING)
+    request = any(word in line for line in (*lines, *hit.after[:6]) for word in _SERVING)
+    by_name = any("in _gcd_import" in line for line in lines)
     ended = any(word in line for line in hit.after[:6] for word in _ENDS)
-    return importing and not request and ended
+    return importing and not request and (ended or by_name)
 
 
 def _error(hit: LogHit) -> str | None:

@@ -17,7 +17,7 @@ What to do. Find who killed: where the kernel did, ``oom-killed`` stands beside 
 
 from __future__ import annotations
 
-from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.model import Evidence, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.signatures import _cases, _shared, _wording
 from fixes.signatures._shared import At
 from probes.model import LogHit, Memory
@@ -33,7 +33,7 @@ def detect(view: View) -> Verdict:
         if hit.replica in rises and not _stopping(view, place)
     ]
     if not found:
-        return SILENT
+        return _shared.unseen(view)
     pids = list(dict.fromkeys(hit.fields.get("pid", "") for hit, _ in found))
     first, last = _shared.span([place for _, place in found])
     seen = f" ({_shared.times(len(found))} in {_shared.window_text(view)})" if len(found) > 1 else ""

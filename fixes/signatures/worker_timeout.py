@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from fixes.model import SILENT, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.model import Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.signatures import _shared, _wording
 from fixes.signatures._shared import At
 from probes.model import Deployment
@@ -32,7 +32,7 @@ def detect(view: View) -> Verdict:
     """Fires on each time-out in the window."""
     found = list(_shared.places(view, _wording.TIMED_OUT))
     if not found:
-        return SILENT
+        return _shared.unseen(view)
     hits = list(dict.fromkeys(hit.fields.get("pid", "") for hit, _ in found))
     total = sum(_shared.count(view, hit) for hit in view.hits(_wording.TIMED_OUT.key))
     first, last = _shared.span([place for _, place in found])

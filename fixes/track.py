@@ -1,0 +1,199 @@
+"""The one fold: snapshots in, reports out.
+
+The tracker owns what a verdict cannot know: since when a finding is there, what opened and what closed. Unknown is not
+gone: while a target is not live, or a signature is undecided, nothing opens and nothing closes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from fixes import catalogue
+from fixes.explain import explain
+from fixes.model import (
+    Finding,
+    Fires,
+    Open,
+    Report,
+    Signature,
+    SignatureId,
+    Undecided,
+    Verdict,
+    View,
+)
+from fixes.opened import Opened
+from fixes.plan import offer
+from probes import text
+from probes.history import History, Metric, Point, SeriesKey
+from probes.model import Deployment, DeploymentId, Failure, Node, Snapshot, TargetState
+
+LOOK_BACK = timedelta(minutes=15)
+AGAIN = timedelta(seconds=5)
+"""A deployment that did not change is judged again after so long, while time alone can change the verdict."""
+
+
+class _Known:
+    """What is known of one deployment between two steps."""
+
+    __slots__ = ("deployment", "judged_at", "open", "report", "undecided")
+
+    def __init__(self) -> None:
+        self.deployment: Deployment | None = None
+        self.judged_at: datetime | None = None
+        self.open: dict[SignatureId, Opened] = {}
+        self.undecided: tuple[Open, ...] = ()
+        self.report: tuple[Finding, ...] = ()
+
+
+class Tracker:
+    """Folds snapshots into reports."""
+
+    def __init__(self, signatures: Iterable[Signature] | None = None, window: timedelta = LOOK_BACK) -> None:
+        """``window`` is the look-back; without ``signatures`` the whole catalogue is used."""
+        chosen = catalogue.signatures().values() if signatures is None else signatures
+        self._signatures = {signature.id: signature for signature in chosen}
+        self._window = window
+        self._known: dict[DeploymentId, _Known] = {}
+        self._settled: dict[tuple[DeploymentId, SignatureId], datetime] = {}
+        self._failures: dict[tuple[DeploymentId, SignatureId], Failure] = {}
+
+    def advance(self, snapshot: Snapshot, history: History, now: datetime) -> Report:
+        """One step: judges what changed, or what time alone can change, and says what opened and closed."""
+        opened: list[Finding] = []
+        closed: list[Finding] = []
+        for state in snapshot.targets.values():
+            if state.link.state != "live":
+                continue
+            closed += self._forget_gone(state)
+            for deployment in state.deployments.values():
+                known = self._known.setdefault(deployment.id, _Known())
+                if self._is_due(known, deployment, now):
+                    node = None if deployment.node is None else state.nodes.get(deployment.node)
+                    self._judge_all(known, deployment, history, now, node, opened, closed)
+        return Report(
+            snapshot=snapshot,
+            findings={identity: known.report for identity, known in sorted(self._known.items()) if known.report},
+            undecided={identity: known.undecided for identity, known in sorted(self._known.items()) if known.undecided},
+            opened=tuple(opened),
+            closed=tuple(closed),
+            failures=tuple(failure for _, failure in sorted(self._failures.items())),
+        )
+
+    def judge(
+        self,
+        signature: Signature,
+        deployment: Deployment,
+        history: History,
+        now: datetime,
+        *,
+        node: Node | None = None,
+        after: datetime | None = None,
+    ) -> Verdict:
+        """One signature's verdict; changes and raises nothing. Evidence from before ``after`` does not count."""
+        try:
+            return signature.detect(self._view(deployment, history, now, node, after))
+        except Exception as error:  # noqa: BLE001 - a signature that crashes must hurt no other
+            return Undecided(f"a signature that works: {_reason(error)}")
+
+    def settle(self, deployment: DeploymentId, signature: SignatureId, moment: datetime) -> None:
+        """A fix was verified: evidence from before ``moment`` does not count any more for this signature."""
+        self._settled[deployment, signature] = moment
+        known = self._known.get(deployment)
+        if known is not None:
+            known.judged_at = None
+
+    def _view(
+        self, deployment: Deployment, history: History, now: datetime, node: Node | None, after: datetime | None
+    ) -> View:
+        def series(metric: Metric) -> Mapping[str, Sequence[Point]]:
+            labels = history.labels(deployment.id, metric)
+            return {label: history.series(SeriesKey(deployment.id, metric, label)) for label in labels}
+
+        return View(deployment=deployment, now=now, window=self._window, series=series, node=node, after=after)
+
+    def _forget_gone(self, state: TargetState) -> list[Finding]:
+        """Closes what was found on deployments that a live target has no more."""
+        prefix = f"{state.target}/"
+        gone = [d for d in self._known if d not in state.deployments and d.startswith(prefix)]
+        closed = [finding for identity in gone for finding in self._known.pop(identity).report]
+        self._settled = {key: moment for key, moment in self._settled.items() if key[0] not in gone}
+        self._failures = {key: failure for key, failure in self._failures.items() if key[0] not in gone}
+        return closed
+
+    @staticmethod
+    def _is_due(known: _Known, deployment: Deployment, now: datetime) -> bool:
+        if known.deployment is not deployment or known.judged_at is None:
+            return True
+        waits = bool(known.open or known.undecided or deployment.hits)
+        return waits and now - known.judged_at >= AGAIN
+
+    def _judge_all(
+        self,
+        known: _Known,
+        deployment: Deployment,
+        history: History,
+        now: datetime,
+        node: Node | None,
+        opened: list[Finding],
+        closed: list[Finding],
+    ) -> None:
+        undecided: list[Open] = []
+        new: list[SignatureId] = []
+        ended: list[SignatureId] = []
+        for identity, signature in self._signatures.items():
+            after = self._settled.get((deployment.id, identity))
+            view = self._view(deployment, history, now, node, after)
+            verdict = self._verdict(signature, view)
+            if isinstance(verdict, Undecided):
+                undecided.append(Open(identity, verdict.needs))
+            current = known.open.get(identity)
+            if current is None:
+                if isinstance(verdict, Fires):
+                    known.open[identity] = Opened.begin(signature, verdict, view)
+                    new.append(identity)
+                continue
+            if verdict is not None and current.step(signature, verdict, view):
+                ended.append(identity)
+        before = {finding.signature: finding for finding in known.report}
+        closed += [before[identity] for identity in ended if identity in before]
+        for identity in ended:
+            del known.open[identity]
+        known.report = explain((self._finding(deployment, o) for o in known.open.values()), self._signatures)
+        opened += [finding for finding in known.report if finding.signature in new]
+        known.deployment, known.judged_at, known.undecided = deployment, now, tuple(undecided)
+
+    def _verdict(self, signature: Signature, view: View) -> Verdict | None:
+        """The verdict; ``None``, and a failure in the report, when the signature crashed."""
+        key = (view.deployment.id, signature.id)
+        try:
+            verdict = signature.detect(view)
+        except Exception as error:  # noqa: BLE001 - a signature that crashes must hurt no other
+            self._failures[key] = _crash(signature, view.deployment, error)
+            return None
+        self._failures.pop(key, None)
+        return verdict
+
+    def _finding(self, deployment: Deployment, current: Opened) -> Finding:
+        finding = current.finding(deployment.id)
+        remedies = catalogue.remedies()
+        offers = []
+        for identity in self._signatures[finding.signature].remedies:
+            try:
+                offers.append(offer(remedies[identity], deployment, finding))
+            except Exception as error:  # noqa: BLE001 - likewise: the finding itself still counts
+                self._failures[deployment.id, finding.signature] = Failure(
+                    "remedy-crashed", f"the remedy {identity}", _reason(error), "Please report this defect of fastops."
+                )
+        return replace(finding, remedies=tuple(offers))
+
+
+def _crash(signature: Signature, deployment: Deployment, error: Exception) -> Failure:
+    what = f"the signature {signature.id} on {deployment.id}"
+    return Failure("signature-crashed", what, _reason(error), "Please report this defect of fastops.")
+
+
+def _reason(error: Exception) -> str:
+    return text.line(f"{type(error).__name__}: {error}", 300)
