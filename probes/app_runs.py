@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Literal, NamedTuple
 
-from probes.app_source import Module
+from probes.app_module import Module
 
 
 class Run(NamedTuple):

@@ -9,8 +9,9 @@ import ast
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
+from probes.app_module import Binding, Module, bindings, parse
+
 _MODULES = 60
-_LARGEST = 1 << 20
 _STEPS = 2000
 _DEPTH = 16
 _REEXPORTS = 4
@@ -58,52 +59,6 @@ class Verdict(NamedTuple):
     """The file in which it is made."""
 
 
-class Module:
-    """A parsed file: what its names are bound to, in order."""
-
-    def __init__(self, name: str, path: str, tree: ast.Module, package: bool, mentions_fastapi: bool) -> None:
-        self.name = name
-        self.path = path
-        self.tree = tree
-        self.package = package
-        self.bindings = _bindings(tree.body)
-        self.mentions_fastapi = mentions_fastapi
-
-    def absolute(self, level: int, module: str | None) -> str:
-        """The module that ``from ..x import y`` names."""
-        if level == 0:
-            return module or ""
-        parts = self.name.split(".")
-        parts = parts[: len(parts) - level + (1 if self.package else 0)]
-        return ".".join([*parts, *([module] if module else [])])
-
-
-Binding = tuple[str, ast.AST, str | None]
-"""Name, what it is bound to, and for ``from m import x as name`` the ``x``."""
-
-
-def _bindings(body: Sequence[ast.stmt]) -> list[Binding]:
-    found: list[Binding] = []
-    for statement in body:
-        if isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):
-            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-            value = statement.value
-            found.extend((one.id, value, None) for one in targets if isinstance(one, ast.Name) and value is not None)
-        elif isinstance(statement, ast.Import | ast.ImportFrom):
-            for alias in statement.names:
-                plain = isinstance(statement, ast.Import) and alias.asname is None
-                bound = alias.name.partition(".")[0] if plain else alias.asname or alias.name
-                found.append((bound, statement, bound if plain else alias.name))
-        elif isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            found.append((statement.name, statement, None))
-        else:
-            for field in ("body", "handlers", "orelse", "finalbody"):
-                inner = getattr(statement, field, None) or []
-                for one in inner:
-                    found.extend(_bindings(one.body if isinstance(one, ast.ExceptHandler) else [one]))
-    return found
-
-
 class Sources:
     """The service's modules, read on demand."""
 
@@ -133,7 +88,7 @@ class Sources:
         return None
 
     def add(self, name: str, path: str, data: bytes) -> str:
-        """Takes in a module that is no part of the import path: a script, or code on a command line; returns ``name``."""
+        """Takes in a module that lies on no import path: a script, or code on a command line; returns ``name``."""
         self._modules[name] = parse(name, path, data, package=False)
         return name
 
@@ -249,7 +204,7 @@ class Sources:
     def _returned(
         self, module: Module, scope: list[Binding], function: ast.FunctionDef | ast.AsyncFunctionDef, depth: int
     ) -> Verdict | None:
-        inner = [*scope, *_bindings(function.body)]
+        inner = [*scope, *bindings(function.body)]
         returns = [node.value for node in ast.walk(function) if isinstance(node, ast.Return) and node.value is not None]
         verdicts = [self._value(module, inner, value, depth + 1) for value in returns]
         return _best(verdicts)
@@ -318,11 +273,3 @@ class Sources:
 def _best(verdicts: Sequence[Verdict | None]) -> Verdict | None:
     told = [verdict for verdict in verdicts if verdict is not None]
     return next((one for one in told if one.kind == "fastapi"), told[0] if told else None)
-
-
-def parse(name: str, path: str, data: bytes, *, package: bool) -> Module | None:
-    """A module from its source; ``None`` when it does not parse."""
-    try:
-        return Module(name, path, ast.parse(data[:_LARGEST]), package, b"fastapi" in data.lower())
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None

@@ -111,7 +111,7 @@ def _directory(mount: _Mount, path: str) -> str | None:
 
 
 def paths(cgroup: bytes, mountinfo: bytes) -> Paths:
-    """Pure: the controllers' directories from the two texts. A controller is in version 1 where one is mounted for it."""
+    """The controllers' directories from the two texts; one that is mounted for version 1 is read there."""
     membership = parse_membership(cgroup)
     mounts = parse_mounts(mountinfo)
 
@@ -139,7 +139,7 @@ def paths(cgroup: bytes, mountinfo: bytes) -> Paths:
 
 
 def locate(pid: int, proc: str = "/proc") -> Paths | None:
-    """The control groups of a process as this machine has them mounted; ``None`` when it has vanished. Keep it: it is constant."""
+    """The control groups of a process as they are mounted here; ``None`` when it has vanished. They stay: keep them."""
     membership = _bytes(f"{proc}/{pid}/cgroup")
     mounts = Path(proc, "self/mountinfo")
     try:

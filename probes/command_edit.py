@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 
-from probes.invocation import Edit, Invocation, Locked
+from probes.command_line import Edit, Invocation, Locked
 from probes.server_options import TABLES, Given, Program, Table, scan
 
 

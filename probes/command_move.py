@@ -111,15 +111,7 @@ def to_gunicorn(
     options["--bind"] = _bind(editor, command, want)
     for given in editor.scan.given:
         _translate(editor, given, options, program)
-    if program == "uvicorn":
-        for variable, flag in _VARIABLES.items():
-            if editor.found.environment.get(variable):
-                options.setdefault(flag, _quoted(editor.found.environment[variable], text=text))
-    # What uvicorn does unasked: it keeps idle connections for 5 s and logs every request.
-    options.setdefault("--keep-alive", "5")
-    access = command.settings.get("accesslog")
-    if access is None or access.value is not False:
-        options.setdefault("--access-logfile", "-")
+    _inherit(editor, command, options, program)
     if program == "fastapi" and command.app_dir and command.app_dir.rstrip("/") != editor.found.working_dir.rstrip("/"):
         options["--pythonpath"] = _quoted(command.app_dir, text=text)
     for name, wanted in want.gunicorn.items():
@@ -134,6 +126,19 @@ def to_gunicorn(
     for flag, shown in options.items():
         words += [flag] if shown is None else [flag, shown]
     return editor.rebuild([*words, _quoted(app, text=text)])
+
+
+def _inherit(editor: Editor, command: ServerCommand, options: dict[str, str | None], program: Program) -> None:
+    """What uvicorn's variables say, and what it does unasked: it keeps idle connections for 5 s and logs requests."""
+    text = editor.found.line.text is not None
+    if program == "uvicorn":
+        for variable, flag in _VARIABLES.items():
+            if editor.found.environment.get(variable):
+                options.setdefault(flag, _quoted(editor.found.environment[variable], text=text))
+    options.setdefault("--keep-alive", "5")
+    access = command.settings.get("accesslog")
+    if access is None or access.value is not False:
+        options.setdefault("--access-logfile", "-")
 
 
 def _quoted(value: str, *, text: bool) -> str:

@@ -10,6 +10,7 @@ from typing import Literal
 from probes import http, invocation, packages
 from probes.app_runs import imports, runs
 from probes.app_source import FRAMEWORKS, Sources, Verdict
+from probes.command_line import Invocation
 from probes.model import Frozen
 from probes.packages import ListDir, installed, site_packages
 from probes.servers import ReadFile, ServerCommand
@@ -168,7 +169,7 @@ def _product(service: _Service, argv: Sequence[str], documented: bool) -> Decisi
     return "unknown", f"what {name} serves cannot be told from its source"
 
 
-def _entry(service: _Service, found: invocation.Invocation) -> Verdict | None:
+def _entry(service: _Service, found: Invocation) -> Verdict | None:
     """Follows the entry module, and modules of the same package that it imports, to the call that starts a server."""
     start = _start(service, found)
     if start is None:
@@ -200,7 +201,7 @@ def _entry(service: _Service, found: invocation.Invocation) -> Verdict | None:
     return None
 
 
-def _start(service: _Service, found: invocation.Invocation) -> str | None:
+def _start(service: _Service, found: Invocation) -> str | None:
     """The name under which the entry module is loaded; code and scripts get a name in angle brackets."""
     if found.kind == "module":
         main = f"{found.name}.__main__"

@@ -107,6 +107,12 @@ def evaluate(node: ast.expr, values: Mapping[str, object], environment: Mapping[
             return -operand
     if isinstance(node, ast.JoinedStr):
         return "".join(_formatted(part, values, environment) for part in node.values)
+    if isinstance(node, ast.Call) and not node.keywords:
+        return _call(node, values, environment)
+    return _combined(node, values, environment)
+
+
+def _combined(node: ast.expr, values: Mapping[str, object], environment: Mapping[str, str]) -> object:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         left, right = evaluate(node.left, values, environment), evaluate(node.right, values, environment)
         if isinstance(left, str) and isinstance(right, str):
@@ -118,13 +124,8 @@ def evaluate(node: ast.expr, values: Mapping[str, object], environment: Mapping[
         if isinstance(key, str) and key in environment:
             return environment[key]
     if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or):
-        for one in node.values:
-            value = evaluate(one, values, environment)
-            if value:
-                break
-        return value
-    if isinstance(node, ast.Call) and not node.keywords:
-        return _call(node, values, environment)
+        told = [evaluate(one, values, environment) for one in node.values]
+        return next((one for one in told if one), told[-1])
     raise _Unknown
 
 

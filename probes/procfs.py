@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 from probes import drivers, proctext, rooted
 from probes.model import Listener
@@ -108,7 +109,7 @@ class ProcFs:
                     if entry.name in ("0", "1", "2"):
                         continue
                     try:
-                        target = os.readlink(entry.path)
+                        target = os.readlink(entry.path)  # noqa: PTH115 - a hot path: no Path objects
                     except OSError:
                         continue
                     if target.startswith("socket:["):
@@ -141,7 +142,7 @@ class ProcFs:
 
     def _link(self, path: str) -> str | None:
         try:
-            return os.readlink(f"{self.root}/{path}").removesuffix(" (deleted)")
+            return str(Path(self.root, path).readlink()).removesuffix(" (deleted)")
         except OSError:
             return None
 

@@ -1,4 +1,4 @@
-"""The texts of ``/proc``, parsed: pure functions over bytes that never raise and answer ``None`` for what is not there."""
+"""The texts of ``/proc``, parsed: pure functions over bytes that never raise; ``None`` is what is not there."""
 
 from __future__ import annotations
 

@@ -17,12 +17,22 @@ _BASE = os.O_CLOEXEC | os.O_NOFOLLOW
 _ONLY_PATH = getattr(os, "O_PATH", os.O_RDONLY)
 
 
+def _parts(path: str) -> list[str]:
+    """The components of a path, the first one last."""
+    return [part for part in reversed(path.split("/")) if part not in ("", ".")]
+
+
+def _close(descriptors: list[int]) -> None:
+    for fd in descriptors:
+        os.close(fd)
+
+
 @contextlib.contextmanager
 def _resolved(root: str, path: str) -> Iterator[tuple[int, str]]:
     """The descriptor of the directory that holds ``path``'s last component, and that component (``.`` for the root)."""
     stack = [os.open(root, _ONLY_PATH | os.O_DIRECTORY | os.O_CLOEXEC)]
     try:
-        todo = [part for part in reversed(path.split("/")) if part not in ("", ".")]
+        todo = _parts(path)
         links = 0
         name = "."
         while todo:
@@ -43,9 +53,9 @@ def _resolved(root: str, path: str) -> Iterator[tuple[int, str]]:
                     raise OSError("too many links")
                 target = os.readlink(name, dir_fd=stack[-1])
                 if target.startswith("/"):
-                    while len(stack) > 1:
-                        os.close(stack.pop())
-                todo.extend(part for part in reversed(target.split("/")) if part not in ("", "."))
+                    _close(stack[1:])
+                    del stack[1:]
+                todo.extend(_parts(target))
                 name = "."
             elif todo or stat.S_ISDIR(mode):
                 stack.append(fd)
@@ -55,12 +65,11 @@ def _resolved(root: str, path: str) -> Iterator[tuple[int, str]]:
                 os.close(fd)
         yield stack[-1], name
     finally:
-        for fd in stack:
-            os.close(fd)
+        _close(stack)
 
 
 def read_file(root: str, path: str, limit: int = 1 << 20) -> bytes | None:
-    """A regular file of at most ``limit`` bytes (more is cut off); ``None`` when it is absent, no file or unreadable."""
+    """A regular file, cut off at ``limit`` bytes; ``None`` when it is absent, no regular file or unreadable."""
     try:
         with _resolved(root, path) as (parent, name):
             fd = os.open(name, os.O_RDONLY | os.O_NONBLOCK | _BASE, dir_fd=parent)
@@ -82,7 +91,7 @@ def list_dir(root: str, path: str) -> list[str] | None:
         with _resolved(root, path) as (parent, name):
             fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | _BASE, dir_fd=parent)
             try:
-                return sorted(os.listdir(fd)[:_NAMES])
+                return sorted(os.listdir(fd)[:_NAMES])  # noqa: PTH208 - by descriptor, which Path cannot
             finally:
                 os.close(fd)
     except (OSError, ValueError):

@@ -12,7 +12,17 @@ Program = Literal["gunicorn", "uvicorn", "hypercorn", "granian", "fastapi"]
 PROGRAMS: tuple[Program, ...] = ("gunicorn", "uvicorn", "hypercorn", "granian", "fastapi")
 
 NUMBERS = frozenset(
-    ["port", "workers", "threads", "timeout", "graceful_timeout", "keepalive", "max_requests", "max_requests_jitter", "limit_concurrency"]
+    {
+        "port",
+        "workers",
+        "threads",
+        "timeout",
+        "graceful_timeout",
+        "keepalive",
+        "max_requests",
+        "max_requests_jitter",
+        "limit_concurrency",
+    }
 )
 SWITCHES = frozenset({"preload", "reload", "factory"})
 
@@ -47,20 +57,22 @@ def _table(
 
 
 GUNICORN = _table(
-    "-c=config --config=config -b=bind --bind=bind -w=workers --workers=workers -k=worker_class --worker-class=worker_class "
-    "--threads=threads --max-requests=max_requests --max-requests-jitter=max_requests_jitter -t=timeout --timeout=timeout "
-    "--graceful-timeout=graceful_timeout --keep-alive=keepalive --worker-tmp-dir=worker_tmp_dir --access-logfile=accesslog "
-    "--access-logformat=access_log_format --error-logfile=errorlog --log-file=errorlog --log-config=log_config "
-    "--root-path=root_path --chdir=chdir --pythonpath=pythonpath",
-    "--backlog --worker-connections --limit-request-line --limit-request-fields --limit-request-field_size --reload-engine "
-    "--reload-extra-file -e --env -p --pid -u --user -g --group -m --umask --forwarded-allow-ips --log-level --logger-class "
-    "--log-config-json --log-syslog-to --log-syslog-prefix --log-syslog-facility --statsd-host --dogstatsd-tags "
-    "--statsd-prefix -n --name --paste --paster --proxy-allow-from --protocol --uwsgi-allow-from --keyfile --certfile "
-    "--ssl-version --cert-reqs --ca-certs --ciphers --http-protocols --http2-cleartext --http2-max-concurrent-streams "
-    "--http2-initial-window-size --http2-max-frame-size --http2-max-header-list-size --paste-global --forwarder-headers "
-    "--header-map --asgi-loop --asgi-lifespan --asgi-disconnect-grace-period --websocket-max-message-size --http-parser "
-    "--dirty-app --dirty-workers --dirty-timeout --dirty-threads --dirty-graceful-timeout --control-socket "
-    "--control-socket-mode --proxy-protocol",
+    "-c=config --config=config -b=bind --bind=bind -w=workers --workers=workers -k=worker_class "
+    "--worker-class=worker_class --threads=threads --max-requests=max_requests "
+    "--max-requests-jitter=max_requests_jitter -t=timeout --timeout=timeout "
+    "--graceful-timeout=graceful_timeout --keep-alive=keepalive --worker-tmp-dir=worker_tmp_dir "
+    "--access-logfile=accesslog --access-logformat=access_log_format --error-logfile=errorlog "
+    "--log-file=errorlog --log-config=log_config --root-path=root_path --chdir=chdir --pythonpath=pythonpath",
+    "--backlog --worker-connections --limit-request-line --limit-request-fields --limit-request-field_size "
+    "--reload-engine --reload-extra-file -e --env -p --pid -u --user -g --group -m --umask "
+    "--forwarded-allow-ips --log-level --logger-class --log-config-json --log-syslog-to --log-syslog-prefix "
+    "--log-syslog-facility --statsd-host --dogstatsd-tags --statsd-prefix -n --name --paste --paster "
+    "--proxy-allow-from --protocol --uwsgi-allow-from --keyfile --certfile --ssl-version --cert-reqs "
+    "--ca-certs --ciphers --http-protocols --http2-cleartext --http2-max-concurrent-streams "
+    "--http2-initial-window-size --http2-max-frame-size --http2-max-header-list-size --paste-global "
+    "--forwarder-headers --header-map --asgi-loop --asgi-lifespan --asgi-disconnect-grace-period "
+    "--websocket-max-message-size --http-parser --dirty-app --dirty-workers --dirty-timeout --dirty-threads "
+    "--dirty-graceful-timeout --control-socket --control-socket-mode --proxy-protocol",
     "--spew --check-config --print-config --no-sendfile --reuse-port -D --daemon --initgroups "
     "--disable-redirect-access-to-syslog --capture-output --log-syslog -R --enable-stdio-inheritance "
     "--enable-backlog-metric --suppress-ragged-eofs --do-handshake-on-connect --permit-obsolete-folding "
@@ -71,54 +83,59 @@ GUNICORN = _table(
 )
 UVICORN = _table(
     "--host=host --port=port --uds=uds --workers=workers --limit-concurrency=limit_concurrency "
-    "--limit-max-requests=max_requests --limit-max-requests-jitter=max_requests_jitter --timeout-keep-alive=keepalive "
-    "--timeout-graceful-shutdown=graceful_timeout --log-config=log_config --root-path=root_path --app-dir=app_dir "
-    "--interface=interface",
-    "--fd --reload-dir --reload-include --reload-exclude --reload-delay --loop --http --ws --ws-max-size --ws-max-queue "
-    "--ws-ping-interval --ws-ping-timeout --ws-per-message-deflate --lifespan --env-file --log-level --forwarded-allow-ips "
-    "--backlog --timeout-worker-healthcheck --ssl-keyfile --ssl-certfile --ssl-keyfile-password --ssl-version "
-    "--ssl-cert-reqs --ssl-ca-certs --ssl-ciphers --header --h11-max-incomplete-event-size",
-    "--use-colors --no-use-colors --proxy-headers --no-proxy-headers --server-header --no-server-header --date-header "
-    "--no-date-header --reset-contextvars --http2 --version --help",
+    "--limit-max-requests=max_requests --limit-max-requests-jitter=max_requests_jitter "
+    "--timeout-keep-alive=keepalive --timeout-graceful-shutdown=graceful_timeout --log-config=log_config "
+    "--root-path=root_path --app-dir=app_dir --interface=interface",
+    "--fd --reload-dir --reload-include --reload-exclude --reload-delay --loop --http --ws --ws-max-size "
+    "--ws-max-queue --ws-ping-interval --ws-ping-timeout --ws-per-message-deflate --lifespan --env-file "
+    "--log-level --forwarded-allow-ips --backlog --timeout-worker-healthcheck --ssl-keyfile --ssl-certfile "
+    "--ssl-keyfile-password --ssl-version --ssl-cert-reqs --ssl-ca-certs --ssl-ciphers --header "
+    "--h11-max-incomplete-event-size",
+    "--use-colors --no-use-colors --proxy-headers --no-proxy-headers --server-header --no-server-header "
+    "--date-header --no-date-header --reset-contextvars --http2 --version --help",
     "--no-access-log=accesslog",
     switches="--reload=reload --factory=factory --access-log=accesslog",
 )
 FASTAPI = _table(
-    "--host=host --port=port --workers=workers --root-path=root_path --app=app_name -e=entrypoint --entrypoint=entrypoint",
+    "--host=host --port=port --workers=workers --root-path=root_path --app=app_name -e=entrypoint "
+    "--entrypoint=entrypoint",
     "--reload-dir --forwarded-allow-ips",
     "--proxy-headers --no-proxy-headers -v --verbose -h --help",
     "--no-reload=reload",
     switches="--reload=reload",
 )
 HYPERCORN = _table(
-    "-b=bind --bind=bind -c=config --config=config -w=workers --workers=workers -k=worker_class --worker-class=worker_class "
-    "--keep-alive=keepalive --graceful-timeout=graceful_timeout --max-requests=max_requests "
-    "--max-requests-jitter=max_requests_jitter --access-logfile=accesslog --access-log=accesslog "
-    "--access-logformat=access_log_format --error-logfile=errorlog --log-file=errorlog --error-log=errorlog "
-    "--log-config=log_config --root-path=root_path",
-    "--backlog --ca-certs --certfile --cert-reqs --ciphers --read-timeout -g --group --keyfile --keyfile-password "
-    "--insecure-bind --log-level -p --pid --quic-bind --server-name --statsd-host --statsd-prefix -m --umask -u --user "
-    "--verify-mode --websocket-ping-interval",
+    "-b=bind --bind=bind -c=config --config=config -w=workers --workers=workers -k=worker_class "
+    "--worker-class=worker_class --keep-alive=keepalive --graceful-timeout=graceful_timeout "
+    "--max-requests=max_requests --max-requests-jitter=max_requests_jitter --access-logfile=accesslog "
+    "--access-log=accesslog --access-logformat=access_log_format --error-logfile=errorlog --log-file=errorlog "
+    "--error-log=errorlog --log-config=log_config --root-path=root_path",
+    "--backlog --ca-certs --certfile --cert-reqs --ciphers --read-timeout -g --group --keyfile "
+    "--keyfile-password --insecure-bind --log-level -p --pid --quic-bind --server-name --statsd-host "
+    "--statsd-prefix -m --umask -u --user --verify-mode --websocket-ping-interval",
     "-D --daemon --debug -h --help",
     switches="--reload=reload",
     abbreviates=True,
 )
 GRANIAN = _table(
     "--host=host --port=port --uds=uds --workers=workers --blocking-threads=threads --interface=interface "
-    "--access-log-fmt=access_log_format --log-config=log_config --url-path-prefix=root_path --working-dir=app_dir",
-    "--uds-permissions --http --blocking-threads-idle-timeout --runtime-threads --runtime-blocking-threads --runtime-mode "
-    "--loop --task-impl --backlog --backpressure --http1-buffer-size --http1-header-read-timeout "
-    "--http2-initial-connection-window-size --http2-initial-stream-window-size --http2-keep-alive-interval "
-    "--http2-keep-alive-timeout --http2-max-concurrent-streams --http2-max-frame-size --http2-max-headers-size "
-    "--http2-max-send-buffer-size --log-level --ssl-certificate --ssl-keyfile --ssl-keyfile-password --ssl-protocol-min "
-    "--ssl-ca --ssl-crl --respawn-interval --rss-sample-interval --rss-samples --workers-lifetime --workers-max-rss "
+    "--access-log-fmt=access_log_format --log-config=log_config --url-path-prefix=root_path "
+    "--working-dir=app_dir",
+    "--uds-permissions --http --blocking-threads-idle-timeout --runtime-threads --runtime-blocking-threads "
+    "--runtime-mode --loop --task-impl --backlog --backpressure --http1-buffer-size "
+    "--http1-header-read-timeout --http2-initial-connection-window-size --http2-initial-stream-window-size "
+    "--http2-keep-alive-interval --http2-keep-alive-timeout --http2-max-concurrent-streams "
+    "--http2-max-frame-size --http2-max-headers-size --http2-max-send-buffer-size --log-level "
+    "--ssl-certificate --ssl-keyfile --ssl-keyfile-password --ssl-protocol-min --ssl-ca --ssl-crl "
+    "--respawn-interval --rss-sample-interval --rss-samples --workers-lifetime --workers-max-rss "
     "--workers-kill-timeout --env-files --static-path-route --static-path-mount --static-path-dir-to-file "
-    "--static-path-expires --metrics-scrape-interval --metrics-address --metrics-port --reload-paths --reload-ignore-dirs "
-    "--reload-ignore-patterns --reload-ignore-paths --reload-tick --process-name --pid-file",
+    "--static-path-expires --metrics-scrape-interval --metrics-address --metrics-port --reload-paths "
+    "--reload-ignore-dirs --reload-ignore-patterns --reload-ignore-paths --reload-tick --process-name "
+    "--pid-file",
     "--ws --no-ws --http1-keep-alive --no-http1-keep-alive --http1-pipeline-flush --no-http1-pipeline-flush "
-    "--http2-adaptive-window --no-http2-adaptive-window --log --no-log --ssl-client-verify --no-ssl-client-verify "
-    "--respawn-failed-workers --no-respawn-failed-workers --metrics --no-metrics --reload-ignore-worker-failure "
-    "--no-reload-ignore-worker-failure --version --help",
+    "--http2-adaptive-window --no-http2-adaptive-window --log --no-log --ssl-client-verify "
+    "--no-ssl-client-verify --respawn-failed-workers --no-respawn-failed-workers --metrics --no-metrics "
+    "--reload-ignore-worker-failure --no-reload-ignore-worker-failure --version --help",
     "--no-access-log=accesslog --no-reload=reload --no-factory=factory",
     switches="--access-log=accesslog --reload=reload --factory=factory",
 )
@@ -177,8 +194,7 @@ def scan(words: Sequence[str], table: Table) -> Scan:
             positional.append(at)
             at += 1
             continue
-        for one in [_one(words, at, table)] if word.startswith("--") else _cluster(words, at, table):
-            given.append(one)
+        given.extend([_one(words, at, table)] if word.startswith("--") else _cluster(words, at, table))
         at += given[-1].words
     return Scan(given=tuple(given), positional=tuple(positional))
 

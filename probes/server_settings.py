@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from probes import app_discovery, gunicorn_config
 from probes.model import Setting, Value
+from probes.server_defaults import GRANIAN_DEFAULTS, GUNICORN_DEFAULTS, HYPERCORN_DEFAULTS, UVICORN_DEFAULTS
 from probes.server_options import TABLES, Given, Program, Table, scan, typed
 
 __all__ = ["READERS", "TABLES", "Known", "address", "gunicorn_variables", "scan"]
@@ -19,50 +20,6 @@ ReadFile = Callable[[str], bytes | None]
 COMMAND_LINE = "command line"
 DEFAULT = "default"
 
-# Documented: docs.gunicorn.org/en/stable/settings.html, uvicorn.dev/settings, hypercorn.readthedocs.io (configuring),
-# `granian --help`, fastapi.tiangolo.com/fastapi-cli. A test compares them with the installed packages.
-GUNICORN_DEFAULTS: Mapping[str, Value] = {
-    "bind": "127.0.0.1:8000",
-    "workers": 1,
-    "worker_class": "sync",
-    "threads": 1,
-    "timeout": 30,
-    "graceful_timeout": 30,
-    "keepalive": 2,
-    "max_requests": 0,
-    "max_requests_jitter": 0,
-    "preload": False,
-    "reload": False,
-    "errorlog": "-",
-}
-UVICORN_DEFAULTS: Mapping[str, Value] = {
-    "host": "127.0.0.1",
-    "port": 8000,
-    "workers": 1,
-    "keepalive": 5,
-    "max_requests": 0,
-    "max_requests_jitter": 0,
-    "reload": False,
-    "accesslog": True,
-}
-HYPERCORN_DEFAULTS: Mapping[str, Value] = {
-    "bind": "127.0.0.1:8000",
-    "workers": 1,
-    "worker_class": "asyncio",
-    "graceful_timeout": 3,
-    "keepalive": 5,
-    "max_requests": 0,
-    "max_requests_jitter": 0,
-    "reload": False,
-    "errorlog": "-",
-}
-GRANIAN_DEFAULTS: Mapping[str, Value] = {
-    "host": "127.0.0.1",
-    "port": 8000,
-    "workers": 1,
-    "reload": False,
-    "accesslog": False,
-}
 # Names in the configuration files that are not fastops' own.
 _GUNICORN_FILE = {"preload_app": "preload", "logconfig": "log_config", "wsgi_app": "app"}
 _HYPERCORN_FILE = {

@@ -1,4 +1,4 @@
-"""What server a command starts, and with which settings: gunicorn, uvicorn (``fastapi run`` too), hypercorn, granian."""
+"""What server a command starts and with which settings: gunicorn, uvicorn (``fastapi run``), hypercorn, granian."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from probes import invocation, server_settings
+from probes.command_line import Invocation
 from probes.model import Frozen, Server, Setting
 from probes.server_options import Program
 from probes.server_settings import Known
@@ -35,16 +36,17 @@ class ServerCommand(Frozen, frozen=True):
     """Whether it serves ASGI: ``None`` where the worker class or the interface cannot be told."""
     settings: Mapping[str, Setting] = {}
     """app, host, port, bind (comma-separated), uds, workers, worker_class, threads, timeout, graceful_timeout,
-    keepalive (seconds), max_requests, max_requests_jitter, preload, reload, limit_concurrency, worker_tmp_dir, accesslog,
-    access_log_format, errorlog, config_file, log_config, root_path. Only what is known; a documented default has the
-    source ``default``."""
+    keepalive (seconds), max_requests, max_requests_jitter, preload, reload, limit_concurrency, worker_tmp_dir,
+    accesslog, access_log_format, errorlog, config_file, log_config, root_path.
+
+    Only what is known; a documented default has the source ``default``."""
     config_file: str | None = None
     """Absolute path of the configuration file in force (gunicorn, hypercorn), also when it could not be read."""
     manager: bool = False
     """A master process with workers: gunicorn, granian and hypercorn (unless it has 0 workers) always; uvicorn with
     several workers or reload."""
     via: str | None = None
-    """How the server is started where that is not its own program: ``fastapi run``, ``sh -c``, ``python -m uvicorn``."""
+    """How the server is started where that is not its own program: ``fastapi run``, ``sh -c``, …"""
     app_dir: str | None = None
     """Directory put first on the import path (``--app-dir``, ``--chdir``, ``fastapi run``'s own), absolute."""
     factory: bool = False
@@ -66,7 +68,7 @@ def parse(
 ) -> ServerCommand | None:
     """The server that ``argv`` starts, through shells and wrappers; ``None`` when it is none of the four. Never raises.
 
-    ``argv`` is what the engine runs (entry point and command) or what ``/proc/PID/cmdline`` says, gunicorn's own process
+    ``argv`` is what the engine runs (entry point and command) or what ``/proc/PID/cmdline`` says, gunicorn's process
     titles (``gunicorn: master [app:app]``) included. A ``gunicorn.conf.py`` that ``read_file`` does not have is absent.
     """
     title = _TITLE.match(argv[0]) if argv else None
@@ -76,7 +78,7 @@ def parse(
     return None if found is None else command_of(found, read_file)
 
 
-def command_of(found: invocation.Invocation, read_file: ReadFile) -> ServerCommand | None:
+def command_of(found: Invocation, read_file: ReadFile) -> ServerCommand | None:
     """The server's command that was found, with its settings; ``None`` when it is not a server's."""
     program = found.server
     if program is None:
@@ -129,7 +131,7 @@ def _titled(title: re.Match[str], environment: Mapping[str, str]) -> ServerComma
     )
 
 
-def _untold(found: invocation.Invocation, program: Program) -> set[str]:
+def _untold(found: Invocation, program: Program) -> set[str]:
     """Settings whose value on the command line is an expression of the shell (``--workers $(nproc)``)."""
     table = server_settings.TABLES[program]
     texts = [token.text for token in found.arguments]

@@ -1,4 +1,4 @@
-"""Shell text, split into simple commands whose words know where they stand: enough of POSIX sh to find a server's command.
+"""Shell text, split into simple commands whose words know where they stand: enough of POSIX sh to find a server.
 
 Nothing is executed. Variables are taken from the environment that is given and from plain assignments before them.
 """

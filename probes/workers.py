@@ -90,9 +90,9 @@ def measure(
 def roles(procfs: ProcFs, tree: Tree, top: int, server: Server | None = None) -> tuple[tuple[int, WorkerRole], ...]:
     """The processes of a server and their roles, the master first.
 
-    gunicorn forks (granian too, where that is Python's way): workers share the command line, or have titles. uvicorn and
-    hypercorn spawn theirs by ``multiprocessing``, whose resource tracker is none; so does an application with a process
-    pool, whose children do not hold the listening socket.
+    gunicorn forks (granian too, where that is Python's way): workers share the command line, or have titles.
+    uvicorn and hypercorn spawn theirs by ``multiprocessing``, whose resource tracker is none; so does an application
+    with a process pool, whose children do not hold the listening socket.
     """
     argv = procfs.argv(top) or ()
     if server is None:

@@ -165,7 +165,7 @@ def group_of(pid: int, limit_bytes: int) -> Iterator[None]:
 
 
 def test_a_real_group_shows_its_limit_and_the_throttling_of_a_busy_process() -> None:
-    busy = subprocess.Popen([sys.executable, "-c", "x = bytearray(30_000_000)\nprint(flush=True)\ninput()\nwhile True: pass"],
+    busy = subprocess.Popen([sys.executable, "-c", "x = bytearray(30_000_000)\ninput()\nwhile True: pass"],
                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
     with contextlib.ExitStack() as stack:
         stack.callback(busy.wait)
@@ -174,7 +174,8 @@ def test_a_real_group_shows_its_limit_and_the_throttling_of_a_busy_process() -> 
         stack.callback(busy.stdout.close)  # type: ignore[union-attr]
         inner = contextlib.ExitStack()
         stack.callback(inner.close)
-        stack.callback(lambda: (busy.kill(), busy.wait()))
+        stack.callback(busy.wait)
+        stack.callback(busy.kill)
         inner.enter_context(group_of(busy.pid, 256 << 20))
         where = cgroup.locate(busy.pid)
         assert where is not None
@@ -188,6 +189,7 @@ def test_a_real_group_shows_its_limit_and_the_throttling_of_a_busy_process() -> 
         while time.monotonic() < deadline:
             now = cgroup.read(where)
             assert now is not None
+            used = now.memory.used_bytes
             rates = cgroup.cpu(now, before)
             if rates.throttled_ratio and rates.throttled_time_ratio and rates.used_cores:
                 break
@@ -195,7 +197,7 @@ def test_a_real_group_shows_its_limit_and_the_throttling_of_a_busy_process() -> 
         assert rates.throttled_ratio
         assert rates.throttled_time_ratio
         assert rates.used_cores
-        assert now.memory.used_bytes is not None
+        assert used is not None
 
 
 def test_this_process_has_groups_that_can_be_read() -> None:

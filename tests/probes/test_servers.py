@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of commands and sources read better in long lines
 from __future__ import annotations
 
 import re
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes import gunicorn_config, server_options, server_settings, servers, shell
+from probes import gunicorn_config, server_defaults, server_options, server_settings, servers, shell
 from probes.model import Value
 from probes.server_options import TABLES
 from probes.servers import ServerCommand
@@ -54,13 +55,10 @@ def click_parameters(program: str) -> list[click.Parameter]:
 @pytest.mark.parametrize("program", ["uvicorn", "granian", "fastapi"])
 def test_every_option_of_the_installed_click_programs_is_known_with_its_arity(program: server_options.Program) -> None:
     parameters = click_parameters(program)
-    values = {n for p in parameters if p.param_type_name == "option" and not p.is_flag for n in p.opts}  # type: ignore[attr-defined]
-    flags = {
-        n
-        for p in parameters
-        if p.param_type_name == "option" and p.is_flag
-        for n in (*p.opts, *p.secondary_opts)  # type: ignore[attr-defined]
-    }
+    options = [one for one in parameters if one.param_type_name == "option"]
+    values = {name for one in options if not getattr(one, "is_flag", False) for name in one.opts}
+    flags = {name for one in options if getattr(one, "is_flag", False) for name in (*one.opts, *one.secondary_opts)}
+    assert options
     assert values - TABLES[program].values == set()
     assert flags - TABLES[program].flags == set()
 
@@ -136,22 +134,22 @@ def test_the_documented_defaults_are_the_installed_programs_own() -> None:
     from hypercorn.config import Config
 
     real = {setting.name: setting.default for setting in KNOWN_SETTINGS}
-    for name, default in server_settings.GUNICORN_DEFAULTS.items():
+    for name, default in server_defaults.GUNICORN_DEFAULTS.items():
         theirs = real[GUNICORN_NAMES.get(name, name)]
         assert default == (theirs[0] if isinstance(theirs, list) else theirs), name
     hypercorn = Config()
     names = {"keepalive": "keep_alive_timeout", "reload": "use_reloader"}
-    for name, default in server_settings.HYPERCORN_DEFAULTS.items():
+    for name, default in server_defaults.HYPERCORN_DEFAULTS.items():
         theirs = getattr(hypercorn, names.get(name, name))
         assert default == (theirs[0] if isinstance(theirs, list) else theirs or default), name
     for program, defaults in (
-        ("uvicorn", server_settings.UVICORN_DEFAULTS),
-        ("granian", server_settings.GRANIAN_DEFAULTS),
+        ("uvicorn", server_defaults.UVICORN_DEFAULTS),
+        ("granian", server_defaults.GRANIAN_DEFAULTS),
     ):
         flags = {flag: name for flag, name in TABLES[program].names.items() if name in defaults}  # type: ignore[index]
         for parameter in click_parameters(program):
-            name = next((flags[flag] for flag in parameter.opts if flag in flags), None)
-            if name is not None and isinstance(parameter.default, int | str | bool):
+            name = next((flags[flag] for flag in parameter.opts if flag in flags), "")
+            if name and isinstance(parameter.default, int | str | bool):
                 assert parameter.default == defaults[name], name
 
 
@@ -358,7 +356,47 @@ def test_addresses_are_read_as_gunicorn_reads_them(bind: str, expected: tuple[st
 
 words = st.one_of(
     st.sampled_from(
-        ["gunicorn", "uvicorn", "fastapi", "hypercorn", "granian", "run", "dev", "sh", "-c", "python", "-m", "env", "A=B", "--", "-", "-w", "-w4", "--workers", "--bind=", "-b", ":80", "a:b", "app:app", "exec", "--timeout=3", "-k", "$X", "$(", "`", "'", '"', "&&", "|", ";", "${", "${A:-b}", "#", "\\", "/start.sh"]
+        [
+            "gunicorn",
+            "uvicorn",
+            "fastapi",
+            "hypercorn",
+            "granian",
+            "run",
+            "dev",
+            "sh",
+            "-c",
+            "python",
+            "-m",
+            "env",
+            "A=B",
+            "--",
+            "-",
+            "-w",
+            "-w4",
+            "--workers",
+            "--bind=",
+            "-b",
+            ":80",
+            "a:b",
+            "app:app",
+            "exec",
+            "--timeout=3",
+            "-k",
+            "$X",
+            "$(",
+            "`",
+            "'",
+            '"',
+            "&&",
+            "|",
+            ";",
+            "${",
+            "${A:-b}",
+            "#",
+            "\\",
+            "/start.sh",
+        ]
     ),
     st.text(max_size=12),
 )
