@@ -1,0 +1,154 @@
+"""A session that watches the lab: what was listed and found of each case, over every report."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from time import monotonic
+from typing import Self
+
+from console.config import Config
+from console.session import Session
+from fixes.model import Finding, Report, SignatureId
+from probes.model import DeploymentId
+from tests.console._fastops import POLL_SECONDS
+from tests.lab.case import Case
+from tests.lab.runner import Lab, LabError, Running
+
+FOUND_SECONDS = 75
+"""After a case shows its fact (and was watched as long as it asks for), it must be found within this time."""
+LOOK_SECONDS = 6
+"""Every case is watched at least so long after its fact."""
+AT_ONCE = 4
+
+
+class Seen:
+    """What a watch learned of one deployment."""
+
+    def __init__(self) -> None:
+        self.found: dict[SignatureId, Finding] = {}
+        self.listed = False
+        self.undecided: dict[str, str] = {}
+
+    def describe(self, signatures: Iterable[str]) -> str:
+        """The evidence of these, for people."""
+        lines = []
+        for signature in sorted(signatures):
+            finding = self.found[SignatureId(signature)]
+            lines.append(f"  {signature} ({finding.severity}, {finding.count} x): {finding.title}")
+            lines += [f"    {e.source}: {e.at or ''} {e.text}" for e in finding.evidence[:6]]
+        return "\n".join(lines)
+
+
+class Watch:
+    """A session on Docker whose every report is read; a context manager."""
+
+    def __init__(self, session: Session | None = None) -> None:
+        self.session = session or Session(("docker",), Config())
+        self.reports = 0
+        self._seen: dict[str, Seen] = {}
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        self.session.subscribe(self._read)
+        self.session.start().result(30)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.session.close()
+
+    def _read(self, report: Report) -> None:
+        with self._lock:
+            self.reports += 1
+            for one in report.snapshot.deployments():
+                seen = self._seen.setdefault(one.id, Seen())
+                seen.listed = True
+                seen.undecided = {str(u.signature): u.needs for u in report.undecided.get(one.id, ())}
+                for finding in report.of(one.id):
+                    seen.found[finding.signature] = finding
+
+    def of(self, deployment: str) -> Seen:
+        """What was seen of one deployment so far."""
+        with self._lock:
+            return self._seen.get(deployment) or Seen()
+
+    def now(self, deployment: str) -> frozenset[str]:
+        """What is found in the latest report."""
+        return frozenset(str(f.signature) for f in self.session.report.of(DeploymentId(deployment)))
+
+
+class Result:
+    """What became of one case of the lab."""
+
+    def __init__(self, case: Case, seen: Seen, problem: str | None, log: str) -> None:
+        self.case, self.seen, self.problem, self.log = case, seen, problem, log
+
+    @property
+    def missing(self) -> frozenset[str]:
+        """What should have been found."""
+        return self.case.expect - {str(s) for s in self.seen.found}
+
+    @property
+    def invented(self) -> frozenset[str]:
+        """What should not have been found."""
+        return frozenset(str(s) for s in self.seen.found) - self.case.expect - self.case.allow
+
+    def verdict(self) -> str | None:
+        """What is wrong, for people; ``None`` when it is as the case says."""
+        if self.problem is not None:
+            return self.problem
+        said = []
+        if self.seen.listed != self.case.listed:
+            said.append("it was listed" if self.seen.listed else "it was not listed")
+        for signature in sorted(self.missing):
+            needs = self.seen.undecided.get(signature)
+            said.append(f"{signature} was not found" + (f" (undecided: it needs {needs})" if needs else ""))
+        if self.invented:
+            alike = f" (this resembles {self.case.look_alike_of})" if self.case.look_alike_of else ""
+            said.append(f"invented{alike}:\n{self.seen.describe(self.invented)}")
+        if not said:
+            return None
+        tail = "\n".join(f"  {line}" for line in self.log.splitlines()[-6:])
+        return f"{self.case.name}: " + "\n".join(said) + f"\nits log ends:\n{tail}"
+
+
+def observe(watch: Watch, lab: Lab, cases: list[Case]) -> dict[str, Result]:
+    """Brings the cases up, watches them as long as they need, removes them; the results by the cases' names."""
+    problems: dict[str, str] = {}
+    ready: dict[str, tuple[Running, float]] = {}
+
+    def bring(case: Case) -> None:
+        try:
+            ready[case.name] = (lab.start(case).ready(), monotonic())
+        except LabError as error:
+            problems[case.name] = f"the lab could not bring it up: {error}"
+
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(bring, cases))
+    deadline = monotonic() + FOUND_SECONDS
+    while not all(_enough(watch, running, since) for running, since in ready.values()):
+        if monotonic() > deadline + max((r.case.observe_seconds for r, _ in ready.values()), default=0):
+            break
+        threading.Event().wait(POLL_SECONDS)
+    logs = {name: running.log() for name, (running, _) in ready.items()}
+    for running, _ in ready.values():
+        running.stop()
+    return {
+        case.name: Result(
+            case,
+            watch.of(ready[case.name][0].deployment) if case.name in ready else Seen(),
+            problems.get(case.name),
+            logs.get(case.name, ""),
+        )
+        for case in cases
+    }
+
+
+def _enough(watch: Watch, running: Running, since: float) -> bool:
+    case, seen = running.case, watch.of(running.deployment)
+    watched = monotonic() - since
+    if watched < max(case.observe_seconds, LOOK_SECONDS):
+        return False
+    return case.expect <= {str(s) for s in seen.found} and seen.listed >= case.listed
