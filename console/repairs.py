@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from fixes.track import Tracker
-
 from console.config import state_folder
 from fixes import catalogue, plan, verify
 from fixes.apply import Fixer
@@ -25,8 +23,10 @@ from fixes.model import (
     Report,
     Signature,
     SignatureId,
+    Undecided,
 )
 from fixes.remedies.profile import from_samples
+from fixes.track import Tracker
 from probes.history import History, Metric, Point, SeriesKey
 from probes.model import Deployment, DeploymentId, Node, StackSample, TargetId, Value
 from probes.target import Refused, Target
@@ -117,8 +117,11 @@ class Repairs:
         )
         if entry.state != "applied":
             return Outcome(False, None, entry.id, time.monotonic() - began, entry.why)
-        answer = await self._verify(finding, progress)
+        applied_at = datetime.now(UTC)
+        answer = await self._verify(finding, applied_at, progress)
         verified = answer.verified or "untested"
+        if verified == "gone":
+            self._tracker.settle(wanted.deployment, wanted.signature, applied_at)
         self._fixer.record(entry.id, verified, answer.why)
         return Outcome(True, verified, entry.id, time.monotonic() - began, answer.why)
 
@@ -145,9 +148,9 @@ class Repairs:
         wanted = {"applied", "undone"} if finish else {"failed", "undone"}
         return Outcome(entry.state in wanted, None, entry.id, time.monotonic() - began, entry.why)
 
-    async def _verify(self, finding: Finding, progress: Progress) -> verify.Answer:
+    async def _verify(self, finding: Finding, applied_at: datetime, progress: Progress) -> verify.Answer:
         """Watches the finding's deployment until there is an answer; the verification's window bounds it."""
-        verification = verify.begin(finding, datetime.now(UTC), self._series_of(finding.deployment))
+        verification = verify.begin(finding, applied_at, self._series_of(finding.deployment))
         signature = catalogue.signatures()[finding.signature]
         progress(f"verifying for up to {verification.window_seconds:g} s")
         while True:
@@ -161,7 +164,7 @@ class Repairs:
         deployment = self._report().snapshot.find(verification.deployment)
         series = self._series_of(verification.deployment)
         if deployment is None:
-            return verify.judge(verification, verify.Undecided("the service to be seen"), None, series, now)
+            return verify.judge(verification, Undecided("the service to be seen"), None, series, now)
         verdict = self._tracker.judge(
             signature, deployment, self._history, now, node=self._node(deployment), after=verification.applied_at
         )

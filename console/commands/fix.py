@@ -13,6 +13,7 @@ from console.session import Session
 from fixes import catalogue
 from fixes.model import Outcome, Plan, RemedyId, SignatureId
 from probes.model import Deployment, Value
+from probes.targets import name_of
 
 FIX_SECONDS = 900.0
 """The longest a fix may take with its verification: every step has a shorter deadline of its own."""
@@ -116,10 +117,8 @@ def _await_finding(session: Session, named: str, signature: SignatureId, observe
 
 def targets_of(named: str) -> tuple[str, ...]:
     """The target of a full id, so that nothing else is contacted; none for a tail."""
-    first = named.split("/", 1)[0]
-    if "/" not in named or not (first in {"docker", "local"} or first.startswith("docker@")):
-        return ()
-    return (first.replace("@", ":", 1),)
+    name = name_of(named)
+    return () if name is None else (name,)
 
 
 def _assignment(text: str) -> tuple[str, Value]:

@@ -32,7 +32,7 @@ def run(targets: Sequence[str], *, observe: str, fmt: str, fail_on: str, unknown
 def status(report: Report, fail_on: str, *, partial: bool) -> int:
     """1 outranks 3: a finding is known, whatever else could not be read."""
     if fail_on != "never":
-        bad = SEVERITIES[SEVERITIES.index(fail_on) :]  # type: ignore[arg-type]
+        bad = SEVERITIES[SEVERITIES.index(fail_on) :]
         if any(f.severity in bad for found in report.findings.values() for f in found):
             return FINDINGS
     return PARTIAL if partial else FINE

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from console import config as configuration
 from console.exits import FINE, USAGE, Stop
+
+if TYPE_CHECKING:
+    from console.session import Session
 
 
 def run(targets: Sequence[str], *, read_only: bool, interval: str | None, unknown: bool) -> int:
@@ -22,15 +26,16 @@ def run(targets: Sequence[str], *, read_only: bool, interval: str | None, unknow
     return show(session, config)
 
 
-def show(session: object, config: configuration.Config) -> int:
-    """Runs the console over a session that was not started yet; closes it at the end."""
+def show(session: Session, config: configuration.Config) -> int:
+    """Runs the console over a session that was not started yet: the App starts it once it has painted."""
     from console.app import FastopsApp
-    from console.session import Session
 
-    assert isinstance(session, Session)
-    with session:
-        FastopsApp(session, keymap=config.keys).run()
-    return FINE
+    app = FastopsApp(session, keymap=config.keys)
+    try:
+        app.run()
+    finally:
+        session.close()
+    return app.return_code or FINE
 
 
 def require_terminal() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
-from probes.model import TargetId
-from probes.target import Options, Target
+if TYPE_CHECKING:
+    from probes.target import Options, Target
 
 
 class UnknownTarget(Exception):
@@ -13,11 +16,11 @@ class UnknownTarget(Exception):
 
 
 def open_target(name: str, options: Options) -> Target:
-    """Opens ``docker``, ``docker:CONTEXT``, ``docker:URL`` or ``local``; nothing is contacted yet.
+    """Opens ``docker``, ``docker:CONTEXT``, ``docker:URL``, ``local``, or a docker context by its bare name.
 
-    Raises :class:`UnknownTarget`.
+    Nothing is contacted yet. Raises :class:`UnknownTarget`, and :class:`probes.target.Unreadable` for a docker context
+    that does not exist.
     """
-    engine, _, rest = name.partition(":")
     if name == "local":
         from probes.targets.local.target import LocalTarget
 
@@ -25,23 +28,31 @@ def open_target(name: str, options: Options) -> Target:
     from probes.targets.docker import contexts
     from probes.targets.docker.target import DockerTarget
 
-    if engine == "docker":
-        return DockerTarget(contexts.resolve(rest or None), options)
-    if name in contexts.names():
-        return DockerTarget(contexts.resolve(name), options)
+    if name == "docker" or name.startswith(("docker:", "docker@")):
+        return DockerTarget(name, options)
+    if name in contexts.list_contexts():
+        return DockerTarget(f"docker:{name}", options)
     raise UnknownTarget(
         f"{name!r} is not a target: fastops knows 'docker', 'docker:CONTEXT', 'docker:URL' and 'local'"
-        f" (docker contexts here: {', '.join(contexts.names()) or 'none'})"
+        f" (docker contexts here: {', '.join(contexts.list_contexts())})"
     )
 
 
 def default_names() -> tuple[str, ...]:
-    """What is opened when nobody names a target: the Docker engine that the docker CLI would use, and this machine."""
+    """What is opened when nobody names a target: the engine that the docker command would use, and this machine.
+
+    An engine that nobody configured counts only where its socket is.
+    """
     from probes.targets.docker import contexts
 
-    return ("docker", "local") if contexts.default_exists() else ("local",)
+    configured = "DOCKER_HOST" in os.environ or contexts.current_context() != contexts.DEFAULT
+    there = configured or Path(contexts.DEFAULT_URL.removeprefix("unix://")).exists()
+    return ("docker", "local") if there else ("local",)
 
 
-def target_id(name: str, opened: Sequence[Target]) -> TargetId | None:
-    """The id of an opened target by the name that was typed."""
-    return next((t.id for t in opened if name in {t.id, t.id.replace("@", ":", 1)}), None)
+def name_of(identity: str) -> str | None:
+    """The name that opens the target of a deployment's full id; ``None`` for a mere tail of an id."""
+    first, slash, _ = identity.partition("/")
+    if not slash or not (first in {"docker", "local"} or first.startswith("docker@")):
+        return None
+    return unquote(first)
