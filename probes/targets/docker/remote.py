@@ -17,6 +17,7 @@ from probes.workers import CpuMeter, measure
 
 _COLUMNS = "pid,ppid,rss,cputimes,etimes,nlwp,args"
 _TIMEOUT_SECONDS = 5.0
+COARSE_SECONDS = 10.0
 
 
 class _Top(Frozen, frozen=True):
@@ -94,12 +95,37 @@ class TopProcesses(ProcFs):
         return self._started.get(stat.pid)
 
 
+class CoarseMeter(CpuMeter):
+    """CPU of processes whose times come in whole seconds: over less than ten a tick would look like a burst."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._latest: dict[int, tuple[float, float, float | None]] = {}
+
+    def percent(self, pid: int, start_ticks: int, cpu_seconds: float, at: float) -> float | None:
+        """Percent of one core over the latest ten seconds or more; ``None`` until so much was seen."""
+        del start_ticks  # the engine tells none
+        before = self._latest.get(pid)
+        if before is None or cpu_seconds < before[1]:
+            self._latest[pid] = (at, cpu_seconds, None)
+            return None
+        if at - before[0] < COARSE_SECONDS:
+            return before[2]
+        found = 100 * (cpu_seconds - before[1]) / (at - before[0])
+        self._latest[pid] = (at, cpu_seconds, found)
+        return found
+
+    def forget(self, alive: Tree) -> None:
+        """Drops what no longer lives."""
+        self._latest = {pid: seen for pid, seen in self._latest.items() if pid in alive.stats}
+
+
 class RemoteMeter:
     """Measures replicas by ``top`` and ``stats``: two requests each."""
 
     def __init__(self, client: EngineClient) -> None:
         self._client = client
-        self._meters: dict[ReplicaId, CpuMeter] = {}
+        self._meters: dict[ReplicaId, CoarseMeter] = {}
         self._before: dict[ReplicaId, tuple[float, _CpuStats]] = {}
 
     def forget(self, alive: set[ReplicaId]) -> None:
@@ -126,7 +152,7 @@ class RemoteMeter:
             return None
         processes = TopProcesses(top.processes or ())
         root = processes.root_pid()
-        meter = self._meters.setdefault(subject.replica, CpuMeter())
+        meter = self._meters.setdefault(subject.replica, CoarseMeter())
         tree = processes.tree()
         workers = () if root is None else measure(processes, tree, root, subject.replica, meter, subject.server)
         meter.forget(tree)

@@ -167,8 +167,16 @@ class Sampler:
         self._take(readings, None)
 
     async def _ask_engine(self, job: Job) -> None:
+        fresh = self._containers[job.replica].reading is None
+        await self._ask_engine_once(job)
+        if fresh and job.replica in self._containers and self._containers[job.replica].reading is not None:
+            await asyncio.sleep(_FIRST_RATE_SECONDS)
+            await self._ask_engine_once(job)
+
+    async def _ask_engine_once(self, job: Job) -> None:
         try:
-            self._take({job.replica: await self._remote.measure(self._subject(job))}, None)
+            if job.replica in self._containers:
+                self._take({job.replica: await self._remote.measure(self._subject(job))}, None)
         except Unreadable as unreadable:
             self._take({job.replica: None}, unreadable.failure)
 
