@@ -14,6 +14,8 @@ class Run(NamedTuple):
     server: Literal["uvicorn", "hypercorn", "granian"]
     app: ast.expr | str
     keywords: dict[str, ast.expr]
+    open_ended: bool = False
+    """More arguments come out of a dictionary (``**options``): what is not said may be anything."""
 
 
 def runs(module: Module) -> list[Run]:
@@ -36,7 +38,8 @@ def runs(module: Module) -> list[Run]:
         if server is None or app is None:
             continue
         text = app.value if isinstance(app, ast.Constant) and isinstance(app.value, str) else None
-        found.append(Run(server=server, app=app if text is None else text, keywords=keywords))
+        more = any(keyword.arg is None for keyword in node.keywords)
+        found.append(Run(server=server, app=app if text is None else text, keywords=keywords, open_ended=more))
     return found
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from probes import http, invocation, packages
+from probes import coded, http, invocation, packages
 from probes.app_runs import imports, runs
 from probes.app_source import FRAMEWORKS, Sources, Verdict
 from probes.command_line import Invocation
@@ -29,6 +29,8 @@ class Recognition(Frozen, frozen=True):
     """For people: ``main:app is made by FastAPI in /app/main.py, fastapi 0.115.2 is installed``."""
     packages: Mapping[str, str] = {}
     """Distributions that matter to fastops → version."""
+    command: ServerCommand | None = None
+    """The server's command: the one that was given, else the one that the program's own code starts."""
 
 
 class _Service:
@@ -60,6 +62,7 @@ class _Service:
         )
         self.installed = installed([*self.directories, *paths], list_dir, read_file)
         self.sources = Sources(self.roots, self.directories, read_file)
+        self.coded: ServerCommand | None = None
 
     def vendored(self) -> bool:
         """FastAPI lies outside of the site-packages that were listed."""
@@ -92,7 +95,9 @@ def recognise(
     """
     service = _Service(command, argv, environment, working_dir, list_dir, read_file)
     framework, why = _decide(service, command, argv, openapi, label)
-    return Recognition(framework=framework, why=line(why, 300), packages=service.installed or {})
+    return Recognition(
+        framework=framework, why=line(why, 300), packages=service.installed or {}, command=command or service.coded
+    )
 
 
 Decision = tuple[Literal["fastapi", "other", "unknown"], str]
@@ -101,11 +106,12 @@ Decision = tuple[Literal["fastapi", "other", "unknown"], str]
 def _decide(
     service: _Service, command: ServerCommand | None, argv: Sequence[str], openapi: bytes | None, label: bool | None
 ) -> Decision:
+    documented = openapi is not None and is_fastapi_document(openapi)
+    product = _product(service, argv, documented) if command is None else None
     if label is not None:
         return ("fastapi" if label else "other"), f"the label fastops.enable is {str(label).lower()}"
-    documented = openapi is not None and is_fastapi_document(openapi)
-    if command is None:
-        return _product(service, argv, documented)
+    if product is not None or command is None:
+        return product or ("unknown", "it has no command")
     shown = command.app or "its application"
     verdict = None if command.app is None else service.sources.judge(command.app)
     if verdict is not None and verdict.kind == "other":
@@ -182,6 +188,7 @@ def _entry(service: _Service, found: Invocation) -> Verdict | None:
         if module is None:
             continue
         for run in runs(module):
+            service.coded = service.coded or coded.command(run, module, found.environment)
             made = service.sources.judge(run.app) if isinstance(run.app, str) else None
             if not isinstance(run.app, str):
                 made = service.sources.expression(module, run.app)

@@ -36,6 +36,19 @@ def read(source: bytes, environment: Mapping[str, str]) -> ConfigFile:
         module = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ConfigFile(values={}, opaque=True)
+    return top_level(module, environment)
+
+
+def plain(node: ast.expr, values: Mapping[str, object], environment: Mapping[str, str]) -> object:
+    """The value of an expression, or ``None`` when it cannot be told without running it."""
+    try:
+        return evaluate(node, values, environment)
+    except (_Unknown, RecursionError):
+        return None
+
+
+def top_level(module: ast.Module, environment: Mapping[str, str]) -> ConfigFile:
+    """What the statements of a module bind its names to."""
     values: dict[str, object] = {}
     unknown: set[str] = set()
     opaque = False

@@ -186,6 +186,28 @@ def test_a_product_with_a_command_of_its_own_is_decided_by_its_entry_module(
     assert found.framework == expected, found.why
 
 
+def test_the_settings_of_a_server_that_is_started_in_code_are_read_from_it() -> None:
+    source = (
+        "import os, uvicorn\nfrom fastapi import FastAPI\napp = FastAPI()\nHOST = '127.0.0.1'\n"
+        "if __name__ == '__main__':\n"
+        "    uvicorn.run('run:app', host=HOST, port=int(os.environ.get('PORT', '8080')), workers=f(), timeout_keep_alive=9)\n"
+    )
+    found = recognise({**PYTHON, **FASTAPI, "/app/run.py": source}, ("python", "run.py"))
+    assert found.framework == "fastapi"
+    assert found.command is not None
+    settings = {name: (one.value, one.source) for name, one in found.command.settings.items()}
+    assert (found.command.server, found.command.app) == ("uvicorn", "run:app")
+    assert found.command.binds() == (("127.0.0.1", 8080),)
+    assert (settings["keepalive"], settings["host"][1]) == ((9, "/app/run.py"), "/app/run.py")
+    assert "workers" not in settings
+    spread = recognise(
+        {**PYTHON, **FASTAPI, "/app/run.py": source.replace("workers=f()", "**more")}, ("python", "run.py")
+    )
+    assert spread.command is not None
+    assert "workers" not in spread.command.settings
+    assert recognise(main(FASTAPI_SOURCES["plain"])).command is not None
+
+
 def test_a_database_is_another_thing() -> None:
     assert recognise({"/usr/bin/postgres": "\x7fELF"}, ("postgres", "-c", "max_connections=10")).framework == "other"
     assert recognise({}, ()).framework == "other"
