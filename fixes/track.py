@@ -108,9 +108,13 @@ class Tracker:
     def _view(
         self, deployment: Deployment, history: History, now: datetime, node: Node | None, after: datetime | None
     ) -> View:
+        read: dict[Metric, Mapping[str, Sequence[Point]]] = {}
+
         def series(metric: Metric) -> Mapping[str, Sequence[Point]]:
-            labels = history.labels(deployment.id, metric)
-            return {label: history.series(SeriesKey(deployment.id, metric, label)) for label in labels}
+            if metric not in read:  # several signatures ask for the same, and for every worker
+                labels = history.labels(deployment.id, metric)
+                read[metric] = {label: history.series(SeriesKey(deployment.id, metric, label)) for label in labels}
+            return read[metric]
 
         return View(deployment=deployment, now=now, window=self._window, series=series, node=node, after=after)
 
@@ -143,9 +147,10 @@ class Tracker:
         undecided: list[Open] = []
         new: list[SignatureId] = []
         ended: list[SignatureId] = []
+        whole = self._view(deployment, history, now, node, None)
         for identity, signature in self._signatures.items():
             after = self._settled.get((deployment.id, identity))
-            view = self._view(deployment, history, now, node, after)
+            view = whole if after is None else replace(whole, after=after)
             verdict = self._verdict(signature, view)
             if isinstance(verdict, Undecided):
                 undecided.append(Open(identity, verdict.needs))

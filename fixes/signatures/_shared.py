@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -157,8 +158,9 @@ def oom_rises(view: View) -> Mapping[ReplicaId, Rise]:
 
 def _risen(points: Sequence[Point], since: float) -> tuple[int, datetime | None]:
     total, at = 0, None
-    for before, after in pairwise(points):
-        if after.at >= since and after.value > before.value:
+    first = bisect_left(points, since, key=lambda p: p.at)
+    for before, after in pairwise(points[max(0, first - 1) :]):
+        if after.value > before.value:
             total += int(after.value - before.value)
             at = datetime.fromtimestamp(after.at, UTC)
     return total, at

@@ -74,7 +74,7 @@ class Growth(NamedTuple):
 
 def steady_growth(points: Sequence[Point], least_rise: float) -> Growth | None:
     """The rise of a series, where it is one: sure, in each third, without a tooth, and of ``least_rise`` at least."""
-    if len(points) < LEAST_POINTS:
+    if len(points) < LEAST_POINTS or _risen(points) < least_rise / 2:
         return None
     few = thinned(points)
     slope = theil_sen(few)
@@ -88,6 +88,11 @@ def steady_growth(points: Sequence[Point], least_rise: float) -> Growth | None:
         if len(piece) < 2 or _simple_slope(piece) < least * slope.value:
             return None
     return Growth(slope, points[0], points[-1], seconds)
+
+
+def _risen(points: Sequence[Point]) -> float:
+    """From the first points to the last: what is flat is told at once, before any pair is looked at."""
+    return median(p.value for p in points[-5:]) - median(p.value for p in points[:5])
 
 
 def _simple_slope(points: Sequence[Point]) -> float:

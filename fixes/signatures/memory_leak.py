@@ -15,6 +15,8 @@ What to do. Recycling workers bounds it today, a higher limit delays it, the pro
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -120,7 +122,7 @@ def _rate(bytes_per_second: float) -> str:
     return f"{bytes_per_second * 60 / MIB:.1f} MiB/min"
 
 
-def _life(view: View, replica: Replica, worker: Worker) -> tuple[Point, ...]:
+def _life(view: View, replica: Replica, worker: Worker) -> Sequence[Point]:
     """A worker's memory after its first minute."""
     label = f"{replica.id}/{worker.pid}"
     points = view.series("worker-anonymous").get(label) or view.series("worker-rss").get(label) or ()
@@ -130,7 +132,7 @@ def _life(view: View, replica: Replica, worker: Worker) -> tuple[Point, ...]:
     since = born + WARM_UP_SECONDS
     if view.after is not None:
         since = max(since, view.after.timestamp())
-    return tuple(p for p in points if p.at >= since)
+    return points[bisect_left(points, since, key=lambda p: p.at) :]
 
 
 def _with_limit(
