@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -30,7 +32,9 @@ def test_a_rewritten_command_really_serves_with_two_workers(
     words = [str(Path(sys.executable).parent / "uvicorn"), "service:make", "--factory", "--port", str(port)]
     argv = ("sh", "-c", "exec " + " ".join(words)) if in_shell else tuple(words)
     done = rewrite(argv, {}, Desired(gunicorn={"workers": 2, "timeout": 60}, server="gunicorn"), packages)
-    process = subprocess.Popen(done.argv, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        done.argv, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     try:
         procfs, deadline, roles, status = ProcFs(), time.monotonic() + 60, [""], b""
         while time.monotonic() < deadline and (roles != ["master", "worker", "worker"] or b"404" not in status):
@@ -49,3 +53,6 @@ def test_a_rewritten_command_really_serves_with_two_workers(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        # Workers may outlive a master that ends early: the session is the test's own.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -227,7 +228,9 @@ def served(directory: Path, source: str, *words: str) -> Iterator[tuple[int, int
     (directory / "service.py").write_text(source)
     port = free_port()
     argv = [str(BIN / words[0]), *(word.replace("PORT", str(port)) for word in words[1:]), "service:app"]
-    process = subprocess.Popen(argv, cwd=directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        argv, cwd=directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     try:
 
         def answers() -> bool:
@@ -244,6 +247,9 @@ def served(directory: Path, source: str, *words: str) -> Iterator[tuple[int, int
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        # granian's workers may outlive a master that ends early: the session is the test's own.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize(
