@@ -14,6 +14,8 @@ def main() -> None:
         from console.cli import app
 
         code = app(standalone_mode=False)
+        if code == exits.INTERRUPTED:  # Typer makes a plain status of Ctrl-C
+            exits.explain(KeyboardInterrupt())
     except BaseException as error:  # noqa: BLE001 -- the last resort: people see a sentence, never a traceback
         code = exits.explain(error)
     try:

@@ -33,7 +33,7 @@ class Stop(Exception):
 
 def explain(error: BaseException) -> int:
     """Prints one sentence for what ended the program, and returns its status."""
-    import click
+    import typer
 
     from console.config import BadConfig
     from fixes.values import BadValue
@@ -43,12 +43,12 @@ def explain(error: BaseException) -> int:
     match error:
         case SystemExit():
             return error.code if isinstance(error.code, int) else FINE
-        case KeyboardInterrupt() | click.exceptions.Abort():
+        case KeyboardInterrupt() | typer.Abort():
             return _say("interrupted; nothing is left running", INTERRUPTED)
-        case click.exceptions.Exit():
+        case typer.Exit():
             return error.exit_code
-        case click.ClickException():
-            error.show()
+        case typer.TyperException():
+            getattr(error, "show", lambda: _say(error.format_message(), USAGE))()  # usage and message
             return USAGE
         case Stop():
             return _say(str(error), error.status)
