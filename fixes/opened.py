@@ -45,6 +45,8 @@ class Opened:
             return True
         if not self._from_logs:
             return isinstance(verdict, Silent)
+        if isinstance(verdict, Silent) and view.after is not None:
+            return True  # a fix was verified since
         if isinstance(verdict, Silent) and view.hits(*(p.key for p in signature.patterns)):
             return True  # the same lines are still there and mean something else now: it recovered
         return self._quiet >= (signature.quiet_after or view.window)

@@ -28,7 +28,7 @@ from fixes.model import (
     View,
 )
 from fixes.signatures import _cases
-from probes.model import Listener, Replica, Worker
+from probes.model import Deployment, Listener, Replica, Worker
 
 FEW_CONNECTIONS = 10
 MANY_CONNECTIONS = 50
@@ -92,8 +92,16 @@ def _lone() -> tuple[Worker, ...]:
     return (_cases.worker(role="server"),)
 
 
-def _listening(established: int) -> tuple[Listener, ...]:
-    return (Listener("0.0.0.0", 8000, established),)  # noqa: S104 - what servers in containers listen on
+def _service(established: int, *drivers: str) -> Deployment:
+    """A lone uvicorn with so many open connections, in an image that has gunicorn too."""
+    listeners = (Listener("0.0.0.0", 8000, established),)  # noqa: S104 - what servers in containers listen on
+    return _cases.deployment(
+        _cases.replica(workers=_lone(), listeners=listeners, command=("uvicorn", "app:app", "--host", "0.0.0.0")),  # noqa: S104
+        settings={"app": "app:app", "host": "0.0.0.0", "port": 8000},  # noqa: S104
+        server="uvicorn",
+        drivers=drivers,
+        packages={"gunicorn": "23.0.0", "uvicorn": "0.34.0", "uvicorn-worker": "0.3.0"},
+    )
 
 
 SIGNATURE = Signature(
@@ -104,14 +112,9 @@ SIGNATURE = Signature(
     remedies=(RemedyId("apply-gunicorn-config"),),
     source="fastapi.tiangolo.com/deployment/concepts (replication, restarts); uvicorn.org deployment",
     fires=(
-        Example("hardly used", deployment=_cases.container(workers=_lone(), listeners=_listening(2))),
-        Example("busy", deployment=_cases.container(workers=_lone(), listeners=_listening(20))),
-        Example(
-            "very busy with a database",
-            deployment=_cases.deployment(
-                _cases.replica(workers=_lone(), listeners=_listening(80)), drivers=("asyncpg",)
-            ),
-        ),
+        Example("hardly used", deployment=_service(2)),
+        Example("busy", deployment=_service(20)),
+        Example("very busy with a database", deployment=_service(80, "asyncpg")),
     ),
     silent=(
         Example(
