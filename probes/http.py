@@ -1,4 +1,8 @@
-"""The requests that fastops makes to a service: few, bounded, GET only."""
+"""The requests that fastops makes to a service: few, bounded, GET only.
+
+What they took is less what fastops' own loop was late meanwhile: a busy console, or a machine without a free core, must
+not be taken for a slow service.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from probes import lag
 from probes.model import HttpSample, ReplicaId
 from probes.target import Access, Answer, Unreadable
 
@@ -41,11 +46,13 @@ async def _get(
     access: Access, replica: ReplicaId, port: int, path: str, timeout_seconds: float
 ) -> tuple[HttpSample, bytes]:
     at = datetime.now(UTC)
-    try:
-        answer = await access.get(replica, port, path, timeout_seconds)
-    except Unreadable as unreadable:
-        answer = Answer(status=None, body=b"", took_seconds=0.0, error=unreadable.failure.code)
-    sample = HttpSample(at=at, path=path, took_seconds=answer.took_seconds, status=answer.status, error=answer.error)
+    async with lag.measured() as own:
+        try:
+            answer = await access.get(replica, port, path, timeout_seconds)
+        except Unreadable as unreadable:
+            answer = Answer(status=None, body=b"", took_seconds=0.0, error=unreadable.failure.code)
+    took = max(0.0, answer.took_seconds - own.seconds)
+    sample = HttpSample(at=at, path=path, took_seconds=took, status=answer.status, error=answer.error)
     return sample, answer.body
 
 
