@@ -25,6 +25,10 @@ graceful_timeout = 2
 _HEALTHY_CONF = _CONF + "keepalive = 5\nmax_requests = 1000\nmax_requests_jitter = 100\n"
 
 
+class DemoError(Exception):
+    """The demo cannot run; the text is one sentence for people."""
+
+
 class Load(Frozen, frozen=True):
     """The requests that a service gets."""
 

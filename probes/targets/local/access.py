@@ -62,7 +62,7 @@ class LocalAccess:
         except (TimeoutError, httpx.TimeoutException):
             error = "timeout"
         except httpx.ConnectError as failed:
-            error = "refused" if "refused" in str(failed).lower() else "unreachable"
+            error = "refused" if _refused(failed) else "unreachable"
         except (httpx.ReadError, httpx.WriteError, httpx.CloseError):
             error = "reset"
         except httpx.RemoteProtocolError as failed:
@@ -122,6 +122,20 @@ class LocalAccess:
         best = next((one for one in addresses if one in ("127.0.0.1", "0.0.0.0")), None)  # noqa: S104
         found = best or (addresses[0] if addresses else "127.0.0.1")
         return _ANY.get(found, found)
+
+
+def _refused(error: BaseException) -> bool:
+    """Whether a failed connection was refused: the client's own words do not say, what caused them does."""
+    seen: BaseException | None = error
+    for _ in range(8):
+        if seen is None:
+            return False
+        if isinstance(seen, BaseExceptionGroup):
+            return any(_refused(one) for one in seen.exceptions)
+        if isinstance(seen, ConnectionRefusedError):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
 
 
 @asynccontextmanager

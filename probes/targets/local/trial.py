@@ -67,7 +67,7 @@ async def _run(master: Master, environment: Mapping[str, str], argv: tuple[str, 
             await process.wait()
     if process.returncode != 0:
         said = [one for one in output[-_OUTPUT:].splitlines() if one.strip()]
-        last = line(said[-1], 300) if said else f"exit status {process.returncode}"
+        last = " ".join(line(one, 300) for one in said[-2:]) or f"exit status {process.returncode}"
         raise Refused(f"gunicorn refuses the new configuration, nothing was changed: {last}")
 
 

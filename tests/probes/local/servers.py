@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -31,6 +32,11 @@ app = FastAPI()
 async def health():
     return "ok"
 """
+
+
+def unique(name: str) -> str:
+    """A directory's name that no other test's service has: they all run on this machine."""
+    return f"{name}-{uuid.uuid4().hex[:8]}"
 
 
 def free_port() -> int:
@@ -108,7 +114,7 @@ class Watch:
             found = {} if self.state is None else {one.name: one for one in self.state.deployments.values()}
             if self.state is not None and met(found):
                 return found
-            assert time.monotonic() < end, f"never so: {found}"
+            assert time.monotonic() < end, f"never so among {sorted(found)}"
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(1):
                     await self._new.wait()

@@ -1,4 +1,4 @@
-"""Starts the demo's services under a supervisor of their own and opens the console on them."""
+"""The demo's services as processes of this machine, under a supervisor of their own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -20,17 +19,14 @@ from typing import Self
 import msgspec
 
 from console.demo.children import send
-from console.demo.layout import PREFIX, REGISTRY, SOCKET, Running
+from console.demo.layout import PREFIX, REGISTRY, SOCKET, DemoError, Running
 from probes.target import Options, Target
 
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 _LOCK = "lock"
+_DEEPEST = 70
 _NEEDED = ("fastapi", "gunicorn", "uvicorn", "uvicorn_worker", "sqlalchemy")
-
-
-class DemoError(Exception):
-    """The demo cannot run; the text is one sentence for people."""
 
 
 class Demo:
@@ -52,7 +48,7 @@ class Demo:
         if missing:
             raise DemoError(f"the demo's services need {', '.join(missing)}: pip install 'fastops[demo]'")
         _sweep()
-        self.directory = Path(tempfile.mkdtemp(prefix=PREFIX)).resolve()
+        self.directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_place())).resolve()
         # Held as long as this process or its supervisor lives: a later demo sweeps only what nobody holds.
         self._lock = os.open(self.directory / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
@@ -136,6 +132,12 @@ def registered(directory: Path) -> tuple[Running, ...]:
         return ()
 
 
+def _place() -> str:
+    """Where temporary directories are made; ``/tmp`` where that is so deep that no Unix socket fits in (108 bytes)."""
+    found = tempfile.gettempdir()
+    return found if len(found) <= _DEEPEST else "/tmp"
+
+
 def _reap(directory: Path) -> None:
     """Ends what a supervisor left, if it left anything, and removes its directory."""
     for one in registered(directory):
@@ -157,7 +159,7 @@ def _works_in(pid: int, folder: Path) -> bool:
 
 def _sweep() -> None:
     """Removes what demos left whose every process was killed at once."""
-    for directory in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+    for directory in Path(_place()).glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):
             lock = os.open(directory / _LOCK, os.O_RDWR)
             try:
@@ -175,17 +177,3 @@ def _last_line(log: Path) -> str:
     except OSError:
         return "it left no log"
     return line(lines[-1], 200) if lines else "it said nothing"
-
-
-def run(docker: bool, image: str | None, open_console: Callable[[Callable[[Options], Target]], int]) -> int:
-    """Runs the demo: ``open_console`` gets a function that makes the target to open, and returns the exit status.
-
-    With ``docker`` the services run in containers of ``image``. Raises :class:`DemoError`.
-    """
-    if docker:
-        from console.demo.containers import ContainerDemo
-
-        with ContainerDemo(image) as containers:
-            return open_console(containers.target)
-    with Demo() as demo:
-        return open_console(demo.target)

@@ -1,0 +1,255 @@
+"""Changes of real local services: applied, refused and taken back."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from probes.model import Deployment, Desired, Intent, Restart, Step
+from probes.procfs import ProcFs
+from probes.target import Options, ReadOnly, Refused
+from probes.targets.local import rerun
+from probes.targets.local.target import LocalTarget
+from tests.probes.local.servers import APP, Watch, free_port, gunicorn, running, unique, uvicorn, watched
+
+SHOP, BARE, GATEWAY, LONE = (unique(name) for name in ("shop", "bare", "gateway", "lone"))
+CHANGE = "20261122-090000-abcd"
+
+
+def said(_: str) -> None:
+    """Progress that nobody reads."""
+
+
+@asynccontextmanager
+async def service(
+    folder: Path, *more: str, config: str | None = "timeout = 30  # ours\n"
+) -> AsyncIterator[tuple[Watch, Deployment, subprocess.Popen[bytes]]]:
+    folder.mkdir()
+    (folder / "main.py").write_text(APP)
+    if config is not None:
+        (folder / "gunicorn.conf.py").write_text(config)
+    port = free_port()
+    with running(gunicorn(port, *more), folder, port) as process:
+        async with watched() as watch:
+            found = await watch.until(lambda all_: folder.name in all_ and bool(all_[folder.name].workers))
+            yield watch, found[folder.name], process
+
+
+async def plan(watch: Watch, deployment: Deployment, want: Intent) -> list[Step]:
+    return list(await watch.target.drafter.draft(deployment, want))
+
+
+def workers(pid: int) -> set[int]:
+    return set(ProcFs().tree().children(pid))
+
+
+async def test_a_setting_reaches_the_workers_by_a_hup_and_is_taken_back(tmp_path: Path) -> None:
+    async with service(tmp_path / SHOP) as (watch, deployment, process):
+        config = tmp_path / SHOP / "gunicorn.conf.py"
+        config.chmod(0o640)
+        before = workers(process.pid)
+        (step,) = await plan(watch, deployment, Desired(gunicorn={"timeout": 60, "max_requests": 1000}))
+        assert step.action == "reload"
+        assert (step.before.text, step.after.text) == (
+            "timeout = 30  # ours\n",
+            "timeout = 60  # ours\nmax_requests = 1000\n",
+        )
+        writer = watch.target.writer()
+        point = await writer.perform(step, CHANGE, said)
+        assert config.read_text() == step.after.text
+        assert config.stat().st_mode & 0o777 == 0o640
+        assert process.poll() is None
+        assert workers(process.pid) - before
+        after = await watch.until(lambda all_: all_[SHOP].setting("timeout") == 60)
+        assert after[SHOP].setting("max_requests") == 1000
+        assert after[SHOP].replicas[0].id == deployment.replicas[0].id
+        assert await plan(watch, after[SHOP], Desired(gunicorn={"timeout": 60, "max_requests": 1000})) == []
+        backup = Path(str(point.data["backup"]))
+        assert backup.stat().st_mode & 0o777 == 0o600
+
+        reloaded = workers(process.pid)
+        await writer.restore(point, CHANGE, said)
+        assert config.read_text() == "timeout = 30  # ours\n"
+        assert workers(process.pid) - reloaded
+        await writer.restore(point, CHANGE, said)
+        assert sorted(one.name for one in config.parent.glob("*.py")) == ["gunicorn.conf.py", "main.py"]
+        assert not backup.exists()
+
+
+async def test_a_file_is_made_where_there_was_none_and_removed_by_the_undo(tmp_path: Path) -> None:
+    async with service(tmp_path / BARE, config=None) as (watch, deployment, _):
+        (step,) = await plan(watch, deployment, Desired(gunicorn={"max_requests": 1000}))
+        assert step.before.text == ""
+        writer = watch.target.writer()
+        point = await writer.perform(step, CHANGE, said)
+        config = tmp_path / BARE / "gunicorn.conf.py"
+        assert config.read_text() == "max_requests = 1000\n"
+        await watch.until(lambda all_: all_[BARE].setting("max_requests") == 1000)
+        await writer.restore(point, CHANGE, said)
+        assert not config.exists()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "word"),
+    [
+        ({"timeout": "soon"}, "timeout"),
+        ({"worker_class": "no.such.Worker"}, "no.such"),
+        ({"keepalive": -1}, "keepalive"),
+    ],
+)
+async def test_a_bad_configuration_is_refused_and_the_master_lives(
+    tmp_path: Path, wanted: dict[str, str | int], word: str
+) -> None:
+    folder = tmp_path / SHOP
+    folder.mkdir()
+    config = folder / "gunicorn.conf.py"
+    config.write_text('worker_class = "uvicorn_worker.UvicornWorker"\n')
+    port = free_port()
+    command = (sys.executable, "-m", "gunicorn", "main:app", "-b", f"127.0.0.1:{port}")
+    with running(command, folder, port) as process:
+        async with watched() as watch:
+            deployment = (await watch.until(lambda all_: SHOP in all_))[SHOP]
+            (step,) = await plan(watch, deployment, Desired(gunicorn=wanted))
+            before = workers(process.pid)
+            with pytest.raises(Refused, match=word):
+                await watch.target.writer().perform(step, CHANGE, said)
+        assert config.read_text() == step.before.text
+        assert process.poll() is None
+        assert workers(process.pid) == before
+        assert sorted(one.name for one in folder.iterdir() if "gunicorn.conf" in one.name) == ["gunicorn.conf.py"]
+
+
+async def test_an_application_that_no_longer_imports_is_refused(tmp_path: Path) -> None:
+    async with service(tmp_path / SHOP) as (watch, deployment, process):
+        (step,) = await plan(watch, deployment, Desired(gunicorn={"timeout": 60}))
+        (tmp_path / SHOP / "main.py").write_text("import no_such_module\n")
+        with pytest.raises(Refused, match="no_such_module"):
+            await watch.target.writer().perform(step, CHANGE, said)
+        assert process.poll() is None
+        assert (tmp_path / SHOP / "gunicorn.conf.py").read_text() == "timeout = 30  # ours\n"
+
+
+async def test_a_setting_on_the_command_line_outranks_the_file_and_is_refused(tmp_path: Path) -> None:
+    async with service(tmp_path / SHOP, "--timeout", "20") as (watch, deployment, _):
+        with pytest.raises(Refused, match="command line"):
+            await plan(watch, deployment, Desired(gunicorn={"timeout": 60}))
+
+
+async def test_under_preload_a_hup_is_never_sent(tmp_path: Path) -> None:
+    async with service(tmp_path / SHOP, "--preload") as (watch, deployment, _):
+        assert "preload" in (deployment.capabilities["gunicorn"] or "")
+        with pytest.raises(Refused, match="preload"):
+            await plan(watch, deployment, Desired(gunicorn={"timeout": 60}))
+
+
+async def test_a_file_changed_since_the_diff_is_left_alone(tmp_path: Path) -> None:
+    async with service(tmp_path / SHOP) as (watch, deployment, _):
+        (step,) = await plan(watch, deployment, Desired(gunicorn={"timeout": 60}))
+        config = tmp_path / SHOP / "gunicorn.conf.py"
+        config.write_text("timeout = 45\n")
+        with pytest.raises(Refused, match="changed since"):
+            await watch.target.writer().perform(step, CHANGE, said)
+        assert config.read_text() == "timeout = 45\n"
+
+
+async def test_what_an_interrupted_reload_left_is_taken_back_or_finished(tmp_path: Path) -> None:
+    async with service(tmp_path / SHOP) as (watch, deployment, _):
+        (step,) = await plan(watch, deployment, Desired(gunicorn={"timeout": 60}))
+        config = tmp_path / SHOP / "gunicorn.conf.py"
+        writer = watch.target.writer()
+        await writer.abandon(step, CHANGE, said)
+        assert config.read_text() == step.before.text
+        backup = config.with_name(f".{config.name}.{CHANGE}.backup")
+        backup.write_text(step.before.text)
+        config.write_text(step.after.text)
+        point = await writer.perform(_blanked(step), CHANGE, said)
+        assert point.left == step.after.version
+        await writer.abandon(_blanked(step), CHANGE, said)
+        assert config.read_text() == step.before.text
+        assert not backup.exists()
+
+
+async def test_the_limit_of_open_files_is_raised_at_once_and_taken_back(tmp_path: Path) -> None:
+    former = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, former[1]))
+    try:
+        context = service(tmp_path / GATEWAY)
+        watch, deployment, process = await context.__aenter__()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, former)
+    try:
+        assert deployment.capabilities["nofile"] is None
+        (step,) = await plan(watch, deployment, Desired(open_files_limit=1024))
+        assert step.before.text != step.after.text
+        assert "soft 1024" in step.after.text
+        assert "restarted" in str(step.arguments["notes"])
+        writer = watch.target.writer()
+        point = await writer.perform(step, CHANGE, said)
+        pids = {process.pid, *workers(process.pid)}
+        assert {resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in pids} == {(1024, former[1])}
+        await writer.restore(point, CHANGE, said)
+        assert {resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in pids} == {(256, former[1])}
+        await writer.restore(point, CHANGE, said)
+    finally:
+        await context.__aexit__(None, None, None)
+
+
+async def test_more_than_the_hard_limit_is_capped_and_said(tmp_path: Path) -> None:
+    async with service(tmp_path / SHOP) as (watch, deployment, process):
+        soft, hard = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+        steps = await plan(watch, deployment, Desired(open_files_limit=hard + 1))
+        assert [f"soft {hard}" in step.after.text for step in steps] == ([True] if soft < hard else [])
+
+
+async def test_what_nobody_supervises_is_not_restarted_but_the_command_is_said(tmp_path: Path) -> None:
+    port = free_port()
+    with running(uvicorn(port), tmp_path / LONE, port):
+        async with watched() as watch:
+            deployment = (await watch.until(lambda all_: LONE in all_))[LONE]
+            for capability in ("restart", "gunicorn"):
+                assert str(tmp_path / LONE) in (deployment.capabilities[capability] or "")
+            with pytest.raises(Refused, match=f"--port {port}"):
+                await plan(watch, deployment, Restart())
+            with pytest.raises(Refused, match="gunicorn main:app"):
+                await plan(watch, deployment, Desired(gunicorn={"workers": 2}, server="gunicorn"))
+            with pytest.raises(Refused, match="systemd"):
+                await plan(watch, deployment, Desired(memory_limit_bytes=1 << 30))
+            with pytest.raises(Refused, match="reaches it"):
+                await plan(watch, deployment, Desired(bind_host="0.0.0.0"))
+
+
+def test_read_only_hands_no_writer_out() -> None:
+    with pytest.raises(ReadOnly):
+        LocalTarget(Options(read_only=True)).writer()
+
+
+async def test_a_failed_systemctl_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with service(tmp_path / SHOP) as (watch, deployment, _):
+        program = tmp_path / "systemctl"
+        program.write_text("#!/bin/sh\necho 'Unit shop.service not found.' >&2\nexit 5\n")
+        program.chmod(0o755)
+        master = watch.target.master(deployment.id)
+        assert master is not None
+        monkeypatch.setattr(rerun.capabilities, "restart_command", lambda _: (str(program), "restart", "shop.service"))
+        (step,) = [one for one in [_restart_step(deployment)] if one]
+        with pytest.raises(Refused, match="not found"):
+            await watch.target.writer().perform(step, CHANGE, said)
+
+
+def _restart_step(deployment: Deployment) -> Step:
+    from probes.targets.local.documents import document
+
+    nothing = document("restart:x", "none", "restart", "")
+    return Step(action="restart", summary="", before=nothing, after=nothing, subject=deployment.replicas[0].id)
+
+
+def _blanked(step: Step) -> Step:
+    from msgspec.structs import replace
+
+    return replace(step, before=replace(step.before, text=""), after=replace(step.after, text=""))
