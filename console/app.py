@@ -300,7 +300,7 @@ class FastopsApp(App[None]):
     def _push(self, screen: OpsScreen) -> None:
         self.push_screen(screen)
 
-    def on_screen_resume(self) -> None:
+    def on_uncovered(self) -> None:
         """A screen that was covered missed some reports."""
         self._hand(self.screen)
 

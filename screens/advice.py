@@ -67,7 +67,7 @@ class ProfileScreen(OpsScreen):
 
     def _take(self, advice: Advice | Problem) -> None:
         self._waiting = False
-        if not self.is_attached:
+        if not self.alive:
             return
         if isinstance(advice, Problem):
             self.query_one("#advice", Static).update(Text(advice.text, "yellow"))

@@ -13,6 +13,7 @@ from textual.widget import Widget
 
 from fixes.model import Report
 from probes.model import DeploymentId, Frozen, Snapshot, TargetId
+from screens import messages
 from screens.widgets.keybar import KeyBar
 from screens.widgets.statusbar import StatusBar
 
@@ -59,6 +60,15 @@ class OpsScreen(Screen[None]):
     def body(self) -> Iterable[Widget]:
         """What stands between the bars."""
         raise NotImplementedError
+
+    @property
+    def alive(self) -> bool:
+        """Whether an answer can still be shown here: the screen was not left."""
+        return self in self.app.screen_stack
+
+    def on_screen_resume(self) -> None:
+        """A screen that was covered missed some reports."""
+        self.post_message(messages.Uncovered())
 
     def subject(self) -> DeploymentId | None:
         """The deployment that a key would act upon."""

@@ -106,7 +106,7 @@ class ChangeScreen(OpsScreen):
 
     def take_plan(self, asked: int, plan: Plan | Problem) -> None:
         """Shows the plan, unless another one was asked for since."""
-        if asked != self._asked or not self.is_attached:
+        if asked != self._asked or not self.alive:
             return
         if isinstance(plan, Problem):
             self._enter("failed")
@@ -212,7 +212,7 @@ class ChangeScreen(OpsScreen):
 
     def show_progress(self, line: str) -> None:
         """One more thing was done."""
-        if not self.is_attached:
+        if not self.alive:
             return
         self._progress = [*self._progress[1 - PROGRESS_LINES :], line]
         text = Text(end="")
@@ -227,7 +227,7 @@ class ChangeScreen(OpsScreen):
     def take_outcome(self, outcome: Outcome | Problem) -> None:
         """Says what became of it."""
         app = self.app
-        if not self.is_attached:
+        if not self.alive:
             text = outcome.text if isinstance(outcome, Problem) else verdict.outcome(outcome).plain
             app.notify(text, title=str(self.title or ""), markup=False, timeout=15)
             return

@@ -97,7 +97,7 @@ class DeploymentScreen(OpsScreen):
         self.query_one("#workers", Table).set_columns(facts.WORKER_COLUMNS)
         self.set_interval(LOG_SECONDS, self._ask_lines)
         self.post_message(messages.Looked(Interest(focused=self._deployment, visible=frozenset({self._deployment}))))
-        self.call_after_refresh(self.action_pane, self._pane)
+        self.action_pane(self._pane)
 
     def on_resize(self, event: events.Resize) -> None:
         """All panes at once, or tabs."""

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
-from textual import events
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
@@ -53,9 +52,8 @@ class FixScreen(ChangeScreen):
         return text
 
     def on_mount(self) -> None:
-        """Shows the remedies; the first that applies is planned."""
+        """Shows the remedies; the base class then asks for the plan of the first that applies."""
         self._fill()
-        super().on_mount()
 
     def _fill(self) -> None:
         table = self.query_one("#remedies", Table)
@@ -68,9 +66,8 @@ class FixScreen(ChangeScreen):
         table.show_rows(list(self._offers))
         table.styles.height = len(self._offers) + 1
 
-    def on_resize(self, event: events.Resize) -> None:
+    def on_resize(self) -> None:  # type: ignore[override]  # Textual calls the base class's handler too
         """The columns fill the width."""
-        super().on_resize(event)
         self._fill()
 
     def _cells(self, key: str) -> Sequence[Cell]:
@@ -158,7 +155,6 @@ class FixScreen(ChangeScreen):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """A value was typed: another plan. A name that was asked for is the base class's."""
         if event.input.name is None:
-            super().on_input_submitted(event)
             return
         event.stop()
         self._typed = {each.name or "": each.value for each in self._values()}

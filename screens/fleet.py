@@ -10,6 +10,7 @@ from rich.text import Span, Text
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.containers import Container, VerticalScroll
+from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -21,6 +22,8 @@ from screens.widgets.filterbar import FilterBar
 from screens.widgets.spark import sparkline
 from screens.widgets.table import Cell, Column, Table
 
+LOOK_SECONDS = 0.15
+"""How long the cursor rests before its deployment is read first."""
 TREND_POINTS = 60
 """Memory samples kept of each deployment for its sparkline."""
 
@@ -49,8 +52,12 @@ class FleetScreen(OpsScreen):
         self._trends: dict[DeploymentId, deque[float]] = {}
         self._made: dict[str, tuple[rows.Row, tuple[Cell, ...]]] = {}
         self._columns: tuple[Column, ...] = ()
-        self._detail: tuple[str, list[Span]] | None = None
         self._sort, self._reverse, self._needle = "severity", False, ""
+        self._keys: list[DeploymentId] | None = None
+        self._arranged = (self._sort, self._reverse, self._needle)
+        self._writable = True
+        self._looking: Timer | None = None
+        self._detail: tuple[str, list[Span]] | None = None
 
     def body(self) -> Iterable[Widget]:
         """The table, and what is wrong with the selected deployment."""
@@ -92,10 +99,16 @@ class FleetScreen(OpsScreen):
         for identity in before.keys() - self._rows.keys():
             self._trends.pop(identity, None)
             self._made.pop(identity, None)
+        if not rows.same_order(before, self._rows, self._sort):
+            self._keys = None
         self._arrange()
 
     def _arrange(self) -> None:
-        keys = rows.arrange(self._rows.values(), self._sort, self._reverse, self._needle)
+        wanted = (self._sort, self._reverse, self._needle)
+        if self._keys is None or self._arranged != wanted:
+            self._arranged = wanted
+            self._keys = rows.arrange(self._rows.values(), *wanted)
+        keys = self._keys
         self.set_class(not keys, "-empty")
         if not keys:
             self.query_one("#empty", Static).update(empty.explain(self.report, self._needle))
@@ -103,7 +116,9 @@ class FleetScreen(OpsScreen):
         targets = {row.target for row in self._rows.values()}
         longest = max(map(len, targets)) if len(targets) > 1 else 0
         table = self.table
-        columns = rows.columns(max(40, table.size.width - 1), names, longest, self._sort, self._reverse)
+        columns = rows.columns(
+            max(40, (table.size.width or self.app.size.width) - 1), names, longest, self._sort, self._reverse
+        )
         if columns != self._columns:
             self._columns = columns
             self._made.clear()
@@ -138,18 +153,28 @@ class FleetScreen(OpsScreen):
             text = findings.brief(found, now)
         detail = self.query_one("#detail", Static)
         if self._detail != (text.plain, text.spans):
+            lines = -1 if self._detail is None else self._detail[0].count("\n")
             self._detail = (text.plain, text.spans)
-            detail.update(text)
+            detail.update(text, layout=lines != text.plain.count("\n"))  # a layout of the screen costs 2 ms
 
     # What a person does
 
     def on_table_moved(self) -> None:
         """The cursor moved: other findings are shown, other measurements are wanted."""
         self._show_detail()
-        self.refresh_bindings()
+        writable = self.mode.writable(self.subject())
+        if writable != self._writable:
+            self._writable = writable
+            self.refresh_bindings()
         self._look()
 
     def _look(self) -> None:
+        """Says what is looked at, once the cursor rests."""
+        if self._looking is not None:
+            self._looking.stop()
+        self._looking = self.set_timer(LOOK_SECONDS, self._looked)
+
+    def _looked(self) -> None:
         visible = frozenset(DeploymentId(key) for key in self.table.in_view)
         self.post_message(messages.Looked(Interest(focused=self.subject(), visible=visible)))
 

@@ -62,7 +62,7 @@ class HistoryScreen(OpsScreen):
         self.post_message(messages.HistoryWanted(self._take))
 
     def _take(self, entries: tuple[Entry, ...] | Problem) -> None:
-        if not self.is_attached:
+        if not self.alive:
             return
         if isinstance(entries, Problem):
             self.query_one("#entry", Static).update(Text(entries.text, "yellow"))
@@ -180,7 +180,7 @@ class HistoryScreen(OpsScreen):
         problem = isinstance(outcome, Problem)
         text = outcome.text if isinstance(outcome, Problem) else verdict.outcome(outcome).plain
         app.notify(text, markup=False, severity="warning" if problem else "information", timeout=10)
-        if self.is_attached:
+        if self.alive:
             self._read()
 
     def action_copy(self) -> None:

@@ -41,6 +41,10 @@ class UndoOpened(Message):
     change: ChangeId | None = None
 
 
+class Uncovered(Message):
+    """A screen is seen again and wants the newest report."""
+
+
 @dataclass
 class Looked(Message):
     """What is on the screen: it is read first."""

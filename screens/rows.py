@@ -151,6 +151,15 @@ def arrange(rows: Iterable[Row], sort: str, reverse: bool, needle: str) -> list[
     return [r.id for r in known + rest]
 
 
+def same_order(before: Mapping[DeploymentId, Row], after: Mapping[DeploymentId, Row], sort: str) -> bool:
+    """Whether nothing changed that :func:`arrange` looks at: sorting 10,000 rows again for nothing costs 30 ms."""
+    if before.keys() != after.keys():
+        return False
+    value = SORTS[sort]
+    changed = ((old, row) for identity, row in after.items() if (old := before[identity]) is not row)
+    return all(o.rank == n.rank and o.haystack == n.haystack and value(o) == value(n) for o, n in changed)
+
+
 _COLUMNS: tuple[tuple[int, Column], ...] = (
     (0, Column("severity", "", 1)),
     (0, Column("name", "NAME", 16)),

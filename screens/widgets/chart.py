@@ -87,7 +87,8 @@ class Chart(Widget):
 def draw(plot: Plot, unit: Callable[[float], str], width: int, height: int) -> Text:
     """The plot in a text of exactly this size; at least one series has points.
 
-    plotext keeps one global figure: only the thread that draws the screen may come here.
+    plotext keeps one global figure: only the thread that draws the screen may come here. It draws nothing that is
+    larger than the terminal.
     """
     import plotext  # noqa: PLC0415 - 130 ms that the first paint must not pay
 
@@ -128,7 +129,7 @@ def _top(plot: Plot) -> tuple[float, bool]:
     if highest >= _BYTES:
         step = 2.0 ** math.floor(math.log2(highest))
         return (math.floor(highest / step * 4) + 1) * step / 4, False
-    step = 10.0 ** math.floor(math.log10(highest)) if highest > 0 else 1.0
+    step = 10.0 ** math.floor(math.log10(highest)) if highest > 1e-9 else 1.0
     return (math.floor(highest / step * 2) + 1) * step / 2, False
 
 

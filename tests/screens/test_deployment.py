@@ -1,0 +1,116 @@
+"""One deployment: panes, log, evidence."""
+
+from __future__ import annotations
+
+from screens.deployment import DeploymentScreen
+from screens.fix import FixScreen
+from screens.widgets.chart import Chart
+from screens.widgets.logview import LogView
+from tests.screens import reports as r
+from tests.screens.fake import FakeSession, log
+from tests.screens.harness import LARGE, SMALL, opened, press, seen, until
+
+
+async def test_a_large_screen_shows_all_panes_at_once() -> None:
+    async with opened(FakeSession(), LARGE) as pilot:
+        await press(pilot, "down", "enter")
+        await until(pilot, lambda: "limit 512M" in seen(pilot) and "400 lines" in seen(pilot))
+        text = seen(pilot)
+        for part in ("memory", "cpu, cores", "probe latency", "findings", "workers", "settings", "log", "4001 (17)"):
+            assert part in text
+
+
+async def test_a_small_screen_has_tabs() -> None:
+    async with opened(FakeSession(), SMALL) as pilot:
+        await press(pilot, "down", "enter")
+        assert "oom_kill rose from 2 to 3" in seen(pilot)
+        await press(pilot, "2")
+        await until(pilot, lambda: "limit 512M" in seen(pilot))
+        await press(pilot, "3")
+        assert "4001 (17)" in seen(pilot)
+        await press(pilot, "4")
+        await until(pilot, lambda: "/orders/400" in seen(pilot))
+        await press(pilot, "5")
+        assert "GUNICORN_CMD_ARGS" in seen(pilot)
+
+
+async def test_n_jumps_between_marked_lines_and_the_log_stands_still_until_it_follows_again() -> None:
+    session = FakeSession()
+    session.log = log(r.CHECKOUT.id)
+    async with opened(session, SMALL) as pilot:
+        await press(pilot, "down", "l")
+        view = pilot.app.screen.query_one(LogView)
+        await until(pilot, lambda: view.total == 400)
+        assert view.following
+        await press(pilot, "N")
+        assert view.current is not None
+        assert view.current.number == 360
+        await press(pilot, "N")
+        assert view.current.number == 260
+        session.log = log(r.CHECKOUT.id, 450)
+        await until(pilot, lambda: view.total == 450)
+        assert view.current.number == 260
+        assert not view.following
+        await press(pilot, "G")
+        assert view.following
+        assert "/orders/450" in seen(pilot)
+
+
+async def test_the_log_filter_narrows_and_leaves_the_line_in_its_context_when_it_is_cleared() -> None:
+    async with opened(FakeSession(), SMALL) as pilot:
+        await press(pilot, "down", "l")
+        view = pilot.app.screen.query_one(LogView)
+        await until(pilot, lambda: view.total == 400)
+        await press(pilot, "slash", *"sigkill", "enter")
+        assert view.matching == 4
+        await press(pilot, "up", "up", "escape")
+        assert view.matching == 400
+        assert view.current is not None
+        assert view.current.number == 160
+        assert "/orders/159" in seen(pilot)
+
+
+async def test_pausing_holds_the_log_too() -> None:
+    session = FakeSession()
+    session.log = log(r.CHECKOUT.id, 10)
+    async with opened(session, SMALL) as pilot:
+        await press(pilot, "down", "l")
+        view = pilot.app.screen.query_one(LogView)
+        await until(pilot, lambda: view.total == 10)
+        await press(pilot, "space")
+        session.log = log(r.CHECKOUT.id, 20)
+        pilot.app.screen._ask_lines()  # type: ignore[attr-defined]
+        await pilot.pause()
+        assert view.total == 10
+        await press(pilot, "space")
+        await until(pilot, lambda: view.total == 20)
+
+
+async def test_fix_answers_the_selected_finding() -> None:
+    session = FakeSession()
+    async with opened(session, SMALL) as pilot:
+        await press(pilot, "down", "enter", "down", "down", "f")
+        assert isinstance(pilot.app.screen, FixScreen)
+        assert session.calls("plan")[0][2] == "memory-leak"
+
+
+async def test_a_plot_is_drawn_again_only_when_something_differs() -> None:
+    session = FakeSession()
+    async with opened(session, LARGE) as pilot:
+        await press(pilot, "down", "enter")
+        await until(pilot, lambda: "limit 512M" in seen(pilot))
+        chart = pilot.app.screen.query_one("#memory", Chart)
+        before = chart.render()
+        assert chart.render() is before
+        chart.show(chart._plot)
+        assert chart.render() is before
+
+
+async def test_a_deployment_that_is_gone_keeps_its_last_state() -> None:
+    session = FakeSession()
+    async with opened(session, SMALL) as pilot:
+        await press(pilot, "down", "enter", "3")
+        session.publish(r.report(r.state(r.DOCKER, (r.AUTH,))))
+        await until(pilot, lambda: "not listed any more" in seen(pilot))
+        assert isinstance(pilot.app.screen, DeploymentScreen)
+        assert "4001 (17)" in seen(pilot)
