@@ -23,7 +23,7 @@ LINE_BYTES = 64 * 1024
 """A longer line is cut here; the rest of it is neither matched nor kept."""
 RING_BYTES = 256 * 1024
 """Of the latest lines of each replica, kept for the log view."""
-_BLOCK_BYTES = 256 * 1024
+_BLOCK_BYTES = 128 * 1024
 
 
 class Arrivals:
@@ -80,12 +80,14 @@ class LogStream:
         if not end:
             self._keep_partial(chunk)
             return
-        first = chunk.find(b"\n") + 1
-        self._keep_partial(chunk[:first])
-        head = bytes(self._partial)
+        first = 0
+        if self._partial or self._cut:
+            first = chunk.find(b"\n") + 1
+            self._keep_partial(chunk[:first])
+        lines = b"".join((self._partial, memoryview(chunk)[first:end])) if first else chunk[:end]
         self._partial.clear()
         self._cut = False
-        self._take_lines(head + chunk[first:end])
+        self._take_lines(lines)
         self._keep_partial(chunk[end:])
 
     def end(self) -> None:
