@@ -28,8 +28,8 @@ from probes.targets.docker.remake import Remade, remake
 from probes.targets.docker.rendering import amount
 
 Json = dict[str, Any]
-# A container that a person stopped (docker stop, Ctrl-C) is left stopped; one that died is started again.
-_STOPPED_ON_PURPOSE = frozenset({0, 130, 143})
+# A container that a person stopped (docker stop, also past its grace period, or Ctrl-C) is left stopped.
+_STOPPED_ON_PURPOSE = frozenset({0, 130, 137, 143})
 
 
 class DockerDrafter:

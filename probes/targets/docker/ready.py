@@ -78,7 +78,8 @@ def _refuse_dead(inspect: Json) -> None:
     if state.get("OOMKilled") and not state.get("Running"):
         raise NotReady("the kernel killed it for memory")
     if state.get("Restarting") or inspect.get("RestartCount"):
-        raise NotReady(f"it ended with code {state.get('ExitCode')} and is restarted again and again")
+        code = f" with code {state['ExitCode']}" if state.get("ExitCode") else ""
+        raise NotReady(f"it ended{code} and is restarted again and again")
     if not state.get("Running"):
         said = text.line(str(state.get("Error") or ""), 300)
         raise NotReady(f"it ended with code {state.get('ExitCode')}{': ' if said else ''}{said}")

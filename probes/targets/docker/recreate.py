@@ -12,6 +12,7 @@ by :meth:`Recreate.discard` alone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -223,10 +224,13 @@ class Recreate:
         return document(inspect, await self._containers.image(inspect["Image"])).version
 
     async def _last_words(self, container: str) -> str:
-        lines = [line for line in text.block(await self._containers.log_tail(container)).splitlines() if line.strip()]
-        return f" Its last words: {lines[-1][:300]}" if lines else ""
+        """The line of its log that says most about its end: the last that speaks of an error, else the last."""
+        lines = [one for one in text.block(await self._containers.log_tail(container)).splitlines() if one.strip()]
+        telling = [one for one in lines if _ERROR.search(one)] or lines
+        return f" Its last words: {telling[-1].strip()[:300]}" if telling else ""
 
 
+_ERROR = re.compile(r"(?i)error|invalid|fail|not (found|permitted|allowed)")
 _BACK = "The former one is in its place again."
 
 
