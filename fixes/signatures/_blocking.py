@@ -10,6 +10,10 @@ from typing import NamedTuple
 from probes.model import Frame, StackSample
 
 _LIBRARY = re.compile(r"(?:^|/)(?:site-packages|dist-packages|lib(?:64)?/python\d[\w.]*)/|^<|^[\w/]+\.pyx$")
+_INSTALLED = re.compile(r"(?:site|dist)-packages/([^/]+)")
+_FRAMEWORK = re.compile(
+    r"(?:^|/)(?:starlette|fastapi|uvicorn|uvicorn_worker|gunicorn|hypercorn|granian|anyio|asyncio|uvloop|rloop)/"
+)
 _NOT_A_LOOP = re.compile(r"gunicorn/workers/(?:sync|gthread|ggevent|geventlet)\.py$")
 _STARTING = ("load_app", "import_from_string", "import_app", "load_wsgi", "load_target", "_find_and_load")
 _CALLS = (
@@ -61,10 +65,29 @@ def place_of(sample: StackSample) -> Place | None:
         return None
     if any(f.function in _STARTING or _NOT_A_LOOP.search(f.file) for f in sample.frames):
         return None
-    for index, frame in enumerate(sample.frames):
+    index = _application(sample.frames)
+    if index is None:
+        return None
+    frame = sample.frames[index]
+    return Place(frame.file, frame.line, frame.function, _call(sample.frames[:index]))
+
+
+def _application(frames: Sequence[Frame]) -> int | None:
+    """The innermost frame of the application: outside of libraries, else in the package that the framework calls."""
+    for index, frame in enumerate(frames):
         if not _LIBRARY.search(frame.file):
-            return Place(frame.file, frame.line, frame.function, _call(sample.frames[:index]))
-    return None
+            return index
+    below = next((i for i, frame in enumerate(frames) if _FRAMEWORK.search(frame.file)), 0)
+    if below == 0:
+        return None
+    package = _package(frames[below - 1].file)
+    return next((i for i in range(below) if package is not None and _package(frames[i].file) == package), None)
+
+
+def _package(file: str) -> str | None:
+    """The distribution's top package of an installed file; ``None`` for the standard library."""
+    found = _INSTALLED.search(file)
+    return found[1] if found else None
 
 
 def _call(below: Sequence[Frame]) -> str | None:

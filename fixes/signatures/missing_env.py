@@ -60,6 +60,7 @@ _LOOSE = ("env/missing", "env/not-set", "env/variable-not-set")
 """Anybody's words, not a library's: they count only as an error, and not where a default takes the variable's place."""
 _DEFAULTED = re.compile(r"(?i)\bdefault|fall(?:ing|s)? ?back|ignor|optional|using ")
 _SERIOUS = re.compile(r"(?:Error|Exception|Exit)\b|\b(?:ERROR|CRITICAL|FATAL)\b|[Ff]atal|\bpanic")
+_MILD = re.compile(r"(?i)\b(?:trace|debug|info|notice|warn(?:ing)?)\b")
 _SETTINGS_CODE = ("pydantic_settings/", "env_settings")
 _REQUEST_CODE = (
     "routing.py",
@@ -120,10 +121,17 @@ def _missing(hit: LogHit) -> tuple[str, ...] | None:
         )
     if hit.key == NO_URL.key:
         return ()
-    if hit.key in _LOOSE and (_DEFAULTED.search(hit.sample) or not _SERIOUS.search(hit.sample)):
+    if hit.key in _LOOSE and not _is_grave(hit):
         return None
     found = hit.fields.get("name") or hit.fields.get("names", "")
     return tuple(re.findall(r"[A-Za-z_]\w+", found.replace(" and ", " "))) or None
+
+
+def _is_grave(hit: LogHit) -> bool:
+    """Whether anybody's words about a variable tell of a failure: "missing" does unless its level says otherwise."""
+    if _DEFAULTED.search(hit.sample):
+        return False
+    return bool(_SERIOUS.search(hit.sample)) or (hit.key == "env/missing" and not _MILD.search(hit.sample))
 
 
 def _of_model(hit: LogHit) -> tuple[str, ...] | None:
@@ -191,6 +199,7 @@ SIGNATURE = Signature(
         ),
         Example("starlette", "KeyError: \"Config 'SECRET_KEY' is missing, and has no default.\"\n"),
         Example("one's own words", "RuntimeError: Missing required environment variables: DATABASE_URL, REDIS_URL\n"),
+        Example("the program's last words", "Missing required environment variable STRIPE_KEY\n"),
         Example("one's own words, turned", "ValueError: STRIPE_KEY environment variable is not set\n"),
         Example(
             "python-decouple",
@@ -227,6 +236,7 @@ SIGNATURE = Signature(
         Example(
             "a default takes its place", "WARNING: LOG_LEVEL environment variable is not set, using default INFO\n"
         ),
+        Example("a warning", "WARNING:  Missing environment variable SENTRY_DSN\n"),
         Example(
             "it started later and stays up",
             _V2 + "INFO:     Waiting for application startup.\nINFO:     Application startup complete.\n",
