@@ -17,8 +17,8 @@ OpenConsole = Callable[[Callable[[Options], Target]], int]
 def run(docker: bool, image: str | None, open_console: OpenConsole) -> int:
     """Runs the demo as long as the console is open; raises :class:`DemoError`.
 
-    With ``docker`` the services run in containers: of ``image``, which must have Python and what the services import, or
-    of one that is built from ``python:3.12-slim``.
+    With ``docker`` the services run in containers: of ``image``, which must have Python and what the services
+    import, or of one that is built from ``python:3.12-slim``.
     """
     if docker:
         from console.demo.containers import ContainerDemo

@@ -9,6 +9,7 @@ from typing import Literal
 from probes.model import Frozen
 
 MIB = 1 << 20
+LOOPBACK = "127.0.0.1"
 PREFIX = "fastops-demo-"
 """Of the temporary directory that holds everything."""
 REGISTRY = "services.json"
@@ -16,7 +17,7 @@ REGISTRY = "services.json"
 SOCKET = "control.sock"
 
 _CONF = """\
-bind = "127.0.0.1:{port}"
+bind = "{host}:{port}"
 workers = 2
 worker_class = "uvicorn_worker.UvicornWorker"
 timeout = {timeout}
@@ -54,36 +55,27 @@ class Service(Frozen, frozen=True):
     arguments: tuple[str, ...] = ()
     """Of uvicorn, after application and address."""
     config: str = _CONF
-    """``gunicorn.conf.py``, with ``{port}`` and ``{timeout}``."""
+    """``gunicorn.conf.py``, with ``{host}``, ``{port}`` and ``{timeout}``."""
     timeout_seconds: int = 60
     open_files: int | None = None
     """Soft RLIMIT_NOFILE."""
     data_bytes: int | None = None
     """RLIMIT_DATA of each process."""
 
-    def command(self, port: int) -> tuple[str, ...]:
+    def command(self, port: int, host: str = LOOPBACK, python: str = sys.executable) -> tuple[str, ...]:
         """What is run, in the service's own directory."""
         if self.server == "gunicorn":
-            return (sys.executable, "-m", "gunicorn", "main:app")
-        return (
-            sys.executable,
-            "-m",
-            "uvicorn",
-            "main:app",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(port),
-            *self.arguments,
-        )
+            return (python, "-m", "gunicorn", "main:app")
+        address = ("--host", host, "--port", str(port))
+        return (python, "-m", "uvicorn", "main:app", *address, *self.arguments)
 
-    def lay_out(self, folder: Path, port: int) -> None:
+    def lay_out(self, folder: Path, port: int, host: str = LOOPBACK) -> None:
         """Writes the service's files into its directory."""
         folder.mkdir()
         source = Path(__file__).parent / "services" / f"{self.name}.py"
         (folder / "main.py").write_bytes(source.read_bytes())
         if self.server == "gunicorn":
-            text = self.config.format(port=port, timeout=self.timeout_seconds)
+            text = self.config.format(host=host, port=port, timeout=self.timeout_seconds)
             (folder / "gunicorn.conf.py").write_text(text, encoding="utf-8")
 
 

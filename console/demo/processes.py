@@ -7,10 +7,7 @@ import fcntl
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
-import threading
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -20,10 +17,10 @@ import msgspec
 
 from console.demo.children import send
 from console.demo.layout import PREFIX, REGISTRY, SOCKET, DemoError, Running
+from console.demo.owned import Owned
 from probes.target import Options, Target
 
 START_SECONDS = 30.0
-STOP_SECONDS = 10.0
 _LOCK = "lock"
 _DEEPEST = 70
 _NEEDED = ("fastapi", "gunicorn", "uvicorn", "uvicorn_worker", "sqlalchemy")
@@ -39,7 +36,7 @@ class Demo:
     def __init__(self) -> None:
         self.directory: Path | None = None
         self.services: tuple[Running, ...] = ()
-        self._supervisor: subprocess.Popen[bytes] | None = None
+        self._supervisor: Owned | None = None
         self._lock: int | None = None
 
     def start(self) -> Self:
@@ -53,55 +50,22 @@ class Demo:
         self._lock = os.open(self.directory / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         try:
-            self._start_supervisor(self.directory)
+            directory = self.directory
+            log = directory / "supervisor.log"
+            self._supervisor = Owned("console.demo.supervisor", [str(directory)], log, lambda: _reap(directory))
+            self._supervisor.start(START_SECONDS, (self._lock,))
             self.services = registered(self.directory)
         except BaseException:
             self.stop()
             raise
         return self
 
-    def _start_supervisor(self, directory: Path) -> None:
-        assert self._lock is not None
-        with (directory / "supervisor.log").open("wb") as log:
-            self._supervisor = subprocess.Popen(
-                [sys.executable, "-m", "console.demo.supervisor", str(directory)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                start_new_session=True,
-                pass_fds=(self._lock,),
-            )
-        assert self._supervisor.stdout is not None
-        hurry = threading.Timer(START_SECONDS, self._supervisor.kill)
-        hurry.start()
-        try:
-            said = self._supervisor.stdout.readline()
-        finally:
-            hurry.cancel()
-        if said != b"started\n":
-            raise DemoError(f"the demo's supervisor did not start: {_last_line(directory / 'supervisor.log')}")
-        threading.Thread(target=self._watch, args=(self._supervisor, directory), daemon=True).start()
-
-    def _watch(self, supervisor: subprocess.Popen[bytes], directory: Path) -> None:
-        """Cleans up behind a supervisor that was killed."""
-        supervisor.wait()
-        _reap(directory)
-
     def stop(self) -> None:
         """Ends every service and removes the directory. Idempotent."""
         supervisor, directory = self._supervisor, self.directory
         self._supervisor = self.directory = None
         if supervisor is not None:
-            assert supervisor.stdin is not None
-            assert supervisor.stdout is not None
-            with contextlib.suppress(OSError):
-                supervisor.stdin.close()
-            try:
-                supervisor.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                supervisor.kill()
-                supervisor.wait()
-            supervisor.stdout.close()
+            supervisor.stop()
         if directory is not None:
             _reap(directory)
         if self._lock is not None:
@@ -167,13 +131,3 @@ def _sweep() -> None:
                 _reap(directory.resolve())
             finally:
                 os.close(lock)
-
-
-def _last_line(log: Path) -> str:
-    from probes.text import line
-
-    try:
-        lines = log.read_bytes().splitlines()
-    except OSError:
-        return "it left no log"
-    return line(lines[-1], 200) if lines else "it said nothing"

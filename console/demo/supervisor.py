@@ -11,7 +11,6 @@ import contextlib
 import os
 import resource
 import shutil
-import signal
 import socket
 import sys
 from pathlib import Path
@@ -20,6 +19,7 @@ import msgspec
 
 from console.demo import children, load
 from console.demo.layout import REGISTRY, SERVICES, SOCKET, Running, Service
+from console.demo.owned import STARTED, end_with_parent
 from probes.targets.local.supervised import LARGEST, Reply, Request
 
 _FILES_WANTED = 1024
@@ -118,16 +118,13 @@ async def supervise(directory: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if 0 <= soft < _FILES_WANTED:
         resource.setrlimit(resource.RLIMIT_NOFILE, (_FILES_WANTED if hard < 0 else min(_FILES_WANTED, hard), hard))
-    loop = asyncio.get_running_loop()
     supervisor = Supervisor(directory)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, supervisor.ended.set)
-    watch = asyncio.create_task(_parent(supervisor.ended))
+    watch = end_with_parent(supervisor.ended)
     server = await asyncio.start_unix_server(supervisor.answer, directory / SOCKET, limit=LARGEST)
     traffic: asyncio.Task[None] | None = None
     try:
         await supervisor.start()
-        print("started", flush=True)
+        print(STARTED.decode(), end="", flush=True)
         traffic = asyncio.create_task(supervisor.load())
         await supervisor.ended.wait()
     finally:
@@ -137,15 +134,6 @@ async def supervise(directory: Path) -> None:
                 task.cancel()
         await supervisor.stop()
         shutil.rmtree(directory, ignore_errors=True)
-
-
-async def _parent(ended: asyncio.Event) -> None:
-    """Waits for the end of standard input."""
-    reader = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    while await reader.read(4096):
-        pass
-    ended.set()
 
 
 def main(directory: str) -> int:
