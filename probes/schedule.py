@@ -58,10 +58,12 @@ def due(
     interest: Interest,
     allowance: Budget,
     done: Mapping[tuple[JobKind, ReplicaId], float],
+    young: frozenset[ReplicaId] = frozenset(),
 ) -> tuple[Job, ...]:
     """The jobs whose time has come at ``now`` (monotonic seconds), the most urgent first.
 
-    ``done`` says when each was begun last. What was never done is due at once. Periods of replicas differ by up to a
+    ``done`` says when each was begun last. What was never done is due at once; what is ``young`` (its workers are still
+    being born) is measured as if it were focused. Periods of replicas differ by up to a
     tenth either way, so that what began together spreads out.
     """
     found: list[tuple[float, Job]] = []
@@ -71,6 +73,8 @@ def due(
                 continue
             for kind in KINDS:
                 period = _period(kind, deployment.id, interest, allowance)
+                if replica.id in young:
+                    period = min(period, _periods(kind, allowance).focused)
                 last = done.get((kind, replica.id))
                 job = Job(kind, deployment.id, replica.id)
                 if last is None:
@@ -82,12 +86,16 @@ def due(
 
 
 def _period(kind: JobKind, deployment: DeploymentId, interest: Interest, allowance: Budget) -> float:
-    periods = allowance.sample if kind == "sample" else allowance.probe
+    periods = _periods(kind, allowance)
     if deployment == interest.focused:
         return periods.focused
     if deployment in interest.troubled or (kind == "sample" and deployment in interest.visible):
         return periods.near
     return periods.far
+
+
+def _periods(kind: JobKind, allowance: Budget) -> Periods:
+    return allowance.sample if kind == "sample" else allowance.probe
 
 
 def _spread(kind: JobKind, replica: ReplicaId) -> float:

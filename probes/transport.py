@@ -80,6 +80,7 @@ def open_client(
     return httpx.AsyncClient(
         transport=GatedTransport(transport, read_only=read_only),
         base_url=base,
+        headers={"accept-encoding": "identity"},  # the engine would compress archives, at its own cost
         timeout=httpx.Timeout(10.0, connect=connect_seconds),
         trust_env=False,
         follow_redirects=False,

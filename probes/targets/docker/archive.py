@@ -13,9 +13,9 @@ from probes.target import Unreadable
 from probes.targets.docker.client import EngineClient
 
 DEADLINE_SECONDS = 10.0
-DIRECTORY_BYTES = 96 << 20
-"""The engine sends a directory with all that is in it; beyond this it counts as unreadable."""
-REMOTE_DIRECTORY_BYTES = 32 << 20
+DIRECTORY_BYTES = 512 << 20
+"""The engine sends a directory with all that is in it: site-packages are hundreds of MB. Read once per image."""
+REMOTE_DIRECTORY_BYTES = 48 << 20
 """The same where the engine is not on this machine."""
 _BLOCK = 512
 _LINKS = 8

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import NoReturn, TypeVar
 
@@ -47,20 +47,36 @@ class Version(Frozen, frozen=True):
 class EngineClient:
     """One engine. Reads raise :class:`Unreadable`, writes :class:`EngineError`, both ``ReadOnly`` at the gate below."""
 
-    def __init__(self, endpoint: Endpoint, *, read_only: bool) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint | None,
+        *,
+        read_only: bool,
+        opener: Callable[[], Awaitable[Endpoint]] | None = None,
+    ) -> None:
+        """``opener`` makes the way to the engine where there is none yet (a tunnel); it is called for each opening."""
         self.endpoint = endpoint
         self.read_only = read_only
         self.version: str | None = None
         self.api_version: str | None = None
-        self.where = endpoint.socket or endpoint.url
+        self._opener = opener
         self._prefix = ""
-        try:
-            self._http = open_client(endpoint, read_only=read_only)
-        except OSError as error:
-            raise Unreadable(failures.certificates(self.where, error)) from None
+        self._http: httpx.AsyncClient | None = None
+        self._opening = asyncio.Lock()
+
+    @property
+    def where(self) -> str:
+        """For people: the socket's path or the URL."""
+        return "the engine" if self.endpoint is None else self.endpoint.socket or self.endpoint.url
 
     async def open(self, timeout_seconds: float = 5.0) -> Version:
-        """Asks for the engine's version and settles the interface's. Raises :class:`Unreadable`."""
+        """Makes the way, asks for the engine's version and settles the interface's. Raises :class:`Unreadable`.
+
+        The first request does it too; calling it again makes a new beginning after a connection was lost.
+        """
+        if self._opener is not None:
+            await self.close()
+            self.endpoint = await self._opener()
         self._prefix = ""
         found = await self.get("/version", Version, timeout_seconds=timeout_seconds)
         newest, oldest = _numbers(found.api_version), _numbers(found.min_api_version)
@@ -94,6 +110,7 @@ class EngineClient:
         timeout_seconds: float = 10.0,
     ) -> bytes:
         """One request with its whole answer, at most 64 MiB; ``path`` begins behind the version (``/containers/…``)."""
+        await self._ready(path)
         kind = {} if json is None else {"content-type": "application/json"}
         try:
             async with asyncio.timeout(timeout_seconds):
@@ -122,6 +139,7 @@ class EngineClient:
 
         ``timeout_seconds`` is for the head of the answer. Raises :class:`Unreadable`, also from the iterator.
         """
+        await self._ready(path)
         try:
             async with asyncio.timeout(timeout_seconds):
                 response = await self._send("GET", path, params, None, {})
@@ -149,14 +167,32 @@ class EngineClient:
     async def _send(
         self, method: str, path: str, params: Params | None, content: bytes | None, headers: Mapping[str, str]
     ) -> httpx.Response:
-        request = self._http.build_request(
+        client = self._client()
+        request = client.build_request(
             method, self._prefix + path, params=dict(params or {}), content=content, headers=dict(headers), timeout=None
         )
-        return await self._http.send(request, stream=True)
+        return await client.send(request, stream=True)
+
+    async def _ready(self, path: str) -> None:
+        if self.api_version is None and path != "/version":
+            async with self._opening:
+                if self.api_version is None:
+                    await self.open()
+
+    def _client(self) -> httpx.AsyncClient:
+        if self._http is None:
+            assert self.endpoint is not None
+            try:
+                self._http = open_client(self.endpoint, read_only=self.read_only)
+            except OSError as error:
+                raise Unreadable(failures.certificates(self.where, error)) from None
+        return self._http
 
     async def close(self) -> None:
-        """Ends all connections."""
-        await self._http.aclose()
+        """Ends all connections; the next request begins anew."""
+        client, self._http = self._http, None
+        if client is not None:
+            await client.aclose()
 
     def _fail(self, method: str, path: str, error: Exception) -> NoReturn:
         if method not in _READS:

@@ -24,6 +24,7 @@ from probes.targets.docker.recognition import Recogniser
 from probes.targets.docker.sampler import port_of
 
 _INSPECTS_AT_ONCE = 8
+_LIST_SECONDS = 5.0
 _PING_SECONDS = 20.0
 _PING_PATIENCE_SECONDS = 10.0
 _SETTLE_SECONDS = 0.05
@@ -86,10 +87,13 @@ class Engine:
         skew = timedelta(0) if theirs is None or self._same_machine else theirs - datetime.now(UTC)
         self._fleet.skew = skew if abs(skew) > timedelta(seconds=1) else timedelta(0)
         self.node = Node(id=self._fleet.node, name=name, cpus=info.cpus or None, memory_total_bytes=info.memory or None)
-        self._access.client, self._access.files, self._access.owns = self.client, self._files, self._meter.belongs
+        self._access.files, self._access.owns = self._files, self._meter.belongs
 
     async def list(self) -> None:
-        """All containers, each put into the fleet as soon as it is known. Raises :class:`Unreadable`."""
+        """All containers, each put into the fleet as soon as it is known. Raises :class:`Unreadable`.
+
+        One whose files take long is not waited for: it comes when it comes.
+        """
         rows = await self.client.get(
             "/containers/json", tuple[parse.Listed, ...], params={"all": 1}, timeout_seconds=20
         )
@@ -99,7 +103,9 @@ class Engine:
         short = self._fleet.options.lookback <= timedelta(minutes=30)
         wanted = [one for one in rows if not (short and long_ended(one))]
         wanted.sort(key=lambda one: one.state != "running")
-        await asyncio.gather(*(self._look(one.id) for one in wanted))
+        looks = [self._spawn(self._look(one.id)) for one in wanted]
+        if looks:
+            await asyncio.wait(looks, timeout=_LIST_SECONDS)
 
     async def follow(self) -> None:
         """Takes events until the connection breaks. Raises :class:`Unreadable`."""
@@ -120,8 +126,8 @@ class Engine:
         tasks = [*self._tasks, *self._pending.values()]
         for task in tasks:
             task.cancel()
+        await self._recogniser.stop()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._access.client = None
 
     async def _events(self, since: int) -> None:
         async for event in events.follow(self.client, since):
@@ -216,10 +222,11 @@ class Engine:
                 return
             await asyncio.sleep(_DOCUMENT_SECONDS)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 def long_ended(row: parse.Listed) -> bool:

@@ -100,7 +100,7 @@ class LocalMeter:
             kept.detailed_at = now
         else:
             workers = _with_details(workers, kept.workers)
-        if now - kept.heard_at >= min(subject.details_seconds, LISTENERS_SECONDS):
+        if not kept.listeners or now - kept.heard_at >= min(subject.details_seconds, LISTENERS_SECONDS):
             kept.heard_at = now
             owners = (subject.pid, *tree.descendants(subject.pid)) if subject.shared_network else None
             kept.listeners = self.procfs.listeners(subject.pid, owners)

@@ -54,9 +54,12 @@ class Recogniser:
             except TimeoutError:
                 return Known(None, Recognition(framework="unknown", why="its files could not be read in time"))
 
-    def forget(self, found: Inspect) -> None:
-        """Lets the next look read the files anew."""
-        self._known.pop(_key(found, None), None)
+    async def stop(self) -> None:
+        """Ends what is being read: the connection is gone. What is known stays."""
+        reading = [one for one in self._known.values() if not one.done()]
+        for task in reading:
+            task.cancel()
+        await asyncio.gather(*reading, return_exceptions=True)
 
 
 def _recognise(found: Inspect, list_dir: ListDir, read_file: ReadFile, openapi: bytes | None) -> Known:

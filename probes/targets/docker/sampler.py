@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from probes import http
@@ -17,6 +18,8 @@ from probes.targets.docker.measure import LocalMeter, Reading, Subject
 from probes.targets.docker.remote import RemoteMeter
 
 TICK_SECONDS = 1.0
+YOUNG_SECONDS = 15.0
+"""So long after its start a replica is measured often: workers are being born."""
 SLOW_SECONDS = 1.0
 """A loop probe that takes longer is worth a look at the stack."""
 BURST = 3
@@ -53,6 +56,7 @@ class Sampler:
         self._interval = interval_seconds
         self._done: dict[tuple[JobKind, ReplicaId], float] = {}
         self._burst_at: dict[ReplicaId, float] = {}
+        self._young_until: dict[ReplicaId, float] = {}
         self._busy: set[tuple[JobKind, ReplicaId]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._requests = asyncio.Semaphore(_REQUESTS_AT_ONCE)
@@ -64,7 +68,10 @@ class Sampler:
         self._woken.set()
 
     def renew(self, replica: ReplicaId) -> None:
-        """A new process runs: everything about it is due."""
+        """A new process runs: everything about it is due, and due again soon while it is young."""
+        started = self._containers[replica].base.started_at if replica in self._containers else None
+        age = (datetime.now(UTC) - started).total_seconds() if started is not None else 0.0
+        self._young_until[replica] = time.monotonic() + min(YOUNG_SECONDS, YOUNG_SECONDS - age)
         for kind in KINDS:
             self._done.pop((kind, replica), None)
         self.wake()
@@ -87,9 +94,11 @@ class Sampler:
 
     def _begin(self, now: float) -> None:
         allowance: Budget = budget(self._interval, local=any(one.local for one in self._containers.values()))
+        self._young_until = {one: until for one, until in self._young_until.items() if until > now}
+        young = frozenset(self._young_until)
         jobs = [
             job
-            for job in due(now, self._deployments().values(), self.interest, allowance, self._done)
+            for job in due(now, self._deployments().values(), self.interest, allowance, self._done, young)
             if (job.kind, job.replica) not in self._busy and job.replica in self._containers
         ]
         samples = [job for job in jobs if job.kind == "sample"]

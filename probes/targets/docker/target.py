@@ -13,11 +13,13 @@ import msgspec
 from probes.logs import Matcher
 from probes.model import DeploymentId, Failure, Interest, Link, LinkState, LogLine, Node, ReplicaId, TargetState
 from probes.procfs import ProcFs
-from probes.target import Options, ReadOnly, Unreadable, Writer
+from probes.target import Drafter, Options, ReadOnly, Unreadable, Writer
 from probes.targets.docker import contexts
 from probes.targets.docker.access import DockerAccess
 from probes.targets.docker.client import EngineClient
+from probes.targets.docker.draft import DockerDrafter
 from probes.targets.docker.engine import Engine, available_memory
+from probes.targets.docker.files import Files
 from probes.targets.docker.fleet import Fleet
 from probes.targets.docker.measure import LocalMeter
 from probes.targets.docker.preserve import preserve
@@ -46,6 +48,15 @@ class DockerTarget:
         self._meter = LocalMeter(ProcFs())
         self._recogniser = Recogniser()
         self._tunnel = Tunnel(self.place.url) if self.place.endpoint is None else None
+        self._same_machine = self.place.endpoint is not None and self.place.endpoint.socket is not None
+        self._client = EngineClient(
+            self.place.endpoint,
+            read_only=self.options.read_only,
+            opener=None if self._tunnel is None else self._tunnel.open,
+        )
+        self.access.client = self._client
+        self.access.files = Files(self._client, ProcFs(), local=self._same_machine)
+        self.drafter: Drafter = DockerDrafter(self._client, local=self._same_machine)
         self._sampler: Sampler | None = None
         self._interest = Interest()
         self._node: Node | None = None
@@ -81,14 +92,14 @@ class DockerTarget:
             await self._fleet.close()
 
     async def _connect_and_follow(self) -> None:
-        client = await self.connect()
+        client = self._client
         engine = Engine(
             client,
             self._fleet,
             self.access,
             self._recogniser,
             self._meter,
-            same_machine=self._tunnel is None and client.endpoint.socket is not None,
+            same_machine=self._same_machine,
             started=self._started,
         )
         tasks: list[asyncio.Task[None]] = []
@@ -114,14 +125,6 @@ class DockerTarget:
             self._fleet.follow(None, None)
             await engine.close()
             await client.close()
-
-    async def connect(self) -> EngineClient:
-        """A client of this engine; over ssh its tunnel is opened first. Raises :class:`Unreadable`."""
-        endpoint = self.place.endpoint
-        if self._tunnel is not None:
-            endpoint = await self._tunnel.open()
-        assert endpoint is not None
-        return EngineClient(endpoint, read_only=self.options.read_only)
 
     def _new_sampler(self, client: EngineClient) -> Sampler:
         sampler = Sampler(
@@ -220,11 +223,14 @@ class DockerTarget:
     def writer(self) -> Writer:
         """Raises :class:`ReadOnly` in read-only mode."""
         if self.options.read_only:
-            raise ReadOnly("this session is read-only")
-        raise NotImplementedError
+            raise ReadOnly("This session is read-only.")
+        from probes.targets.docker.write import DockerWriter
+
+        return DockerWriter(self._client)
 
     async def close(self) -> None:
         """Ends connections and the tunnel."""
         await self._fleet.close()
+        await self._client.close()
         if self._tunnel is not None:
             await self._tunnel.close()
