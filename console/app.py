@@ -14,6 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.reactive import reactive
 
 import screens
+from console.exits import USAGE
 from fixes.model import Advice, ChangeId, Entry, Outcome, Plan, RemedyId, Report, SignatureId
 from probes.history import Metric, Point
 from probes.model import DeploymentId, Interest, LogLine, Snapshot, TargetId, Value
@@ -41,7 +42,7 @@ class SessionLike(Protocol):
 
     @property
     def report(self) -> Report: ...  # noqa: D102
-    def start(self) -> None: ...  # noqa: D102
+    def start(self) -> Future[None]: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
     def subscribe(self, listener: Callable[[Report], None]) -> Callable[[], None]: ...  # noqa: D102
     def focus(self, interest: Interest) -> None: ...  # noqa: D102
@@ -139,7 +140,12 @@ class FastopsApp(App[None]):
 
     def _begin(self) -> None:
         self._unsubscribe = self._session.subscribe(self._arrived)
-        self._session.start()
+        self._grant(self._session.start(), self._opened)
+
+    def _opened(self, answer: Problem | None) -> None:
+        """Without targets there is nothing to show: the program ends with the reason."""
+        if isinstance(answer, Problem):
+            self.exit(return_code=USAGE, message=f"fastops: {answer.text}")
 
     def _arrived(self, report: Report) -> None:
         """Called on the session's thread: only the newest report counts, one message is under way at most."""

@@ -168,7 +168,7 @@ def _table(deployments: tuple[Deployment, ...], report: Report) -> Table:
             Text(_cpu(one)),
             Text("–" if one.restarts is None else str(one.restarts)),
             Text(_p95(one)),
-            Text(f"{worst.signature}: {worst.title}" if worst else ""),
+            Text(f"{worst.signature}{f' and {len(found) - 1} more' if len(found) > 1 else ''}" if worst else ""),
         )
     return made
 

@@ -120,8 +120,11 @@ class FakeSession:
         self.held: Future[Outcome] | None = None
         self.progress: Callable[[str], None] = lambda _: None
 
-    def start(self) -> None:
+    def start(self) -> Future[None]:
         self.asked.append(("start",))
+        opened: Future[None] = Future()
+        opened.set_result(None)
+        return opened
 
     def close(self) -> None:
         self.asked.append(("close",))
