@@ -72,7 +72,8 @@ def finding_lines(finding: Finding) -> list[str]:
         lines.append(f"… and {len(finding.evidence) - MOST_EVIDENCE} more; --format json has all")
     best = next((offer for offer in finding.remedies if offer.applicable), None)
     if best is not None:
-        lines.append(f"→ fastops fix {finding.deployment} {finding.signature}    ({best.title}; shows the diff first)")
+        first = "" if best.id in {"advise", "profile"} else "; shows the diff first"
+        lines.append(f"→ fastops fix {finding.deployment} {finding.signature}    ({best.title}{first})")
     return lines
 
 

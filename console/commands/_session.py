@@ -16,6 +16,8 @@ from probes.model import Deployment, TargetState
 
 FIRST_ANSWER_SECONDS = 20.0
 """How long a target may take until everything was read once."""
+ASK_SECONDS = 6.0
+"""How long it may take until every service was asked once over HTTP."""
 SETTLE_SECONDS = 15.0
 """How long a slow event loop is asked again, so that one slow answer is not taken for a blocked loop."""
 LOOP_PROBES = 3
@@ -45,6 +47,7 @@ def settle(session: Session, observe_seconds: float) -> Report:
     """Waits until all targets were read once (or cannot be), then for ``observe_seconds``; returns the report."""
     with progress("reading") as told:
         session.wait(FIRST_ANSWER_SECONDS, lambda r: _read_once(r, session))
+        session.wait(ASK_SECONDS, _asked)
         session.wait(SETTLE_SECONDS, lambda r: not _slow_and_young(r))
         if observe_seconds > 0:
             told(f"observing for {observe_seconds:g} s")
@@ -59,6 +62,11 @@ def _read_once(report: Report, session: Session) -> bool:
 
 def _answered(state: TargetState) -> bool:
     return state.complete or state.link.state in {"down", "forbidden", "expired"}
+
+
+def _asked(report: Report) -> bool:
+    """Whether every replica that listens was asked for a path that no route answers."""
+    return all(r.loop_probes for d in report.snapshot.deployments() for r in d.running if r.listeners)
 
 
 def _slow_and_young(report: Report) -> bool:

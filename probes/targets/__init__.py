@@ -19,23 +19,35 @@ def open_target(name: str, options: Options) -> Target:
     """Opens ``docker``, ``docker:CONTEXT``, ``docker:URL``, ``local``, or a docker context by its bare name.
 
     Nothing is contacted yet. Raises :class:`UnknownTarget`, and :class:`probes.target.Unreadable` for a docker context
-    that does not exist.
+    that exists and is broken.
     """
     if name == "local":
         from probes.targets.local.target import LocalTarget
 
         return LocalTarget(options)
     from probes.targets.docker import contexts
-    from probes.targets.docker.target import DockerTarget
 
     if name == "docker" or name.startswith(("docker:", "docker@")):
-        return DockerTarget(name, options)
+        return _docker(name, options)
     if name in contexts.list_contexts():
-        return DockerTarget(f"docker:{name}", options)
+        return _docker(f"docker:{name}", options)
     raise UnknownTarget(
         f"{name!r} is not a target: fastops knows 'docker', 'docker:CONTEXT', 'docker:URL' and 'local'"
         f" (docker contexts here: {', '.join(contexts.list_contexts())})"
     )
+
+
+def _docker(name: str, options: Options) -> Target:
+    from probes.target import Unreadable
+    from probes.targets.docker.target import DockerTarget
+
+    try:
+        return DockerTarget(name, options)
+    except Unreadable as unreadable:
+        failure = unreadable.failure
+        if failure.code != "not-found":
+            raise
+        raise UnknownTarget(f"{failure.what}: {failure.why} ({failure.hint})") from None
 
 
 def default_names() -> tuple[str, ...]:
