@@ -39,9 +39,9 @@ def explain(report: Report, needle: str = "") -> Text:
         text.append("\n\nLooked at: what runs uvicorn, gunicorn, hypercorn, granian or fastapi.", "dim")
         text.append("\n\nNext:")
         for command, what in (
-            ("fastops doctor", "what can be reached, what is permitted, what is missing"),
+            ("fastops doctor", "what can be reached and what is missing"),
             ("fastops tui docker local", "name the targets to look at"),
-            ("fastops demo", "see it work on services that are ill on purpose"),
+            ("fastops demo", "see it on services that are ill on purpose"),
         ):
             text.append(f"\n  {command:<26}", "cyan")
             text.append(what, "dim")

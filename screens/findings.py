@@ -68,7 +68,7 @@ def answers(finding: Finding) -> Text:
 
 def full(finding: Finding, now: datetime, limit: int | None = None, width: int = 0) -> Text:
     """A finding with its evidence (the first ``limit`` pieces) and its remedies, wrapped where a width is given."""
-    shown = finding.evidence if limit is None else finding.evidence[:limit]
+    shown = finding.evidence if limit is None or len(finding.evidence) <= limit + 1 else finding.evidence[:limit]
     lines = [hang(headline(finding, now), width, 2), *(hang(proof(evidence), width, 20) for evidence in shown)]
     if len(shown) < len(finding.evidence):
         lines.append(Text(f"  … {len(finding.evidence) - len(shown)} more", "dim"))

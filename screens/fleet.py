@@ -79,6 +79,12 @@ class FleetScreen(OpsScreen):
         key = self.table.cursor if self.is_mounted else None
         return None if key is None else DeploymentId(key)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What acts upon a deployment needs one."""
+        if action in ("open", "fix", "profile", "copy", "sort", "reverse") and self.subject() is None:
+            return False
+        return super().check_action(action, parameters)
+
     # Drawing
 
     def on_resize(self, event: events.Resize) -> None:
@@ -109,7 +115,9 @@ class FleetScreen(OpsScreen):
             self._arranged = wanted
             self._keys = rows.arrange(self._rows.values(), *wanted)
         keys = self._keys
-        self.set_class(not keys, "-empty")
+        if self.has_class("-empty") == bool(keys):
+            self.set_class(not keys, "-empty")
+            self.call_after_refresh(self.refresh_bindings)
         if not keys:
             self.query_one("#empty", Static).update(empty.explain(self.report, self._needle))
         names = max((len(row.name) for row in self._rows.values()), default=0)

@@ -15,7 +15,7 @@ from textual.widgets import Static
 from screens import words
 
 _NOTES = """\
-Times are UTC. Memory is the working set in KiB, MiB, GiB. CPU is in cores.
+Times are UTC. Memory is the working set. CPU is in cores.
 P95 is of fastops's own probes of the event loop.
 Keys can be changed in the configuration file."""
 
@@ -27,7 +27,7 @@ class HelpScreen(ModalScreen[None]):
     HelpScreen { align: center middle; }
     HelpScreen > VerticalScroll {
         width: 76; max-width: 96%; height: auto; max-height: 90%;
-        padding: 1 2; border: round $line; border-title-color: $foreground;
+        padding: 0 2; border: round $line; border-title-color: $foreground;
         background: $panel; scrollbar-size-vertical: 1;
     }
     HelpScreen Static { height: auto; }

@@ -184,6 +184,7 @@ def columns(width: int, names: int, targets: int, sort: str, reverse: bool) -> t
         limit -= 1
     kept = [c for drop, c in chosen if drop <= limit]
     widths = {c.key: c.width for c in kept}
+    widths["name"] = min(widths["name"], max(8, names))
     room = width - sum(w + 1 for w in widths.values())
     wants = {
         "name": max(0, min(names, 32) - widths["name"]),

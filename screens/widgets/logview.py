@@ -40,7 +40,7 @@ class LogView(ScrollView, can_focus=True):
         Binding("pageup", "page(-1)", "page up", show=False, id="log_page_up"),
         Binding("pagedown", "page(1)", "page down", show=False, id="log_page_down"),
         Binding("home,g", "first", "first", show=False, id="log_first"),
-        Binding("end,G", "follow", "follow", id="log_follow"),
+        Binding("G,end", "follow", "follow", id="log_follow"),
         Binding("n", "jump(1)", "next match", id="log_next"),
         Binding("N", "jump(-1)", "previous match", show=False, id="log_previous"),
     ]

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.cells import cell_len
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -24,8 +23,19 @@ _SHOWN: tuple[Severity, ...] = ("critical", "error", "warning", "info")
 
 def summary(report: Report, mode: Mode, width: int) -> Text:
     """One line: name, links, counts and badges."""
-    right = _right(report, mode)
-    left = Text("fastops", "bold", no_wrap=True, end="")
+    left = _left(report, width)
+    for room in range(3):
+        right = _right(report, mode, room)
+        if left.cell_len + right.cell_len < width:
+            break
+    left.truncate(max(8, width - right.cell_len - 1), overflow="ellipsis")
+    left.append(" " * max(1, width - left.cell_len - right.cell_len))
+    return left + right
+
+
+def _left(report: Report, width: int) -> Text:
+    left = Text(end="", no_wrap=True)
+    left.append("fastops", "bold")
     for state in report.snapshot.targets.values():
         tone = words.LINK_TONES[state.link.state]
         left.append("   ")
@@ -37,26 +47,25 @@ def summary(report: Report, mode: Mode, width: int) -> Text:
             left.append(f" {state.version}", "dim")
     if not report.snapshot.targets:
         left.append("   starting", "dim")
-    room = width - cell_len(right.plain) - 1
-    left.truncate(max(8, room), overflow="ellipsis")
-    left.append(" " * max(1, width - cell_len(left.plain) - cell_len(right.plain)))
-    return left + right
+    return left
 
 
-def _right(report: Report, mode: Mode) -> Text:
+def _right(report: Report, mode: Mode, short: int) -> Text:
+    """Counts and badges; ``short`` from 0 to 2 says how much has to be left out."""
     counts = Counter(f.severity for findings in report.findings.values() for f in findings)
     total = sum(len(state.deployments) for state in report.snapshot.targets.values())
     text = Text(no_wrap=True, end="")
     for severity in _SHOWN:
         if counts[severity]:
             text.append(f"{words.GLYPHS[severity]} {counts[severity]}  ", words.STYLES[severity])
-    text.append(words.plural(total, "deployment"), "dim")
+    if short == 0:
+        text.append(words.plural(total, "deployment"), "dim")
     if mode.read_only:
         text.append(" ")
-        text.append(" READ-ONLY ", "black on yellow")
+        text.append(" READ-ONLY " if short < 2 else " RO ", "black on yellow")
     if mode.paused_at is not None:
         text.append(" ")
-        text.append(f" PAUSED {words.moment(mode.paused_at)} ", "black on cyan")
+        text.append(f" PAUSED {words.moment(mode.paused_at)} " if short == 0 else " PAUSED ", "black on cyan")
     return text
 
 
@@ -93,7 +102,6 @@ class StatusBar(Vertical):
         }
         & > #links {
             height: auto; max-height: 4; padding: 0 1; display: none;
-            text-wrap: nowrap; text-overflow: ellipsis;
         }
     }
     """

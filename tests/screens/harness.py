@@ -46,6 +46,6 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
 
 def seen(pilot: Pilot[None]) -> str:
     """The text on the screen, without colours."""
-    width, height = pilot.app.size
+    height = pilot.app.size.height
     lines = pilot.app.screen._compositor.render_strips()
     return "\n".join(strip.text for strip in lines[:height])
