@@ -56,16 +56,16 @@ class Tunnel:
             raise Unreadable(Failure("unreachable", where, "there is no ssh program here", "install OpenSSH's client"))
         self._directory = tempfile.mkdtemp(prefix="fastops-ssh-")
         socket = Path(self._directory) / "engine.sock"
-        self._process = await asyncio.create_subprocess_exec(
-            program,
-            *arguments(self._url, str(socket)),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is ours to answer
-        )
-        self._reader = asyncio.create_task(self._listen(self._process))
         try:
+            self._process = await asyncio.create_subprocess_exec(
+                program,
+                *arguments(self._url, str(socket)),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C is ours to answer
+            )
+            self._reader = asyncio.create_task(self._listen(self._process))
             async with asyncio.timeout(timeout_seconds):
                 while not socket.exists() and self.alive:  # noqa: ASYNC110 - ssh tells nobody
                     await asyncio.sleep(0.02)
