@@ -17,6 +17,7 @@ from probes.model import LogHit, Mark, Pattern, Replica, ReplicaId, Worker
 MIB = 1024 * 1024
 STAYS_UP = timedelta(seconds=10)
 """A start that lasted so long is taken for a good one."""
+LISTENS_ANEW = timedelta(seconds=30)
 _EXCEPTION = re.compile(
     r"(?:^|[\s|\"])(?P<text>(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Timeout|NotFound|Exit)(?:: .*|\s*$))"
 )
@@ -104,15 +105,24 @@ def unseen(view: View) -> Verdict:
     return Undecided(f"its logs: {logs.why}" if logs.why else "its logs, which are not read")
 
 
-def came_up(view: View, place: At) -> bool:
-    """Whether the replica started well after this place in its log, and stays up."""
+def came_up(view: View, place: At) -> bool | None:
+    """Whether the application started after this place in its log, and stays up; ``None`` while it just started.
+
+    Servers that say nothing of a good start count when they listen half a minute after the replica began anew.
+    """
     replica = replica_of(view, place.replica)
     if replica is None or replica.state != "running":
         return False
     good = latest_line(view, place.replica, None, _wording.STARTED)
-    if good is None or good.line <= place.line:
-        return False
-    return good.at is None or view.now - good.at >= STAYS_UP
+    if good is not None and good.line > place.line:
+        return True if good.at is None or view.now - good.at >= STAYS_UP else None
+    anew = replica.started_at is not None and place.at is not None and replica.started_at > place.at
+    return anew and bool(replica.listeners) and view.now - (replica.started_at or view.now) >= LISTENS_ANEW
+
+
+def just_started() -> Undecided:
+    """The answer while a failure was followed by a start that has not lasted yet."""
+    return Undecided(f"{duration(STAYS_UP.total_seconds())} of the application staying up")
 
 
 def exception_in(lines: Sequence[str]) -> str | None:

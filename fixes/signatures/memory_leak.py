@@ -106,7 +106,14 @@ def _fires(leak: _Leak, number: int) -> Fires:
         )
     ]
     if leak.limit is not None:
-        limit = Evidence("cgroup", "limit of memory", at=at, replica=leak.replica.id, value=leak.limit, unit="bytes")
+        limit = Evidence(
+            "cgroup",
+            f"limit of memory: {mebibytes(leak.limit)}",
+            at=at,
+            replica=leak.replica.id,
+            value=leak.limit,
+            unit="bytes",
+        )
         evidence.append(limit)
     return Fires(
         severity="error" if leak.left is not None and leak.left[0] < SOON_SECONDS else "warning",

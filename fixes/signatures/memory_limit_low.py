@@ -37,12 +37,24 @@ def detect(view: View) -> Verdict:
     warn = limit <= VERY_LOW_BYTES or (peak is not None and peak > limit / 2)
     used = f", {_shared.mebibytes(peak)} of it were in use" if peak is not None else ""
     evidence = [
-        Evidence("inspect", "memory limit", at=replica.sampled_at, replica=replica.id, value=limit, unit="bytes")
+        Evidence(
+            "inspect",
+            f"memory limit {_shared.mebibytes(limit)}",
+            at=replica.sampled_at,
+            replica=replica.id,
+            value=limit,
+            unit="bytes",
+        )
     ]
     if peak is not None:
         evidence.append(
             Evidence(
-                "cgroup", "most memory in use", at=replica.sampled_at, replica=replica.id, value=peak, unit="bytes"
+                "cgroup",
+                f"at most {_shared.mebibytes(peak)} were in use",
+                at=replica.sampled_at,
+                replica=replica.id,
+                value=peak,
+                unit="bytes",
             )
         )
     return Fires(

@@ -78,14 +78,17 @@ def detect(view: View) -> Verdict:
     """Fires with the name of each variable that was missing at a start which no lasting start followed."""
     names: dict[str, None] = {}
     used: list[tuple[LogHit, At]] = []
+    just_started = False
     for hit, place in _shared.places(view, VALIDATION, REQUIRED, ENVIRON, NO_URL, *NAMED):
         missing = _missing(hit)
-        if missing is None or _shared.came_up(view, place):
+        good = False if missing is None else _shared.came_up(view, place)
+        just_started = just_started or good is None
+        if missing is None or good is not False:
             continue
         used.append((hit, place))
         names.update(dict.fromkeys(missing))
     if not used:
-        return _shared.unseen(view)
+        return _shared.just_started() if just_started else _shared.unseen(view)
     first, last = _shared.span([place for _, place in used])
     hits = list({id(hit): hit for hit, _ in used}.values())
     listed = ", ".join(names)

@@ -86,7 +86,7 @@ def _title(facts: dict[str, str | int | float | bool]) -> str:
     after = f" after {facts['timeout_seconds']:g} s" if "timeout_seconds" in facts else ""
     if "capacity" in facts:
         parts = f"({facts['size']} + {facts['overflow']})"
-        pool = f"all {facts['capacity']} connections of a worker's pool {parts} were in use"
+        pool = f"all connections of a worker's pool {parts} were in use"
     else:
         pool = "all connections of a worker's pool were in use"
     return f"{pool}: a request gave up{after}"

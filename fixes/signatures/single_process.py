@@ -57,7 +57,7 @@ def detect(view: View) -> Verdict:
         evidence.append(
             Evidence(
                 "proc",
-                "open connections",
+                f"{connections:.0f} open connections",
                 at=replica.sampled_at,
                 replica=replica.id,
                 value=connections,

@@ -45,9 +45,10 @@ _SERVING = (
 
 def detect(view: View) -> Verdict:
     """Fires on failed starts that no lasting start followed."""
-    found = [(hit, place) for hit, place in _failures(view) if not _shared.came_up(view, place)]
+    failures = [(hit, place, _shared.came_up(view, place)) for hit, place in _failures(view)]
+    found = [(hit, place) for hit, place, good in failures if good is False]
     if not found:
-        return _shared.unseen(view)
+        return _shared.just_started() if any(good is None for _, _, good in failures) else _shared.unseen(view)
     total = _count(view, found)
     first, last = _shared.span([place for _, place in found])
     hits = list({id(hit): hit for hit, _ in sorted(found, key=lambda one: one[1].line)}.values())

@@ -42,7 +42,13 @@ def detect(view: View) -> Verdict:
     hits = list({(hit.key, hit.replica, hit.fields.get("pid")): hit for hit, _ in found}.values())
     evidence = [_shared.evidence_of(hit) for hit in hits[-5:]]
     evidence += [
-        Evidence("cgroup", "kernel kills for memory (oom_kill)", at=rise.at, replica=replica, value=float(rise.seen))
+        Evidence(
+            "cgroup",
+            f"oom_kill of the control group rose by {rise.by}",
+            at=rise.at,
+            replica=replica,
+            value=float(rise.seen),
+        )
         for replica, rise in rises.items()
     ]
     return Fires(

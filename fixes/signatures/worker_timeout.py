@@ -41,12 +41,13 @@ def detect(view: View) -> Verdict:
     limit = _timeout(view.deployment)
     boot = any(_while_starting(view, hit.fields.get("pid", ""), where) for hit, where in found)
     worker = f"worker {pid}" if len(hits) == 1 else f"{len(hits)} workers, {pid} the last,"
-    when = " before it had started" if boot else ""
+    were = "was" if len(hits) == 1 else "were"
+    when = " before the application had started" if boot else ""
     seen = f" ({_shared.times(total)} in {_shared.window_text(view)})" if total > 1 else ""
     evidence = tuple(_shared.evidence_of(hit) for hit in view.hits(_wording.TIMED_OUT.key)[-5:])
     return Fires(
         severity="error",
-        title=f"{worker} gave no sign of life for {limit:g} s and was killed by its master{when}{seen}",
+        title=f"{worker} gave no sign of life for {limit:g} s and {were} killed by the master{when}{seen}",
         evidence=evidence,
         count=total,
         first_at=first,

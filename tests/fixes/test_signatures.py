@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import cache
 from typing import get_args
 
@@ -10,7 +11,7 @@ from msgspec.structs import replace
 
 from fixes import catalogue
 from fixes.examples import view_of
-from fixes.model import Example, Fires, Signature, Undecided, View
+from fixes.model import SILENT, Example, Fires, Signature, SignatureId, Undecided, View
 from fixes.signatures._cases import NOW
 from fixes.track import Tracker
 from probes.history import History, Metric, SeriesKey
@@ -45,6 +46,21 @@ def test_stays_silent(signature: Signature, example: Example) -> None:
     verdict = signature.detect(view_of(example, matcher()))
     assert not isinstance(verdict, Fires), verdict.title
     assert isinstance(verdict, Undecided) is example.undecided, verdict
+
+
+@pytest.mark.parametrize(
+    ("signature", "failure"),
+    [
+        ("worker-boot-failed", "Application startup failed. Exiting."),
+        ("missing-env", "KeyError: \"Config 'A' is missing\""),
+    ],
+)
+def test_a_start_that_follows_a_failure_must_last_before_it_counts(signature: str, failure: str) -> None:
+    log = f"[2026-11-22 09:36:19 +0000] {failure}\n[2026-11-22 09:36:24 +0000] Application startup complete.\n"
+    lasting = view_of(Example("a start", log), matcher())
+    detect = catalogue.signatures()[SignatureId(signature)].detect
+    assert isinstance(detect(replace(lasting, now=NOW - timedelta(seconds=25))), Undecided)
+    assert detect(lasting) == SILENT
 
 
 @pytest.mark.parametrize(("signature", "example"), examples("fires"))
