@@ -14,7 +14,7 @@ from probes.targets.docker.client import EngineClient
 from probes.targets.docker.compose import Command, Edited, Goal, edit
 from probes.targets.docker.containers import Containers
 from probes.targets.docker.documents import environment, is_kept, name_of, version_of
-from probes.targets.docker.guards import layer_confirmation, refuse_joined, refuse_recreate
+from probes.targets.docker.guards import layer_confirmation, refuse_joined, refuse_owned, refuse_recreate
 from probes.targets.docker.limits import (
     former_values,
     known_hard_limit,
@@ -46,7 +46,7 @@ class DockerDrafter:
         replicas = [(r, i) for r in deployment.replicas if (i := await self._containers.inspect(r.id)) is not None]
         replicas = [(r, i) for r, i in replicas if not is_kept(name_of(i))]
         if not replicas:
-            raise Refused(f"No container of {deployment.name} is there any more.")
+            raise Refused(f"No container of {text.clean(deployment.name, 200)} is there any more.")
         if isinstance(want, Restart):
             return [await self._restart(deployment, replica, inspect) for replica, inspect in replicas]
         steps: list[Step] = []
@@ -73,8 +73,7 @@ class DockerDrafter:
         if needs_recreate(host, want):
             return [await self._recreate(deployment, replica, made, want)]
         assert want.memory_limit_bytes is not None
-        if inspect["State"].get("Paused"):
-            raise Refused(f"{name} is paused: unpause it first (docker unpause {name}).")
+        refuse_owned(inspect)
         values = memory_values(host, want.memory_limit_bytes)
         shown = [
             f"--{flag} {_flag(values[key])}" for flag, key in (("memory", "Memory"), ("memory-swap", "MemorySwap"))
@@ -120,8 +119,7 @@ class DockerDrafter:
 
     async def _restart(self, deployment: Deployment, replica: Replica, inspect: Json) -> Step:
         name = text.clean(name_of(inspect), 200)
-        if inspect["State"].get("Paused"):
-            raise Refused(f"{name} is paused: unpause it first (docker unpause {name}).")
+        refuse_owned(inspect)
         if inspect["HostConfig"].get("AutoRemove"):
             raise Refused(f"{name} was started with --rm: a restart would remove it.")
         nothing = Document(

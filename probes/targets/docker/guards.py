@@ -24,11 +24,16 @@ _TRANSIENT = re.compile(
 
 def refuse_recreate(inspect: Json) -> None:
     """Raises :class:`Refused` for a container that must not be made again, by what it is itself."""
-    name = text.clean(name_of(inspect), 200)
-    host: Json = inspect["HostConfig"]
-    labels: Json = inspect["Config"].get("Labels") or {}
-    if host.get("AutoRemove"):
+    refuse_owned(inspect)
+    if inspect["HostConfig"].get("AutoRemove"):
+        name = text.clean(name_of(inspect), 200)
         raise Refused(f"{name} was started with --rm: stopping it would remove it. Start it without --rm, then fix it.")
+
+
+def refuse_owned(inspect: Json) -> None:
+    """Raises :class:`Refused` for a container that must not be changed at all."""
+    name = text.clean(name_of(inspect), 200)
+    labels: Json = inspect["Config"].get("Labels") or {}
     if "com.docker.swarm.task.id" in labels or "com.docker.swarm.service.id" in labels:
         raise Refused(f"{name} is a task of a swarm service: change the service (docker service update) instead.")
     if "io.kubernetes.pod.name" in labels:

@@ -72,7 +72,8 @@ class Recreate:
             await self._join(old, new)
             progress(f"putting the new container in the place of {text.clean(name, 200)}")
             start = bool(step.arguments["start"])
-            await self._exchange(new["Id"], old, name, kept_name(name, change), former.policy, start=start)
+            go = None if await self._containers.inspect(old) is None else old
+            await self._exchange(new["Id"], go, name, kept_name(name, change), former.policy, start=start)
             if start:
                 await self._wait(new["Id"], step, progress)
             left = await self._version(new["Id"])
@@ -99,6 +100,8 @@ class Recreate:
         if new is None:
             return  # nothing was begun, or all was put back: the new container goes last
         former, name = _former(new), str(step.arguments["name"])
+        if await self._containers.inspect(step.subject) is None:
+            raise Refused(f"The former container of {text.clean(name, 200)} is gone; the new one is left as it is.")
         progress(f"putting the former container {text.clean(name, 200)} back")
         await self._back(step.subject, new["Id"], name, change, former)
 
@@ -114,7 +117,7 @@ class Recreate:
             await self._refuse_taken(name, point.subject)
         elif name_of(there) not in {name, staged_name(name, change)}:
             raise Refused(f"{shown} was replaced since, by something else: it is not taken back.")
-        elif await self._version(new) != point.left:
+        elif await self._version(new, former.policy) != point.left:
             raise Refused(f"{shown} was changed since: it is not what this fix left, so it is not taken back.")
         progress(f"putting the former container {shown} back")
         try:
@@ -219,8 +222,11 @@ class Recreate:
             raise EngineError(404, f"the container {container[:12]} is gone")
         return found
 
-    async def _version(self, container: str) -> str:
+    async def _version(self, container: str, policy: dict[str, str | int] | None = None) -> str:
+        """``policy`` is what it had before it was stopped and set aside."""
         inspect = await self._fresh(container)
+        if policy is not None and not inspect["State"].get("Running") and _policy(inspect) == _policy_of(NO_POLICY):
+            inspect["HostConfig"]["RestartPolicy"] = policy
         return document(inspect, await self._containers.image(inspect["Image"])).version
 
     async def _last_words(self, container: str) -> str:

@@ -218,8 +218,12 @@ def test_a_container_made_again_cannot_be_told_from_the_first(engine: str, sdk: 
         assert after.text == before.text
         assert before.version == version_of(before.text)
     finally:
+        volumes = {m["Name"] for m in sdk.inspect_container(old)["Mounts"] if m["Type"] == "volume"}
         for name in (first, second):
             sdk.remove_container(name, force=True, v=True)
+        for volume in volumes:
+            with contextlib.suppress(docker.errors.NotFound):
+                sdk.remove_volume(volume)
 
 
 def test_static_addresses_work_while_they_are_used_again(engine: str, sdk: Any, lab_image: str):

@@ -76,8 +76,6 @@ def test_the_kept_container_goes_when_it_is_discarded_and_its_volume_stays(works
     assert [(m["Name"], m["Destination"]) for m in workshop.inspect(name)["Mounts"]] == [(volume, "/data")]
     with pytest.raises(Refused, match="is gone"):
         workshop.write(lambda w: w.restore(point, CHANGE, workshop.said.append))
-    workshop.sdk.remove_container(name, force=True)
-    workshop.sdk.remove_volume(volume)
 
 
 def test_a_command_that_does_not_start_is_rolled_back_and_its_last_words_are_told(workshop: Workshop):
@@ -255,3 +253,17 @@ def test_the_entry_point_stays_where_the_command_alone_changes(workshop: Worksho
     config = workshop.inspect(name)["Config"]
     assert config["Entrypoint"] == ["gunicorn"]
     assert "77" in config["Cmd"]
+
+
+def test_a_former_container_that_somebody_removed_costs_nothing_but_the_way_back(workshop: Workshop):
+    port = free_port()
+    name = workshop.run("removed", HostConfig=published(port))
+    assert answers(port)
+    old = workshop.inspect(name)["Id"]
+    (step,) = workshop.draft(workshop.deployment(name), Desired(open_files_limit=4096))
+    point = perform(workshop, step)
+    workshop.sdk.remove_container(old)
+    assert perform(workshop, step) == point
+    with pytest.raises(Refused, match="left as it is"):
+        workshop.write(lambda w: w.abandon(step, CHANGE, workshop.said.append))
+    assert answers(port)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from probes.model import Desired, Document, Restart, Step
@@ -259,6 +262,26 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path):
         tmp_path.chmod(0o500)
     with pytest.raises(Refused, match=str(path)):
         FileWriter().perform(file_step(path, "a: 2\n"), CHANGE, print)
+
+
+@given(st.binary(max_size=200).filter(lambda b: _is_text(b)), st.text(max_size=80))
+@settings(max_examples=40)
+def test_writing_and_undoing_leaves_the_same_bytes(before: bytes, after: str):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "f.yaml"
+        path.write_bytes(before)
+        point = FileWriter().perform(file_step(path, after), CHANGE, str)
+        assert path.read_bytes() == after.encode()
+        FileWriter().restore(point, str)
+        assert path.read_bytes() == before
+        assert list(Path(folder).iterdir()) == [path]
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        return data.decode() is not None
+    except UnicodeDecodeError:
+        return False
 
 
 async def test_nothing_is_written_in_read_only_mode(engine: str):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 import socket
@@ -12,6 +13,7 @@ import urllib.request
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
+import docker.errors
 import pytest
 
 from probes.model import Deployment, DeploymentId, Listener, Replica, ReplicaId, Setting, TargetId
@@ -109,10 +111,16 @@ class Workshop:
         return asyncio.run(whole())
 
     def close(self) -> None:
+        """Removes the containers and their volumes: those that were carried over no longer count as anonymous."""
+        volumes: set[str] = set()
         for one in self.sdk.containers(all=True):
             names = [name.lstrip("/") for name in one["Names"]]
             if any(name == mine or name.startswith(f"{mine}.fastops-") for name in names for mine in self._mine):
+                volumes |= {mount["Name"] for mount in one["Mounts"] if mount["Type"] == "volume"}
                 self.sdk.remove_container(one["Id"], force=True, v=True)
+        for volume in volumes:
+            with contextlib.suppress(docker.errors.NotFound):
+                self.sdk.remove_volume(volume)
 
 
 def free_port() -> int:
