@@ -96,11 +96,14 @@ class DockerAccess:
             found += [(address, port) for address in owner.base.addresses.values()]
         elif owner.host.network_mode == "host" and self._host is not None:
             found.append((self._host, port))
+        own = self._host or "127.0.0.1"
         for published in owner.base.ports:
-            if published.container_port == port:
-                anywhere = published.host_ip in _ANYWHERE
-                own = "127.0.0.1" if self._host is None else self._host
-                found.append((own if anywhere else published.host_ip, published.host_port))
+            if published.container_port != port:
+                continue
+            if published.host_ip in _ANYWHERE:
+                found.append((own, published.host_port))
+            elif own in _LOOPBACK or published.host_ip not in _LOOPBACK:  # the loopback of another machine is not ours
+                found.append((published.host_ip, published.host_port))
         return tuple(dict.fromkeys(found))
 
     def _connected(self, replica: ReplicaId) -> tuple[Container, EngineClient]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -46,6 +47,13 @@ class Info(Frozen, frozen=True):
     cpus: int = msgspec.field(default=0, name="NCPU")
     memory: int = msgspec.field(default=0, name="MemTotal")
     time: str = msgspec.field(default="", name="SystemTime")
+    kernel: str = msgspec.field(default="", name="KernelVersion")
+
+    @property
+    def here(self) -> bool:
+        """Whether it looks like this machine: a socket may as well lead elsewhere."""
+        ours = os.uname()
+        return (self.name, self.kernel, self.memory) == (ours.nodename, ours.release, meminfo("MemTotal"))
 
 
 class Engine:
@@ -83,6 +91,7 @@ class Engine:
         info = await self.client.get("/info", Info)
         name = text.clean(info.name, 200) or "engine"
         self._fleet.node = NodeId(f"{self._fleet.target}/{name}")
+        self._fleet.here = self._same_machine and info.here
         theirs = parse.when(info.time)
         skew = timedelta(0) if theirs is None or self._same_machine else theirs - datetime.now(UTC)
         self._fleet.skew = skew if abs(skew) > timedelta(seconds=1) else timedelta(0)
@@ -126,6 +135,7 @@ class Engine:
         tasks = [*self._tasks, *self._pending.values()]
         for task in tasks:
             task.cancel()
+        self._files.close()
         await self._recogniser.stop()
         await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -237,12 +247,12 @@ def long_ended(row: parse.Listed) -> bool:
     return bool(bracket) and any(word in ago for word in _OLD)
 
 
-def available_memory(path: str = "/proc/meminfo") -> int | None:
-    """Bytes that this machine can give to new work without swapping."""
+def meminfo(name: str, path: str = "/proc/meminfo") -> int | None:
+    """Bytes of one row of ``/proc/meminfo``; ``MemAvailable`` is what new work can have without swapping."""
     try:
         with open(path, "rb") as file:  # noqa: PTH123
             for line in file.read(1 << 14).split(b"\n"):
-                if line.startswith(b"MemAvailable:"):
+                if line.startswith(name.encode() + b":"):
                     return int(line.split()[1]) * 1024
     except (OSError, ValueError, IndexError):
         pass

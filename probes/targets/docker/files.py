@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
 from probes import text
@@ -27,7 +28,15 @@ class Files:
     def __init__(self, client: EngineClient, procfs: ProcFs, *, local: bool) -> None:
         self._client = client
         self._procfs = procfs
+        self._waiting: set[Future[Any]] = set()
+        self._closed = False
         self._directory_limit = archive.DIRECTORY_BYTES if local else archive.REMOTE_DIRECTORY_BYTES
+
+    def close(self) -> None:
+        """Lets readers in other threads find nothing more: the connection is gone."""
+        self._closed = True
+        for future in list(self._waiting):
+            future.cancel()
 
     async def read(self, container: str, pid: int | None, path: str, limit: int = 1 << 20) -> bytes:
         """The first ``limit`` bytes of a file; ``pid`` is the container's first process, if it is on this machine."""
@@ -53,20 +62,29 @@ class Files:
             if path not in listed:
                 if sum(one is None for one in listed.values()) >= _FAILED_LISTS:
                     return None
-                listed[path] = _await(loop, archive.names(self._client, container, path, self._directory_limit))
+                listed[path] = self._await(loop, archive.names(self._client, container, path, self._directory_limit))
             return listed[path]
 
         def read_file(path: str) -> bytes | None:
-            return _await(loop, archive.read(self._client, container, path, 1 << 20)) if path.startswith("/") else None
+            return (
+                self._await(loop, archive.read(self._client, container, path, 1 << 20))
+                if path.startswith("/")
+                else None
+            )
 
         return list_dir, read_file
 
-
-def _await(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T | None:
-    """Runs ``work`` on the event loop and waits for it in this thread; ``None`` for whatever cannot be read."""
-    future = asyncio.run_coroutine_threadsafe(work, loop)
-    try:
-        return future.result(_BRIDGE_SECONDS)
-    except (Unreadable, TimeoutError):
-        future.cancel()
-        return None
+    def _await(self, loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T | None:
+        """Runs ``work`` on the event loop and waits for it in this thread; ``None`` for whatever cannot be read."""
+        if self._closed:
+            work.close()
+            return None
+        future = asyncio.run_coroutine_threadsafe(work, loop)
+        self._waiting.add(future)
+        try:
+            return future.result(_BRIDGE_SECONDS)
+        except (Unreadable, TimeoutError, CancelledError):
+            future.cancel()
+            return None
+        finally:
+            self._waiting.discard(future)

@@ -27,6 +27,8 @@ class Fleet:
         self.containers: dict[ReplicaId, Container] = {}
         self.deployments: dict[DeploymentId, Deployment] = {}
         self.node: NodeId | None = None
+        self.here = False
+        """The engine runs on this machine: files that its labels name are ours."""
         self.skew = timedelta(0)
         """The engine's clock less ours."""
         self.woken = asyncio.Event()
@@ -52,6 +54,7 @@ class Fleet:
             container.update(found)
         container.known = known
         container.local = local
+        self.here = self.here or local
         self._place(container)
         self.touch([key])
         return container
@@ -135,7 +138,7 @@ class Fleet:
             oldest=oldest,
             joined=joined,
             node=self.node,
-            local=any(one.local for one in self.containers.values()),
+            local=self.here,
             hits=book.hits(oldest) if book is not None else (),
             logs=together(coverages),
         )

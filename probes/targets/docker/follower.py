@@ -46,6 +46,8 @@ class Follower:
             self.task.cancel()
             await asyncio.gather(self.task, return_exceptions=True)
             self.task = None
+            if self.coverage.until is None:
+                self.coverage = _until(self.coverage, datetime.now(UTC), self.coverage.why)
 
     async def run(self, client: EngineClient) -> None:
         """Until the container stops, or is gone. Never raises."""

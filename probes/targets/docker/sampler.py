@@ -60,6 +60,7 @@ class Sampler:
         self._busy: set[tuple[JobKind, ReplicaId]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._requests = asyncio.Semaphore(_REQUESTS_AT_ONCE)
+        self._sweeping = asyncio.Lock()
         self._woken = asyncio.Event()
         self.interest = Interest()
 
@@ -168,7 +169,8 @@ class Sampler:
         subjects = [self._subject(job) for job in jobs]
         try:
             async with asyncio.timeout(_SWEEP_SECONDS):
-                readings = await asyncio.to_thread(self._local.sweep, subjects)
+                async with self._sweeping:
+                    readings = await asyncio.to_thread(self._local.sweep, subjects)
         except TimeoutError:
             failure = Failure("timeout", "memory and CPU", "/proc did not answer in time", "the machine is overloaded")
             self._take({one.replica: None for one in subjects}, failure)

@@ -18,7 +18,7 @@ from probes.targets.docker import contexts
 from probes.targets.docker.access import DockerAccess
 from probes.targets.docker.client import EngineClient
 from probes.targets.docker.draft import DockerDrafter
-from probes.targets.docker.engine import Engine, available_memory
+from probes.targets.docker.engine import Engine, meminfo
 from probes.targets.docker.files import Files
 from probes.targets.docker.fleet import Fleet
 from probes.targets.docker.measure import LocalMeter
@@ -176,7 +176,7 @@ class DockerTarget:
             self._live_until = now
         nodes = {}
         if self._node is not None:
-            available = available_memory() if any(one.local for one in self._fleet.containers.values()) else None
+            available = meminfo("MemAvailable") if self._fleet.here else None
             nodes = {self._node.id: msgspec.structs.replace(self._node, memory_available_bytes=available)}
         self._publish(
             TargetState(
