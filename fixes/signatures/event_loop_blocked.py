@@ -65,17 +65,23 @@ def _replica(view: View, replica: Replica) -> Verdict:
     if replica.started_at is not None:
         since = max(since, replica.started_at + START_UP)
     probes = [p for p in replica.loop_probes if p.at >= since]
-    held = held_at([s for s in replica.stacks if s.at >= since])
-    sure = held is not None and held.times >= 2
+    held = held_at([s for s in replica.stacks if s.at >= since and not _young(replica, s)])
+    sure = held is not None and held.times >= 2 and any(w.pid == held.sample.pid for w in replica.workers)
     slow = _slow(probes, len(_shared.serving(replica)))
     if not slow and not sure:
         return SILENT
     busy = _busy(replica)
     if busy or (_no_descriptors(view, replica) and not sure):
         return SILENT
-    if busy is None and held is None:
+    if busy is None and (held is None or not slow):
         return Undecided("the CPU of its workers, or a sample of their stacks")
     return _fires(replica, slow, held)
+
+
+def _young(replica: Replica, sample: StackSample) -> bool:
+    """Whether the worker was still starting when the sample was taken."""
+    born = next((w.started_at for w in replica.workers if w.pid == sample.pid), None)
+    return born is not None and sample.at < born + START_UP
 
 
 def _slow(probes: list[HttpSample], workers: int) -> list[HttpSample]:
@@ -265,6 +271,16 @@ SIGNATURE = Signature(
         ),
         Example(
             "nothing listens", deployment=_cases.container(workers=_IDLE, loop_probes=_probes(5, 5, 5, error="refused"))
+        ),
+        Example(
+            "samples of a worker that has just been born",
+            deployment=_cases.container(
+                workers=(_cases.worker(started_at=_cases.ago(12)),), stacks=(_stack(9, 52), _stack(4, 52))
+            ),
+        ),
+        Example(
+            "samples of a worker that is gone",
+            deployment=_cases.container(workers=(_cases.worker(99),), stacks=(_stack(9, 52), _stack(4, 52))),
         ),
         Example("one stack sample", deployment=_cases.container(workers=_IDLE, stacks=(_stack(4, 52),))),
         Example(

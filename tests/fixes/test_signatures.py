@@ -52,7 +52,7 @@ def test_stays_silent(signature: Signature, example: Example) -> None:
     ("signature", "failure"),
     [
         ("worker-boot-failed", "Application startup failed. Exiting."),
-        ("missing-env", "KeyError: \"Config 'A' is missing\""),
+        ("missing-env", "KeyError: \"Config 'SECRET' is missing\""),
     ],
 )
 def test_a_start_that_follows_a_failure_must_last_before_it_counts(signature: str, failure: str) -> None:
