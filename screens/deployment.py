@@ -103,6 +103,7 @@ class DeploymentScreen(OpsScreen):
         """All panes at once, or tabs."""
         self.set_class(event.size.width < 140 or event.size.height < 36, "-tabs")
         self.show_report()
+        self.call_after_refresh(self._draw_settings)
 
     def show_report(self) -> None:
         """Draws the panes that differ."""
@@ -122,9 +123,14 @@ class DeploymentScreen(OpsScreen):
             self._workers = facts.worker_keys(deployment)
             workers = self.query_one("#workers", Table)
             workers.show_rows(list(self._workers))
-            self.query_one("#settings-text", Static).update(facts.settings(deployment))
+            self._draw_settings()
             self._ask_series()
             self._draw_plots()
+
+    def _draw_settings(self) -> None:
+        if self._seen is not None:
+            width = self.query_one("#settings").size.width - 3
+            self.query_one("#settings-text", Static).update(facts.settings(self._seen, max(30, width)))
 
     def _worker_cells(self, key: str) -> Sequence[Cell]:
         return facts.worker_cells(self._workers[key])
@@ -197,6 +203,7 @@ class DeploymentScreen(OpsScreen):
             self.set_focus(None)
         self._ask_series()
         self.call_after_refresh(self._draw_plots)
+        self.call_after_refresh(self._draw_settings)
         self._ask_lines()
         self.refresh_bindings()
 

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from probes.model import Deployment, Worker
 from screens import words
+from screens.findings import hang
 from screens.widgets.table import Cell, Column
 
 WORKER_COLUMNS = (
@@ -75,21 +76,29 @@ def worker_cells(worker: Worker) -> tuple[Cell, ...]:
     )
 
 
-def settings(deployment: Deployment) -> Text:
-    """What is in force and where it was found; below it how it is run."""
-    text = Text(end="")
+def settings(deployment: Deployment, width: int) -> Text:
+    """What is in force and where it was found, defaults last; below it how it is run."""
     around = _surroundings(deployment)
     names = max(len(name) for name in (*deployment.settings, *(name for name, _ in around)))
     values = min(28, max((len(str(s.value)) for s in deployment.settings.values()), default=0))
-    for name, setting in sorted(deployment.settings.items()):
-        text.append(f"{name:<{names}}  ", "dim")
-        text.append(f"{setting.value!s:<{values}}  ")
-        text.append(f"{setting.source}\n", "dim" if setting.source == "default" else "cyan")
+    lines: list[Text] = []
+    for name, setting in sorted(deployment.settings.items(), key=lambda item: (item[1].source == "default", item[0])):
+        line = Text(end="")
+        line.append(f"{name:<{names}}  ", "dim")
+        line.append(f"{setting.value!s:<{values}}  ")
+        line.append(_source(setting.source, width - line.cell_len), "dim" if setting.source == "default" else "cyan")
+        lines.append(hang(line, width, names + 2))
     for name, value in around:
-        text.append(f"{name:<{names}}  ", "dim")
-        text.append(f"{value}\n")
-    text.rstrip()
-    return text
+        line = Text(end="")
+        line.append(f"{name:<{names}}  ", "dim")
+        line.append(value)
+        lines.append(hang(line, width, names + 2))
+    return Text("\n", end="").join(lines)
+
+
+def _source(source: str, room: int) -> str:
+    """A path too long for its place keeps its end."""
+    return source if len(source) <= room or "/" not in source else f"…/{source.rsplit('/', 1)[-1]}"
 
 
 def _surroundings(deployment: Deployment) -> list[tuple[str, str]]:

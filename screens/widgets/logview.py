@@ -17,6 +17,7 @@ from textual.strip import Strip
 
 from probes.model import LogLine
 from screens import words
+from screens.marks import telling
 
 KEPT = 20_000
 """Lines kept for the view; older ones are dropped."""
@@ -71,7 +72,7 @@ class LogView(ScrollView, can_focus=True):
     @property
     def marked(self) -> int:
         """How many of those a signature's pattern matched."""
-        return sum(1 for line in self._shown if line.keys)
+        return sum(1 for line in self._shown if telling(line))
 
     @property
     def current(self) -> LogLine | None:
@@ -169,10 +170,11 @@ class LogView(ScrollView, can_focus=True):
         line = self._shown[place]
         if place == self._cursor and not self.following:
             base = self.get_component_rich_style("logview--cursor")
-        style = _MARK if line.keys else _PLAIN
+        marked = telling(line)
+        style = _MARK if marked else _PLAIN
         segments = [
             Segment(f"{words.moment(line.at):<8} ", _DIM),
-            Segment("▶ " if line.keys else "  ", _MARK),
+            Segment("▶ " if marked else "  ", _MARK),
             *self._highlighted(line.text, style),
         ]
         return Strip(segments).crop_extend(left, left + width, None).apply_style(base)
@@ -209,7 +211,7 @@ class LogView(ScrollView, can_focus=True):
 
     def action_jump(self, step: int) -> None:
         """The next line that a signature's pattern matched."""
-        places = [n for n, line in enumerate(self._shown) if line.keys]
+        places = [n for n, line in enumerate(self._shown) if telling(line)]
         beyond = [n for n in places if (n > self._cursor if step > 0 else n < self._cursor)]
         if not places:
             return

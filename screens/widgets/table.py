@@ -46,7 +46,10 @@ def fit(text: str, width: int, justify: Literal["left", "right"] = "left") -> st
 
 
 class Table(ScrollView, can_focus=True):
-    """Rows that are made when they are looked at."""
+    """Rows that are made when they are looked at.
+
+    Until a person moves the cursor it stands on the first row, whatever comes in above.
+    """
 
     DEFAULT_CSS = """
     Table {
@@ -96,6 +99,7 @@ class Table(ScrollView, can_focus=True):
         self._columns: Sequence[Column] = ()
         self._cursor = 0
         self._cursor_line = 1
+        self._moved = False
         self._drawn: dict[int, tuple[str, Sequence[Cell]]] = {}
 
     @property
@@ -127,7 +131,8 @@ class Table(ScrollView, can_focus=True):
         places = {key: place for place, key in enumerate(keys)}
         offset = self._cursor - self.scroll_offset.y
         self._keys, self._places = keys, places
-        self._cursor = places.get(before, min(self._cursor, max(0, len(keys) - 1))) if before else 0
+        kept = places.get(before, min(self._cursor, max(0, len(keys) - 1))) if before else 0
+        self._cursor = kept if self._moved else 0
         if self.virtual_size.height != len(keys) + 1:
             self.virtual_size = Size(0, len(keys) + 1)
         if self.size.height:
@@ -166,6 +171,7 @@ class Table(ScrollView, can_focus=True):
         place = max(0, min(place, len(self._keys) - 1))
         if place == self._cursor or not self._keys:
             return
+        self._moved = True
         top, rows = self.scroll_offset.y, max(1, self.size.height - 1)
         for each in (self._cursor, place):
             self.refresh(Region(0, each - top + 1, self.size.width, 1))

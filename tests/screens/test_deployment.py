@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
+from fixes import catalogue
+from probes.model import PatternKey
 from screens.deployment import DeploymentScreen
 from screens.fix import FixScreen
+from screens.marks import ORDINARY, telling
 from screens.widgets.chart import Chart
 from screens.widgets.logview import LogView
 from tests.screens import reports as r
@@ -68,6 +73,14 @@ async def test_the_log_filter_narrows_and_leaves_the_line_in_its_context_when_it
         assert view.current is not None
         assert view.current.number == 160
         assert "/orders/159" in seen(pilot)
+
+
+def test_what_servers_print_when_all_is_well_is_not_marked() -> None:
+    known = {key for signature in catalogue.signatures().values() for key in (p.key for p in signature.patterns)}
+    assert known >= ORDINARY, "a pattern was renamed"
+    line = log(r.CHECKOUT.id, 1)[0]
+    assert not telling(replace(line, keys=(PatternKey("server/booting"),)))
+    assert telling(replace(line, keys=(PatternKey("server/booting"), PatternKey("boot/worker-failed"))))
 
 
 async def test_pausing_holds_the_log_too() -> None:

@@ -51,6 +51,17 @@ async def test_the_cursor_keeps_its_line_on_the_screen_while_rows_come_in_above(
         assert table._cursor - table.scroll_offset.y == line
 
 
+async def test_the_cursor_stays_on_the_worst_until_somebody_moves_it() -> None:
+    session = FakeSession(r.report(r.state(r.DOCKER, (r.AUTH,))))
+    async with opened(session) as pilot:
+        screen = pilot.app.screen
+        assert isinstance(screen, FleetScreen)
+        assert screen.subject() == "docker/auth"
+        session.publish(r.report())
+        await until(pilot, lambda: len(names(screen)) == 7)
+        assert screen.subject() == "docker/billing"
+
+
 async def test_an_update_draws_only_the_lines_that_differ() -> None:
     session = FakeSession()
     async with opened(session) as pilot:

@@ -1,0 +1,15 @@
+"""Which lines of a log are marked: those that speak of trouble."""
+
+from __future__ import annotations
+
+from probes.model import LogLine, PatternKey
+
+ORDINARY = frozenset(
+    PatternKey(f"server/{name}") for name in ("listening", "booting", "waiting", "started", "stopping")
+)
+"""What servers print when all is well: signatures read it to tell a recovery from an outage."""
+
+
+def telling(line: LogLine) -> bool:
+    """Whether a pattern of trouble matched here."""
+    return any(key not in ORDINARY for key in line.keys)
