@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from probes.model import Desired, Restart
@@ -60,6 +61,15 @@ def test_drafting_sends_only_reads(workshop: Workshop, monkeypatch: pytest.Monke
     for want in (Desired(memory_limit_bytes=512 * MIB), Desired(open_files_limit=2048), Restart()):
         assert workshop.draft(workshop.deployment(name), want)
     assert set(sent) == {"GET"}
+
+
+def test_secrets_stand_in_the_documents_alone(workshop: Workshop):
+    name = workshop.run("secret", Env=["DB_PASSWORD=hunter-2"], Labels={"token": "hunter-2"})
+    (step,) = workshop.draft(workshop.deployment(name), Desired(open_files_limit=2048))
+    assert "hunter-2" in step.after.text
+    point = workshop.write(lambda w: w.perform(step, "c", workshop.said.append))
+    rest = (step.arguments, step.summary, step.before.title, point, workshop.said)
+    assert b"hunter-2" not in msgspec.json.encode(rest)
 
 
 def test_a_deployment_that_vanished_is_a_sentence(workshop: Workshop):
