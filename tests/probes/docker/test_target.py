@@ -34,7 +34,12 @@ async def test_a_gunicorn_container_is_listed_with_all_that_can_be_known_of_it(s
     async with watched("docker", OPTIONS) as seen:
         found = await seen.deployment(
             f"docker/{container.name}",
-            lambda d: measured(d) and len(d.workers) == 2 and len(d.hits) == 2 and bool(d.replicas[0].loop_probes),
+            lambda d: (
+                measured(d)
+                and len(d.workers) == 2
+                and len(d.hits) == 2
+                and any(one.status == 404 for one in d.replicas[0].loop_probes)
+            ),
         )
         (replica,) = found.replicas
         assert (found.framework, found.server, found.kind) == ("fastapi", "gunicorn", "container")
