@@ -31,7 +31,7 @@ SLOW_SECONDS = 1.0
 BUSY_PERCENT = 50.0
 THROTTLED_RATIO = 0.25
 START_UP = timedelta(seconds=15)
-FRESH = timedelta(minutes=2)
+FRESH = timedelta(minutes=4)
 """Older probes and samples say nothing of now."""
 LONG_STEP_SECONDS = 0.25
 """One step of the loop that took so long holds every other request; shorter ones (asyncio tells from 0.1 s) only if
