@@ -95,13 +95,15 @@ def engine() -> Iterator[Any]:
         url = contexts.resolve().url
         if not url.startswith("unix://"):
             raise DemoError(f"the demo's containers need an engine on this machine, not {line(url, 200)}")
+        with socket.socket(socket.AF_UNIX) as trial:
+            trial.connect(url.removeprefix("unix://"))
         client = docker.DockerClient(base_url=url, timeout=60)
-        client.ping()
     except (DockerException, Unreadable, OSError) as error:
         raise DemoError(f"no Docker Engine answers: {line(str(error), 300)}") from None
     try:
+        client.ping()
         yield client
-    except DockerException as error:
+    except (DockerException, OSError) as error:
         raise DemoError(f"Docker Engine refused: {line(str(error), 300)}") from None
     finally:
         client.close()

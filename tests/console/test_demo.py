@@ -39,7 +39,7 @@ async def looking(demo: Demo) -> AsyncIterator[Watch]:
     assert isinstance(target, LocalTarget)
     async with watched(target) as watch:
         everything = frozenset(await watch.until(lambda found: len(found) == len(SERVICES), DEADLINE_SECONDS))
-        troubled = frozenset(target._services)
+        troubled = frozenset(one.id for one in target._services)
         assert len(troubled) == len(everything)
         target.focus(Interest(troubled=troubled, visible=troubled))
         yield watch

@@ -24,14 +24,19 @@ class Follower:
         self._position = 0
         self._end_of_past = 0
         self._partial = b""
+        self._called: datetime | None = None
+        self._since = datetime.now(UTC)
         self._open(path, opened_as, whole=False)
 
     def read(self) -> bytes:
         """The whole lines that came since the last call, in bounded portions; empty when there are none.
 
-        Lines that were there before following began come as they are; each later one gets the present time in front of
-        it, in the form of an engine's stamp.
+        Lines that were there before following began come as they are. Each later one gets a time in front of it, in the
+        form of an engine's stamp: that of the call before, when it was not there yet. So what was written before a
+        change is never dated after it.
         """
+        since, self._called = self._called, datetime.now(UTC)
+        self._since = since or self._called
         if self._file is None:
             self._open(self.path, None, whole=True)
         if self._file is None:
@@ -90,7 +95,7 @@ class Follower:
         if not end and len(text) > LINE_BYTES:
             text, end = text + b"\n", len(text) + 1
         lines, self._partial = text[:end], text[end:]
-        return lines if past else stamped(lines)
+        return lines if past else stamped(lines, self._since)
 
     def _rotated(self, file: int) -> bytes:
         """All is read: goes on with the file that has the path now, where that is another one."""
@@ -101,15 +106,15 @@ class Follower:
         here = os.fstat(file)
         if (there.st_ino, there.st_dev) == (here.st_ino, here.st_dev):
             return b""
-        last = stamped(self._partial + b"\n") if self._partial else b""
+        last = stamped(self._partial + b"\n", self._since) if self._partial else b""
         self.close()
         self._open(self.path, None, whole=True)
         return last
 
 
-def stamped(lines: bytes, at: datetime | None = None) -> bytes:
+def stamped(lines: bytes, at: datetime) -> bytes:
     """Whole lines, each with a time in front (RFC 3339, UTC, and a space), as engines print them."""
     if not lines:
         return b""
-    now = (at or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%S.%fZ ").encode()
-    return now + lines[:-1].replace(b"\n", b"\n" + now) + b"\n"
+    stamp = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ ").encode()
+    return stamp + lines[:-1].replace(b"\n", b"\n" + stamp) + b"\n"

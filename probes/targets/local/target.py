@@ -31,10 +31,10 @@ from probes.targets.local.access import LocalAccess
 from probes.targets.local.ask import Asker
 from probes.targets.local.draft import LocalDrafter
 from probes.targets.local.find import Finder, Master
-from probes.targets.local.logs import POLL_SECONDS, ServiceLog
+from probes.targets.local.logs import POLL_SECONDS
 from probes.targets.local.measure import Measured, Meter
-from probes.targets.local.names import Names, deployment_id
 from probes.targets.local.service import Service
+from probes.targets.local.services import Services
 from probes.targets.local.write import LocalWriter
 
 LOCAL = TargetId("local")
@@ -42,6 +42,7 @@ SWEEP_SECONDS = 3.0
 """Between two looks at the list of processes."""
 NODE_SECONDS = 10.0
 STARTING_SECONDS = 2.0
+REFRESH_SECONDS = 10.0
 QUIET_SECONDS = 5.0
 """A state is published at least this often, so that whoever looks knows how fresh it is."""
 
@@ -50,16 +51,18 @@ class LocalTarget:
     """Implements :class:`probes.target.Target` for the processes of this machine."""
 
     def __init__(self, options: Options, *, supervisor: str | None = None) -> None:
-        """``supervisor`` limits it to what the supervisor at this socket started (the demo's own services)."""
+        """``supervisor`` limits it to what the supervisor at this socket started: the demo's own services.
+
+        They are few, so each is measured as if it were in trouble.
+        """
         self.id = LOCAL
         self._options = options
+        self._supervisor = supervisor
         self._procfs = ProcFs()
         self._finder = Finder(self._procfs, unknown=options.unknown, supervisor=supervisor)
         self._meter = Meter(self._procfs)
-        self._names = Names()
         self._matcher = Matcher(options.patterns)
-        self._services: dict[DeploymentId, Service] = {}
-        self._by_replica: dict[ReplicaId, Service] = {}
+        self._services = Services(self.id, self._matcher, options.lookback)
         self._tree = Tree({}, 0.0)
         self._swept = self._node_at = float("-inf")
         self._node: Node = measure.node()
@@ -67,10 +70,12 @@ class LocalTarget:
         self._done: dict[tuple[JobKind, ReplicaId], float] = {}
         self._shown: Mapping[DeploymentId, Deployment] = {}
         self._since = datetime.now(UTC)
-        self._current: dict[DeploymentId, Deployment] = {}
         self._published = float("-inf")
         self._complete = False
         self._wake = asyncio.Event()
+        self._round_ended = asyncio.Event()
+        self._rounds = 0
+        self._running = False
         self._budget = schedule.budget(options.interval_seconds)
         self._access = LocalAccess(self._procfs, self._listeners)
         self._asker = Asker(self._access)
@@ -85,12 +90,17 @@ class LocalTarget:
         try:
             # Compiled before the first line: it takes a while and holds nobody up in a thread of its own.
             await asyncio.to_thread(self._matcher.prepare)
+            self._running = True
             while True:
                 began = time.monotonic()
                 await self._step(began)
                 self._publish(publish, began)
+                self._rounds += 1
+                self._round_ended.set()
                 await self._sleep(began)
         finally:
+            self._running = False
+            self._round_ended.set()
             self._asker.cancel()
 
     def focus(self, interest: Interest) -> None:
@@ -113,14 +123,27 @@ class LocalTarget:
         """Raises :class:`ReadOnly` in read-only mode."""
         if self._options.read_only:
             raise ReadOnly("local processes are opened read-only")
-        return LocalWriter(self._procfs)
+        return LocalWriter(self._procfs, self.refresh)
 
     async def close(self) -> None:
         """Closes files, requests and journal readers."""
         self._asker.cancel()
-        for service in self._services.values():
-            service.log.close()
+        self._services.close()
         await self._access.close()
+
+    async def refresh(self) -> None:
+        """Lists and measures everything anew and publishes it; returns when that is done, or when nobody runs this."""
+        wanted = self._rounds + 2  # the round that is under way may have read already
+        try:
+            async with asyncio.timeout(REFRESH_SECONDS):
+                while self._running and self._rounds < wanted:
+                    self._done.clear()
+                    self._swept = float("-inf")
+                    self._wake.set()
+                    self._round_ended.clear()
+                    await self._round_ended.wait()
+        except TimeoutError:
+            return
 
     def master(self, deployment: DeploymentId) -> Master | None:
         """The running master of a service, as it was seen last."""
@@ -131,29 +154,32 @@ class LocalTarget:
         if now - self._swept >= min(SWEEP_SECONDS, max(self._options.interval_seconds, 1.0)) or self._is_urgent():
             self._swept = now
             self._tree, masters = await asyncio.to_thread(self._sweep)
-            self._take(masters)
+            self._services.take(masters, self._tree)
+            self._done = {key: at for key, at in self._done.items() if key[1] in self._services.by_replica}
         if now - self._node_at >= NODE_SECONDS:
             self._node_at, self._node = now, measure.node()
-        jobs = schedule.due(now, self._refresh().values(), self._interest, self._budget, self._done)
+        deployments = self._services.deployments(self._node.id)
+        interest = self._interest
+        if self._supervisor is not None:
+            interest = Interest(focused=interest.focused, visible=interest.visible, troubled=frozenset(deployments))
+        jobs = schedule.due(now, deployments.values(), interest, self._budget, self._done)
         wanted = {job.replica for job in jobs if job.kind == "sample"} | self._starting(now)
-        samples = [self._by_replica[replica] for replica in wanted]
+        samples = [self._services.by_replica[replica] for replica in wanted]
         if samples:
             self._done.update({("sample", replica): now for replica in wanted})
             self._tree, found = await asyncio.to_thread(self._measure, samples)
             for service, one in zip(samples, found, strict=True):
-                self._measured(service, one)
+                self._services.measured(service, one)
         for job in jobs:
-            service = self._by_replica[job.replica]
+            service = self._services.by_replica[job.replica]
             if job.kind != "sample" and service.is_up():
                 self._done[job.kind, job.replica] = now
                 self._asker.ask(job.kind, service)
-        for service in self._services.values():
-            if service.log.poll():
-                service.changed = True
+        self._services.poll()
 
     def _starting(self, now: float) -> set[ReplicaId]:
         """What does not listen yet is looked at again soon."""
-        waiting = {replica for replica, service in self._by_replica.items() if service.is_starting()}
+        waiting = {replica for replica, service in self._services.by_replica.items() if service.is_starting()}
         return {one for one in waiting if now - self._done.get(("sample", one), 0.0) >= STARTING_SECONDS}
 
     def _sweep(self) -> tuple[Tree, tuple[Master, ...]]:
@@ -165,61 +191,6 @@ class LocalTarget:
         self._meter.forget(tree)
         return tree, [self._meter.measure(tree, one.master) if one.master is not None else None for one in services]
 
-    def _take(self, masters: Sequence[Master]) -> None:
-        """Brings the services up to what the sweep found."""
-        names = self._names.name([one.key for one in masters])
-        seen: set[DeploymentId] = set()
-        for master in masters:
-            name = names[master.key]
-            identity = deployment_id(name)
-            service = self._services.get(identity)
-            if service is None:
-                log = ServiceLog(self._matcher, self._options.lookback)
-                service = self._services[identity] = Service(identity, name, log)
-            if (
-                identity in seen
-            ):  # two masters of one key: an upgrade by USR2, or a restart in between; the newer counts
-                continue
-            seen.add(identity)
-            service.running(master)
-            service.log.attach(master, (master.pid, *self._tree.descendants(master.pid)))
-        oldest = datetime.now(UTC) - self._options.lookback
-        for identity, service in list(self._services.items()):
-            if identity not in seen:
-                service.ended()
-                if service.ended_at is not None and service.ended_at < oldest:
-                    self._forget(identity)
-        self._by_replica = {one.master.replica: one for one in self._services.values() if one.master is not None}
-        self._done = {key: at for key, at in self._done.items() if key[1] in self._by_replica}
-
-    def _forget(self, identity: DeploymentId) -> None:
-        service = self._services.pop(identity)
-        service.log.close()
-        if service.master is not None:
-            self._names.forget([service.master.key])
-
-    def _measured(self, service: Service, found: Measured | None) -> None:
-        if found is None:
-            service.ended()
-            self._swept = float("-inf")
-            return
-        service.measured = found
-        service.changed = True
-        if service.master is not None:
-            service.log.attach(service.master, [one.pid for one in found.workers])
-
-    def _refresh(self) -> Mapping[DeploymentId, Deployment]:
-        """All services as data; what did not change is the object of before."""
-        for service in self._services.values():
-            if service.changed and service.master is not None:
-                service.changed = False
-                fresh = service.deployment(self.id, self._node.id, self._options.lookback)
-                if self._current.get(service.id) != fresh:
-                    self._current[service.id] = fresh
-        for gone in self._current.keys() - self._services.keys():
-            del self._current[gone]
-        return self._current
-
     def _publish(self, publish: Callable[[TargetState], None], now: float) -> None:
         """Says what is new; that nothing is, now and then."""
         state = self._state()
@@ -228,10 +199,9 @@ class LocalTarget:
             publish(state)
 
     def _state(self, failure: Failure | None = None) -> TargetState:
-        deployments = dict(self._refresh())
+        deployments = self._services.deployments(self._node.id)
         changed = {key for key, one in deployments.items() if self._shown.get(key) is not one}
         changed |= self._shown.keys() - deployments.keys()
-        services = self._services.values()
         return TargetState(
             target=self.id,
             link=Link(state="live", since=self._since),
@@ -240,11 +210,11 @@ class LocalTarget:
             failures=() if failure is None else (failure,),
             deployments=deployments,
             changed=frozenset(changed),
-            complete=all(one.measured is not None or one.ended_at is not None for one in services),
+            complete=self._services.complete(),
         )
 
     def _listeners(self, replica: ReplicaId) -> tuple[Listener, ...]:
-        service = self._by_replica.get(replica)
+        service = self._services.by_replica.get(replica)
         return () if service is None else service.listeners()
 
     def _is_urgent(self) -> bool:

@@ -25,7 +25,10 @@ async def check(master: Master, environment: Mapping[str, str], config: Path, wo
     await _run(master, environment, (*master.argv, "--check-config", "--config", str(config)))
     if worker_class is not None:
         # --check-config does not load the worker class; a HUP with one that cannot be imported ends the master.
-        await _run(master, environment, (*_interpreter(master), "-c", _LOAD_CLASS, worker_class))
+        try:
+            await _run(master, environment, (*_interpreter(master), "-c", _LOAD_CLASS, worker_class))
+        except Refused as error:
+            raise Refused(f"the worker class {line(worker_class, 200)} cannot be used: {error}") from None
 
 
 def _interpreter(master: Master) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from probes.model import RestorePoint, Step
 from probes.procfs import ProcFs
@@ -18,8 +18,10 @@ Progress = Callable[[str], None]
 class LocalWriter:
     """Implements :class:`probes.target.Writer`."""
 
-    def __init__(self, procfs: ProcFs) -> None:
+    def __init__(self, procfs: ProcFs, changed: Callable[[], Awaitable[None]]) -> None:
+        """``changed`` is awaited after each change: it measures again, so that nobody judges what was before."""
         self._procfs = procfs
+        self._changed = changed
         self._reload = Reloader(procfs, self._masters)
         self._restart = Restarter(procfs, self._masters)
         self._limits = Limiter(procfs, self._masters)
@@ -27,12 +29,15 @@ class LocalWriter:
     async def perform(self, step: Step, change: str, progress: Progress) -> RestorePoint:
         """Performs or completes a step."""
         if step.action == "reload":
-            return await self._reload.perform(step, change, progress)
-        if step.action == "set-limits":
-            return self._limits.perform(step, progress)
-        if step.action == "restart":
-            return await self._restart.perform(step, progress)
-        raise Refused(f"a local service knows no {step.action}")
+            point = await self._reload.perform(step, change, progress)
+        elif step.action == "set-limits":
+            point = self._limits.perform(step, progress)
+        elif step.action == "restart":
+            point = await self._restart.perform(step, progress)
+        else:
+            raise Refused(f"a local service knows no {step.action}")
+        await self._changed()
+        return point
 
     async def restore(self, point: RestorePoint, change: str, progress: Progress) -> None:
         """Takes a performed step back."""
@@ -43,6 +48,7 @@ class LocalWriter:
             self._limits.restore(point, progress)
         elif point.action == "restart":
             await self._restart.restore(point, progress)
+        await self._changed()
 
     async def abandon(self, step: Step, change: str, progress: Progress) -> None:
         """Takes back what an interrupted step left."""

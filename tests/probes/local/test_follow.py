@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from probes.targets.local.follow import LINE_BYTES, PAST_BYTES, Follower, stamped
@@ -95,9 +96,23 @@ def test_a_line_without_an_end_is_bounded(tmp_path: Path) -> None:
 
 
 def test_stamps_are_put_before_each_line() -> None:
-    assert stamped(b"") == b""
-    assert bare(stamped(b"a\n\nb\n")) == b"a\n\nb\n"
-    assert len(STAMP.findall(stamped(b"a\n\nb\n"))) == 3
+    at = datetime(2026, 11, 22, 9, tzinfo=UTC)
+    assert stamped(b"", at) == b""
+    assert stamped(b"a\n\nb\n", at) == b"".join(
+        b"2026-11-22T09:00:00.000000Z " + one for one in (b"a\n", b"\n", b"b\n")
+    )
+
+
+def test_a_line_is_never_dated_after_it_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_bytes(b"")
+    follower = Follower(str(path))
+    follower.read()
+    append(path, b"here\n")
+    written = datetime.now(UTC)
+    stamp = follower.read().split()[0].decode()
+    assert datetime.fromisoformat(stamp) <= written
+    follower.close()
 
 
 def test_files_behind_output_and_log_descriptors_are_found(tmp_path: Path) -> None:

@@ -1,0 +1,101 @@
+"""All local services between sweeps: which there are, what they are called, what was said of them last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from probes.logs import Matcher
+from probes.model import Deployment, DeploymentId, NodeId, ReplicaId, TargetId
+from probes.procfs import Tree
+from probes.targets.local.find import Master
+from probes.targets.local.logs import ServiceLog
+from probes.targets.local.measure import Measured
+from probes.targets.local.names import Names, deployment_id
+from probes.targets.local.service import Service
+
+
+class Services:
+    """The services by id; what ended is kept for the look-back."""
+
+    def __init__(self, target: TargetId, matcher: Matcher, lookback: timedelta) -> None:
+        self._target = target
+        self._matcher = matcher
+        self._lookback = lookback
+        self._names = Names()
+        self._services: dict[DeploymentId, Service] = {}
+        self._current: dict[DeploymentId, Deployment] = {}
+        self.by_replica: Mapping[ReplicaId, Service] = {}
+
+    def __iter__(self) -> Iterator[Service]:
+        return iter(self._services.values())
+
+    def get(self, deployment: DeploymentId) -> Service | None:
+        """A service by its deployment's id."""
+        return self._services.get(deployment)
+
+    def take(self, masters: Sequence[Master], tree: Tree) -> None:
+        """Brings the services up to what a sweep found."""
+        names = self._names.name([one.key for one in masters])
+        seen: set[DeploymentId] = set()
+        for master in masters:
+            identity = deployment_id(names[master.key])
+            if identity in seen:  # two masters of one key: an upgrade by USR2 is under way
+                continue
+            seen.add(identity)
+            service = self._services.get(identity)
+            if service is None:
+                log = ServiceLog(self._matcher, self._lookback)
+                service = self._services[identity] = Service(identity, names[master.key], log)
+            service.running(master)
+            service.log.attach(master, (master.pid, *tree.descendants(master.pid)))
+        oldest = datetime.now(UTC) - self._lookback
+        for service in [one for identity, one in self._services.items() if identity not in seen]:
+            service.ended()
+            if service.ended_at is not None and service.ended_at < oldest:
+                self._forget(service)
+        self.by_replica = {one.master.replica: one for one in self if one.master is not None}
+
+    @staticmethod
+    def measured(service: Service, found: Measured | None) -> None:
+        """Takes one sample in; without one the service has ended."""
+        if found is None:
+            service.ended()
+            return
+        service.measured = found
+        service.changed = True
+        if service.master is not None:
+            service.log.attach(service.master, [one.pid for one in found.workers])
+
+    def poll(self) -> None:
+        """Reads what came into the logs."""
+        for service in self:
+            if service.log.poll():
+                service.changed = True
+
+    def deployments(self, node: NodeId) -> Mapping[DeploymentId, Deployment]:
+        """All services as data; what did not change is the object of before."""
+        for service in self:
+            if service.changed and service.master is not None:
+                service.changed = False
+                fresh = service.deployment(self._target, node, self._lookback)
+                if self._current.get(service.id) != fresh:
+                    self._current[service.id] = fresh
+        for gone in self._current.keys() - self._services.keys():
+            del self._current[gone]
+        return dict(self._current)
+
+    def complete(self) -> bool:
+        """Whether each was measured."""
+        return all(one.measured is not None or one.ended_at is not None for one in self)
+
+    def close(self) -> None:
+        """Closes files and journal readers."""
+        for service in self:
+            service.log.close()
+
+    def _forget(self, service: Service) -> None:
+        del self._services[service.id]
+        service.log.close()
+        if service.master is not None:
+            self._names.forget([service.master.key])
