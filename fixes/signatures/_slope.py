@@ -37,12 +37,7 @@ def theil_sen(points: Sequence[Point]) -> Slope | None:
     """The slope of a series; ``None`` for fewer than :data:`LEAST_POINTS` points."""
     if len(points) < LEAST_POINTS:
         return None
-    slopes = sorted(
-        (later.value - earlier.value) / (later.at - earlier.at)
-        for i, earlier in enumerate(points)
-        for later in points[i + 1 :]
-        if later.at > earlier.at
-    )
+    slopes = sorted(_pair_slopes(points))
     if not slopes:
         return None
     n = len(points)
@@ -97,13 +92,18 @@ def _risen(points: Sequence[Point]) -> float:
 
 def _simple_slope(points: Sequence[Point]) -> float:
     """Theil–Sen without its interval, for few points."""
-    slopes = [
+    slopes = _pair_slopes(points)
+    return median(slopes) if slopes else 0.0
+
+
+def _pair_slopes(points: Sequence[Point]) -> list[float]:
+    """The slopes between all pairs of points, in units per second."""
+    return [
         (later.value - earlier.value) / (later.at - earlier.at)
         for i, earlier in enumerate(points)
         for later in points[i + 1 :]
         if later.at > earlier.at
     ]
-    return median(slopes) if slopes else 0.0
 
 
 def _has_tooth(points: Sequence[Point]) -> bool:
