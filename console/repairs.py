@@ -117,11 +117,11 @@ class Repairs:
         )
         if entry.state != "applied":
             return Outcome(False, None, entry.id, time.monotonic() - began, entry.why)
-        applied_at = datetime.now(UTC)
-        answer = await self._verify(finding, applied_at, progress)
+        verification = verify.begin(finding, datetime.now(UTC), self._series_of(finding.deployment))
+        answer = await self._verify(verification, progress)
         verified = answer.verified or "untested"
         if verified == "gone":
-            self._tracker.settle(wanted.deployment, wanted.signature, applied_at)
+            self._tracker.settle(wanted.deployment, wanted.signature, verification.evidence_from)
         self._fixer.record(entry.id, verified, answer.why)
         return Outcome(True, verified, entry.id, time.monotonic() - began, answer.why)
 
@@ -148,10 +148,9 @@ class Repairs:
         wanted = {"applied", "undone"} if finish else {"failed", "undone"}
         return Outcome(entry.state in wanted, None, entry.id, time.monotonic() - began, entry.why)
 
-    async def _verify(self, finding: Finding, applied_at: datetime, progress: Progress) -> verify.Answer:
+    async def _verify(self, verification: verify.Verification, progress: Progress) -> verify.Answer:
         """Watches the finding's deployment until there is an answer; the verification's window bounds it."""
-        verification = verify.begin(finding, applied_at, self._series_of(finding.deployment))
-        signature = catalogue.signatures()[finding.signature]
+        signature = catalogue.signatures()[verification.signature]
         progress(f"verifying for up to {verification.window_seconds:g} s")
         while True:
             await asyncio.sleep(LOOK_SECONDS)
@@ -166,7 +165,7 @@ class Repairs:
         if deployment is None:
             return verify.judge(verification, Undecided("the service to be seen"), None, series, now)
         verdict = self._tracker.judge(
-            signature, deployment, self._history, now, node=self._node(deployment), after=verification.applied_at
+            signature, deployment, self._history, now, node=self._node(deployment), after=verification.evidence_from
         )
         return verify.judge(verification, verdict, deployment, series, now)
 

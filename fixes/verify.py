@@ -18,7 +18,7 @@ The window is what a person waits for: 30 s, longer where the failure itself tak
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from fixes.model import Finding, Fires, SignatureId, Silent, Undecided, Verdict, Verified
@@ -31,6 +31,9 @@ Series = Callable[[Metric], Mapping[str, Sequence[Point]]]
 
 WINDOW_SECONDS = 30.0
 BEFORE_SECONDS = 300.0
+GRACE_SECONDS = 5.0
+"""What a service under load says in the first seconds is still of the time before: requests that were waiting end, an
+accept is tried again a second later (asyncio), and lines without a time are dated when they are read."""
 COMPARABLE = 0.5
 LEAST_CONNECTIONS = 1.0
 LEAST_CORES = 0.02
@@ -63,6 +66,11 @@ class Verification(Frozen, frozen=True):
     window_seconds: float
     before: Load
 
+    @property
+    def evidence_from(self) -> datetime:
+        """Since when evidence counts."""
+        return self.applied_at + timedelta(seconds=GRACE_SECONDS if self.basis == "load" else 0.0)
+
 
 class Answer(Frozen, frozen=True):
     """The judgement so far: ``None`` asks to go on looking."""
@@ -90,7 +98,7 @@ def judge(
 ) -> Answer:
     """What can be said now.
 
-    ``verdict`` is the signature's, given no evidence from before ``applied_at``; ``deployment`` is as it is now
+    ``verdict`` is the signature's, given no evidence from before ``evidence_from``; ``deployment`` is as it is now
     (``None`` when it is not seen). From the end of the window on the answer is never ``None``.
     """
     over = (now - verification.applied_at).total_seconds() >= verification.window_seconds
@@ -145,7 +153,7 @@ def _not_up(deployment: Deployment | None, since: datetime) -> str | None:
 def _idle(verification: Verification, deployment: Deployment | None, series: Series, now: datetime) -> str | None:
     """Why silence proves nothing; ``None`` when the service was used as before."""
     before = verification.before
-    after = load(series, verification.applied_at.timestamp(), now.timestamp())
+    after = load(series, verification.evidence_from.timestamp(), now.timestamp())
     measured = (
         ("connections", before.connections, after.connections, LEAST_CONNECTIONS),
         ("cores", before.cores, after.cores, LEAST_CORES),
