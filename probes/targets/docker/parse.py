@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -31,15 +31,13 @@ _STATES: Mapping[str, ReplicaState] = {
     "dead": "dead",
     "removing": "dead",
 }
+_HealthStatus = Literal["starting", "healthy", "unhealthy"]
+_HEALTH: Mapping[str, _HealthStatus] = {one: one for one in get_args(_HealthStatus)}
 _HEALTH_ANSWERS = 5
 _ANSWER_CAP = 400
 
 
-class _Pascal(Frozen, frozen=True, rename="pascal"):
-    """The engine's spelling."""
-
-
-class Listed(_Pascal, frozen=True, rename="pascal"):
+class Listed(Frozen, frozen=True, rename="pascal"):
     """One row of ``/containers/json``."""
 
     id: str
@@ -48,7 +46,7 @@ class Listed(_Pascal, frozen=True, rename="pascal"):
     status: str = ""
 
 
-class HealthAnswer(_Pascal, frozen=True, rename="pascal"):
+class HealthAnswer(Frozen, frozen=True, rename="pascal"):
     """One run of the engine's health check."""
 
     exit_code: int = 0
@@ -56,7 +54,7 @@ class HealthAnswer(_Pascal, frozen=True, rename="pascal"):
     end: str = ""
 
 
-class Health(_Pascal, frozen=True, rename="pascal"):
+class Health(Frozen, frozen=True, rename="pascal"):
     """``State.Health``."""
 
     status: str = ""
@@ -64,7 +62,7 @@ class Health(_Pascal, frozen=True, rename="pascal"):
     log: tuple[HealthAnswer, ...] | None = None
 
 
-class State(_Pascal, frozen=True, rename="pascal"):
+class State(Frozen, frozen=True, rename="pascal"):
     """``State``."""
 
     status: str = ""
@@ -77,13 +75,13 @@ class State(_Pascal, frozen=True, rename="pascal"):
     health: Health | None = None
 
 
-class HealthTest(_Pascal, frozen=True, rename="pascal"):
+class HealthTest(Frozen, frozen=True, rename="pascal"):
     """``Config.Healthcheck``."""
 
     test: tuple[str, ...] | None = None
 
 
-class Config(_Pascal, frozen=True, rename="pascal"):
+class Config(Frozen, frozen=True, rename="pascal"):
     """``Config``. The environment still has its secrets: it goes no further than recognition."""
 
     env: tuple[str, ...] | None = None
@@ -96,7 +94,7 @@ class Config(_Pascal, frozen=True, rename="pascal"):
     stop_timeout: int | None = None
 
 
-class Ulimit(_Pascal, frozen=True, rename="pascal"):
+class Ulimit(Frozen, frozen=True, rename="pascal"):
     """One of ``HostConfig.Ulimits``."""
 
     name: str = ""
@@ -104,20 +102,20 @@ class Ulimit(_Pascal, frozen=True, rename="pascal"):
     hard: int = 0
 
 
-class LogConfig(_Pascal, frozen=True, rename="pascal"):
+class LogConfig(Frozen, frozen=True, rename="pascal"):
     """``HostConfig.LogConfig``."""
 
     type: str = ""
 
 
-class RestartPolicy(_Pascal, frozen=True, rename="pascal"):
+class RestartPolicy(Frozen, frozen=True, rename="pascal"):
     """``HostConfig.RestartPolicy``."""
 
     name: str = ""
     maximum_retry_count: int = 0
 
 
-class HostConfig(_Pascal, frozen=True, rename="pascal"):
+class HostConfig(Frozen, frozen=True, rename="pascal"):
     """``HostConfig``."""
 
     network_mode: str = ""
@@ -134,28 +132,28 @@ class HostConfig(_Pascal, frozen=True, rename="pascal"):
     restart_policy: RestartPolicy | None = None
 
 
-class Network(_Pascal, frozen=True, rename="pascal"):
+class Network(Frozen, frozen=True, rename="pascal"):
     """One of ``NetworkSettings.Networks``."""
 
     ip_address: str = msgspec.field(default="", name="IPAddress")
     global_ipv6_address: str = msgspec.field(default="", name="GlobalIPv6Address")
 
 
-class Binding(_Pascal, frozen=True, rename="pascal"):
+class Binding(Frozen, frozen=True, rename="pascal"):
     """Where a port of the container is published."""
 
     host_ip: str = ""
     host_port: str = ""
 
 
-class NetworkSettings(_Pascal, frozen=True, rename="pascal"):
+class NetworkSettings(Frozen, frozen=True, rename="pascal"):
     """``NetworkSettings``."""
 
     networks: dict[str, Network] | None = None
     ports: dict[str, tuple[Binding, ...] | None] | None = None
 
 
-class Mount(_Pascal, frozen=True, rename="pascal"):
+class Mount(Frozen, frozen=True, rename="pascal"):
     """One of ``Mounts``."""
 
     type: str = ""
@@ -163,7 +161,7 @@ class Mount(_Pascal, frozen=True, rename="pascal"):
     destination: str = ""
 
 
-class Inspect(_Pascal, frozen=True, rename="pascal"):
+class Inspect(Frozen, frozen=True, rename="pascal"):
     """``/containers/ID/json``, what of it is used."""
 
     id: str
@@ -219,22 +217,20 @@ def replica(found: Inspect) -> Replica:
     host, state, config = found.host_config, found.state, found.config
     status = _STATES.get(state.status, "dead")
     health = _health(state.health, config.healthcheck)
-    policy = host.restart_policy
     finished = when(state.finished_at)
-    started = when(state.started_at)
     ended = status in {"exited", "dead"} or (status == "restarting" and finished is not None)
     return Replica(
         id=ReplicaId(found.id),
         name=text.clean(found.name.removeprefix("/"), 200),
         state=status,
         ready=status == "running" and (health is None or health.status == "healthy"),
-        started_at=started,
+        started_at=when(state.started_at),
         finished_at=finished,
         created_at=when(found.created),
         exit_code=state.exit_code if ended or state.error else None,
         oom_killed=state.oom_killed,
         restarts=found.restart_count,
-        restart_policy=_policy(policy) if policy else None,
+        restart_policy=_policy(host.restart_policy) if host.restart_policy else None,
         stop_signal_timeout_seconds=10.0 if config.stop_timeout is None else float(config.stop_timeout),
         error=text.line(state.error, 600) if state.error else None,
         image=text.clean(config.image, 300) or None,
@@ -254,20 +250,17 @@ def replica(found: Inspect) -> Replica:
 
 
 def _health(found: Health | None, test: HealthTest | None) -> HealthCheck | None:
-    if found is None or found.status not in {"starting", "healthy", "unhealthy"}:
+    status = _HEALTH.get(found.status) if found is not None else None
+    if found is None or status is None:
         return None
     answers = [f"exit {one.exit_code}: {text.line(one.output.strip(), _ANSWER_CAP)}" for one in found.log or ()]
     words = text.line(" ".join(text.arguments((test.test if test else None) or ())), _ANSWER_CAP)
     return HealthCheck(
-        status=_literal(found.status),
+        status=status,
         failing_streak=found.failing_streak,
         test=words or None,
         answers=tuple(answers[-_HEALTH_ANSWERS:]),
     )
-
-
-def _literal(status: str) -> Any:
-    return status
 
 
 def _policy(policy: RestartPolicy) -> str:

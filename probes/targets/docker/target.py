@@ -13,7 +13,7 @@ import msgspec
 from probes.logs import Matcher
 from probes.model import DeploymentId, Failure, Interest, Link, LinkState, LogLine, Node, ReplicaId, TargetState
 from probes.procfs import ProcFs
-from probes.target import Drafter, Options, ReadOnly, Unreadable, Writer
+from probes.target import Access, Drafter, Options, ReadOnly, Unreadable, Writer
 from probes.targets.docker import contexts
 from probes.targets.docker.access import DockerAccess
 from probes.targets.docker.client import EngineClient
@@ -44,7 +44,8 @@ class DockerTarget:
         self.place = contexts.resolve(spec)
         self.id = self.place.target
         self._fleet = Fleet(self.id, self.options)
-        self.access = DockerAccess(self._fleet.containers, self.place.url)
+        self._access = DockerAccess(self._fleet.containers, self.place.url)
+        self.access: Access = self._access
         self._meter = LocalMeter(ProcFs())
         self._recogniser = Recogniser()
         self._tunnel = Tunnel(self.place.url) if self.place.endpoint is None else None
@@ -54,8 +55,8 @@ class DockerTarget:
             read_only=self.options.read_only,
             opener=None if self._tunnel is None else self._tunnel.open,
         )
-        self.access.client = self._client
-        self.access.files = Files(self._client, ProcFs(), local=self._same_machine)
+        self._access.client = self._client
+        self._access.files = Files(self._client, ProcFs(), local=self._same_machine)
         self.drafter: Drafter = DockerDrafter(self._client, local=self._same_machine)
         self._sampler: Sampler | None = None
         self._interest = Interest()
@@ -96,7 +97,7 @@ class DockerTarget:
         engine = Engine(
             client,
             self._fleet,
-            self.access,
+            self._access,
             self._recogniser,
             self._meter,
             same_machine=self._same_machine,
@@ -128,7 +129,7 @@ class DockerTarget:
 
     def _new_sampler(self, client: EngineClient) -> Sampler:
         sampler = Sampler(
-            self.access,
+            self._access,
             self._meter,
             RemoteMeter(client),
             interval_seconds=self.options.interval_seconds,
@@ -218,7 +219,7 @@ class DockerTarget:
 
     async def preserve(self, deployment: DeploymentId) -> Mapping[str, bytes]:
         """Logs, inspect, processes, counters and stacks of a deployment's replicas."""
-        return await preserve(self.access, self._fleet.members(deployment))
+        return await preserve(self._access, self._fleet.members(deployment))
 
     def writer(self) -> Writer:
         """Raises :class:`ReadOnly` in read-only mode."""
