@@ -34,7 +34,6 @@ _STATES: Mapping[str, ReplicaState] = {
 _HealthStatus = Literal["starting", "healthy", "unhealthy"]
 _HEALTH: Mapping[str, _HealthStatus] = {one: one for one in get_args(_HealthStatus)}
 _HEALTH_ANSWERS = 5
-_ANSWER_CAP = 400
 
 
 class Listed(Frozen, frozen=True, rename="pascal"):
@@ -253,8 +252,8 @@ def _health(found: Health | None, test: HealthTest | None) -> HealthCheck | None
     status = _HEALTH.get(found.status) if found is not None else None
     if found is None or status is None:
         return None
-    answers = [f"exit {one.exit_code}: {text.line(one.output.strip(), _ANSWER_CAP)}" for one in found.log or ()]
-    words = text.line(" ".join(text.arguments((test.test if test else None) or ())), _ANSWER_CAP)
+    answers = [f"exit {one.exit_code}: {text.line(one.output.strip(), 400)}" for one in found.log or ()]
+    words = text.line(" ".join(text.arguments((test.test if test else None) or ())), 400)
     return HealthCheck(
         status=status,
         failing_streak=found.failing_streak,
