@@ -33,7 +33,6 @@ _STATES: Mapping[str, ReplicaState] = {
 }
 _HealthStatus = Literal["starting", "healthy", "unhealthy"]
 _HEALTH: Mapping[str, _HealthStatus] = {one: one for one in get_args(_HealthStatus)}
-_HEALTH_ANSWERS = 5
 
 
 class Listed(Frozen, frozen=True, rename="pascal"):
@@ -258,7 +257,7 @@ def _health(found: Health | None, test: HealthTest | None) -> HealthCheck | None
         status=status,
         failing_streak=found.failing_streak,
         test=words or None,
-        answers=tuple(answers[-_HEALTH_ANSWERS:]),
+        answers=tuple(answers[-5:]),
     )
 
 
