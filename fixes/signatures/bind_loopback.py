@@ -8,7 +8,8 @@ What proves it. The listening sockets of a running replica: all on 127.0.0.0/8 o
 sockets cannot be read: the address of the latest start-up line, else of the arguments.
 
 What it is not. A local process: loopback is right there. Host networking. A network shared with another container, or
-a proxy in the same container that listens on the published port. Docker's own resolver on 127.0.0.11.
+a proxy in the same container that listens on the published port, or will within the first half minute. Docker's own
+resolver on 127.0.0.11.
 
 What to do. Listen on 0.0.0.0. Where the host stands in the program (``uvicorn.run(host=…)``) no option changes it.
 """
@@ -16,15 +17,18 @@ What to do. Listen on 0.0.0.0. Where the host stands in the program (``uvicorn.r
 from __future__ import annotations
 
 import ipaddress
+from datetime import timedelta
 from typing import NamedTuple
 
-from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Undecided, Verdict, View
 from fixes.signatures import _cases, _shared, _wording
 from probes import server_settings
 from probes.model import Deployment, Listener, PublishedPort, Replica
 
 RESOLVER = "127.0.0.11"
 """Docker's embedded DNS server in user-defined networks listens here, on a port of its own."""
+STARTING = timedelta(seconds=30)
+"""So long another process of the container may take to listen in front of the server."""
 
 
 class _Seen(NamedTuple):
@@ -39,7 +43,8 @@ def detect(view: View) -> Verdict:
         return SILENT
     found = [seen for replica in view.deployment.running if (seen := _loopback(view, replica)) is not None]
     if not found:
-        return SILENT
+        unread = any(r.sampled_at is None for r in view.deployment.running)
+        return Undecided("the listening sockets of its containers") if unread else SILENT
     first = found[0]
     place = f"{first.address}:{first.port}" if first.port else first.address
     where = "the container" if len(view.deployment.running) == 1 else f"{len(found)} of its containers"
@@ -60,8 +65,11 @@ def _loopback(view: View, replica: Replica) -> _Seen | None:
     mode = replica.network_mode or ""
     if mode in ("host", "none") or mode.startswith("container:"):
         return None
+    if replica.sampled_at is None:
+        return None  # its sockets are about to be read, and outrank what the log says
     if replica.listeners is not None:
-        return _by_sockets(replica, [x for x in replica.listeners if x.address != RESOLVER])
+        seen = _by_sockets(replica, [x for x in replica.listeners if x.address != RESOLVER])
+        return None if seen is not None and _may_get_a_proxy(view, replica, seen) else seen
     return _by_log(view, replica) or _by_settings(view, replica)
 
 
@@ -77,6 +85,13 @@ def _by_sockets(replica: Replica, listeners: list[Listener]) -> _Seen | None:
     ports = f", published is {_published(replica.ports)}" if replica.ports else ""
     text = f"listens on {hidden[0].address}:{hidden[0].port} and nowhere outside loopback{ports}"
     return _Seen(hidden[0].address, hidden[0].port, Evidence("proc", text, at=replica.sampled_at, replica=replica.id))
+
+
+def _may_get_a_proxy(view: View, replica: Replica, seen: _Seen) -> bool:
+    """Whether it starts, and the published port is still free for a process in front of the server."""
+    published = {p.container_port for p in replica.ports}
+    young = replica.started_at is not None and view.now - replica.started_at < STARTING
+    return young and bool(published) and seen.port not in published
 
 
 def _by_log(view: View, replica: Replica) -> _Seen | None:
@@ -191,6 +206,18 @@ SIGNATURE = Signature(
         Example(
             "a proxy on the published port",
             deployment=_cases.container(listeners=(Listener("127.0.0.1", 9000), Listener(_ALL, 8000)), ports=_PORTS),
+        ),
+        Example(
+            "a proxy that is not there yet",
+            deployment=_cases.container(
+                listeners=(Listener("127.0.0.1", 9000),), ports=_PORTS, started_at=_cases.ago(3)
+            ),
+        ),
+        Example(
+            "sockets that were not read yet",
+            "INFO:     Uvicorn running on http://127.0.0.1:8000 (Press CTRL+C to quit)\n",
+            deployment=_cases.container(sampled_at=None),
+            undecided=True,
         ),
         Example(
             "a network shared with a proxy",

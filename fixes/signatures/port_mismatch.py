@@ -7,8 +7,9 @@ mapping.
 What proves it. The listening sockets of a replica that has been up for 30 s: none on a published container port,
 while the server listens on another port on all interfaces.
 
-What it is not. A server that is still starting and has no listener yet. A server on loopback (``bind-loopback``). A
-second published port, of a debugger or of metrics, while the server's own port is reachable.
+What it is not. A server that is still starting: it has no listener yet, whatever metrics listen on already. A server on
+loopback (``bind-loopback``). A second published port, of a debugger or of metrics, while the server's own port is
+reachable.
 
 What to do. Publish the port on which it listens, or listen on the one that is published.
 """
@@ -18,7 +19,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Undecided, Verdict, View
-from fixes.signatures import _cases
+from fixes.signatures import _cases, _shared, _wording
 from fixes.signatures.bind_loopback import RESOLVER, is_loopback
 from probes.model import Listener, PublishedPort, Replica
 
@@ -55,7 +56,11 @@ def detect(view: View) -> Verdict:
 
 
 def _starting(view: View, replica: Replica) -> bool:
-    return replica.started_at is None or view.now - replica.started_at < STARTING
+    if replica.started_at is None or view.now - replica.started_at < STARTING:
+        return True
+    waits = _shared.latest_line(view, replica.id, None, _wording.WAITING)
+    done = _shared.latest_line(view, replica.id, None, _wording.STARTED)
+    return waits is not None and (done is None or done.line < waits.line)
 
 
 def _mismatch(replica: Replica) -> tuple[int, int, Evidence] | None:
@@ -81,6 +86,7 @@ SIGNATURE = Signature(
     detect=detect,
     remedies=(RemedyId("advise"),),
     source="Docker Engine API, NetworkSettings.Ports; /proc/PID/net/tcp",
+    patterns=(_wording.WAITING, _wording.STARTED),
     fires=(
         Example("another port", deployment=_cases.container(listeners=(Listener(_ALL, 80),), ports=_PORTS)),
         Example("on IPv6", deployment=_cases.container(listeners=(Listener("::", 5000),), ports=_PORTS)),
@@ -95,6 +101,11 @@ SIGNATURE = Signature(
         Example(
             "still starting",
             deployment=_cases.container(listeners=(Listener(_ALL, 80),), ports=_PORTS, started_at=_cases.ago(10)),
+        ),
+        Example(
+            "metrics listen, the application is still starting",
+            "INFO:     Started server process [1]\nINFO:     Waiting for application startup.\n",
+            deployment=_cases.container(listeners=(Listener(_ALL, 9100),), ports=_PORTS),
         ),
         Example("on loopback", deployment=_cases.container(listeners=(Listener("127.0.0.1", 80),), ports=_PORTS)),
         Example(

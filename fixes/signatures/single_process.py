@@ -7,12 +7,15 @@ What proves it. One replica with one serving process and no master above it. How
 connections that are open: below 10 it is advice; above 50 with a database driver loaded it is an error.
 
 What it is not. Two or more replicas of a service: one process per container is right there. A single worker under a
-master (gunicorn), which is replaced when it dies.
+master (gunicorn), which is replaced when it dies. A server that was told to start several and has not yet, or whose
+workers just died; a service whose other replicas are still to come.
 
 What to do. Run under a worker manager, or run more replicas.
 """
 
 from __future__ import annotations
+
+from datetime import timedelta
 
 from fixes.model import (
     SILENT,
@@ -33,6 +36,8 @@ from probes.model import Deployment, Listener, Replica, Worker
 FEW_CONNECTIONS = 10
 MANY_CONNECTIONS = 50
 _RECENT_SECONDS = 60.0
+SETTLED = timedelta(seconds=10)
+"""So long a server may take to start its workers, and Compose to start the other replicas."""
 
 
 def detect(view: View) -> Verdict:
@@ -41,13 +46,16 @@ def detect(view: View) -> Verdict:
     if (deployment.desired or len(deployment.replicas)) >= 2 or len(deployment.running) != 1:
         return SILENT
     replica = deployment.running[0]
+    wanted = deployment.setting("workers")
+    if isinstance(wanted, (int, float)) and wanted > 1:
+        return SILENT
     if not replica.workers:
-        workers = deployment.setting("workers")
-        several = isinstance(workers, (int, float)) and workers > 1
-        return SILENT if several or deployment.server == "gunicorn" else Undecided("the processes of its container")
+        return SILENT if deployment.server == "gunicorn" else Undecided("the processes of its container")
     lone = [w for w in replica.workers if w.role == "server"]
     if len(lone) != 1 or len(replica.workers) != 1:
         return SILENT
+    if replica.started_at is not None and view.now - replica.started_at < SETTLED:
+        return Undecided(f"{SETTLED.seconds} s since its start")
     connections = _connections(view, replica)
     text = "one serving process, no master"
     evidence = [Evidence("proc", text, at=replica.sampled_at, replica=replica.id, worker=lone[0].pid)]
@@ -129,6 +137,10 @@ SIGNATURE = Signature(
         ),
         Example("two are wanted", deployment=_cases.deployment(_cases.replica(workers=_lone()), desired=2)),
         Example("it does not run", deployment=_cases.container(state="exited", workers=())),
+        Example(
+            "several are wanted", deployment=_cases.deployment(_cases.replica(workers=_lone()), settings={"workers": 2})
+        ),
+        Example("it starts", deployment=_cases.container(workers=_lone(), started_at=_cases.ago(4)), undecided=True),
         Example("its processes cannot be seen", deployment=_cases.container(workers=()), undecided=True),
     ),
 )
