@@ -15,6 +15,7 @@ from probes.model import Desired, RestorePoint, Step
 from tests.probes.docker.workshop import Workshop, answers, free_port, published, workshop
 
 __all__ = ["workshop"]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 CHANGE = "20261122-killed"
 ALWAYS = {"Name": "always", "MaximumRetryCount": 0}
 MOST = 16
@@ -81,7 +82,6 @@ class Service:
         return self.workshop.write(lambda w: getattr(w, act)(what, CHANGE, self.workshop.said.append))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_recreate_that_was_killed_anywhere_is_finished_or_taken_back(workshop: Workshop, tmp_path: Path, when: str):
     service = Service(workshop)
@@ -102,7 +102,6 @@ def test_a_recreate_that_was_killed_anywhere_is_finished_or_taken_back(workshop:
     pytest.fail("the recreate has more writes than are tested")
 
 
-@pytest.mark.slow
 def test_taking_back_that_was_killed_anywhere_is_completed(workshop: Workshop, tmp_path: Path):
     service = Service(workshop)
     for number in range(1, MOST):
@@ -118,7 +117,6 @@ def test_taking_back_that_was_killed_anywhere_is_completed(workshop: Workshop, t
     pytest.fail("the way back has more writes than are tested")
 
 
-@pytest.mark.slow
 def test_an_abandonment_that_was_killed_is_completed(workshop: Workshop, tmp_path: Path):
     service = Service(workshop)
     for number in range(1, 8, 2):
