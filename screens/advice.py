@@ -9,6 +9,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Static
@@ -47,7 +48,7 @@ class ProfileScreen(OpsScreen):
     def body(self) -> Iterable[Widget]:
         """One pane."""
         box = VerticalScroll(Static(id="advice"), can_focus=True)
-        box.border_title = f"profile of {self._deployment}".replace("[", "\\[")
+        box.border_title = Content(f"profile of {self._deployment}")  # never markup
         yield box
 
     def subject(self) -> DeploymentId | None:

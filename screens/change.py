@@ -9,6 +9,7 @@ from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -115,7 +116,7 @@ class ChangeScreen(OpsScreen):
         self.plan = plan
         self.query_one("#plan", Static).update(verdict.summary(plan))
         box = self.query_one("#diff-box")
-        box.border_title = "what will change" if plan.advice is None else plan.advice.title
+        box.border_title = Content("what will change" if plan.advice is None else plan.advice.title)  # never markup
         text = diff.render(plan.changes) if plan.advice is None else verdict.advice(plan.advice)
         self.query_one("#diff", Static).update(text)
         box.scroll_home(animate=False)
@@ -229,7 +230,7 @@ class ChangeScreen(OpsScreen):
         app = self.app
         if not self.alive:
             text = outcome.text if isinstance(outcome, Problem) else verdict.outcome(outcome).plain
-            app.notify(text, title=str(self.title or ""), markup=False, timeout=15)
+            app.notify(text, markup=False, timeout=15)
             return
         if isinstance(outcome, Problem):
             self._enter("failed")

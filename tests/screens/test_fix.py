@@ -112,10 +112,11 @@ async def test_a_refusal_is_one_sentence_on_the_screen() -> None:
 
 async def test_advice_changes_nothing_and_its_code_can_be_copied() -> None:
     session = FakeSession()
-    session.advice = Advice(title="Do not block", text="Await the sleep.", code="await asyncio.sleep(5)")
+    session.advice = Advice(title="[/x] Do not block", text="Await the sleep.", code="await asyncio.sleep(5)")
     async with opened(session) as pilot:
         await press(pilot, "down", "f")
         assert "changes nothing" in seen(pilot)
+        assert "[/x] Do not block" in seen(pilot)
         await press(pilot, "enter", "y")
         assert pilot.app.clipboard == "await asyncio.sleep(5)"
         assert not session.calls("apply")
