@@ -21,16 +21,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Undecided, Verdict, View
-from fixes.signatures import _cases, _shared, _wording
+from fixes.signatures import _cases, _loop, _shared, _wording
 from fixes.signatures._blocking import Held, held_at
 from fixes.signatures.fd_exhausted import at_limit
 from probes.model import Cpu, Frame, HttpSample, LogHit, Replica, StackSample
 
-SLOW_SECONDS = 1.0
-"""A 404 takes about a millisecond; a loop that needs a second for it was held."""
-BUSY_PERCENT = 50.0
-THROTTLED_RATIO = 0.25
-START_UP = timedelta(seconds=15)
 FRESH = timedelta(minutes=4)
 """Older probes and samples say nothing of now."""
 LONG_STEP_SECONDS = 0.25
@@ -63,50 +58,19 @@ def detect(view: View) -> Verdict:
 def _replica(view: View, replica: Replica) -> Verdict:
     since = max(view.start, view.now - FRESH)
     if replica.started_at is not None:
-        since = max(since, replica.started_at + START_UP)
-    probes = [p for p in replica.loop_probes if p.at >= since]
-    held = held_at([s for s in replica.stacks if s.at >= since and not _young(replica, s)])
+        since = max(since, replica.started_at + _loop.START_UP)
+    probes = [p for p in replica.loop_probes if p.at >= since and not _loop.while_replaced(replica, p)]
+    held = held_at([s for s in replica.stacks if s.at >= since and not _loop.young(replica, s)])
     sure = held is not None and held.times >= 2 and any(w.pid == held.sample.pid for w in replica.workers)
-    slow = _slow(probes, len(_shared.serving(replica)))
+    slow = _loop.slow(probes, len(_shared.serving(replica)))
     if not slow and not sure:
         return SILENT
-    busy = _busy(replica)
+    busy = _loop.busy(replica)
     if busy or (_no_descriptors(view, replica) and not sure):
         return SILENT
     if busy is None and (held is None or not slow):
         return Undecided("the CPU of its workers, or a sample of their stacks")
     return _fires(replica, slow, held)
-
-
-def _young(replica: Replica, sample: StackSample) -> bool:
-    """Whether the worker was still starting when the sample was taken."""
-    born = next((w.started_at for w in replica.workers if w.pid == sample.pid), None)
-    return born is not None and sample.at < born + START_UP
-
-
-def _slow(probes: list[HttpSample], workers: int) -> list[HttpSample]:
-    """The slow ones among the latest probes, where they are enough."""
-    for reach in (3, 6) if workers > 1 else (3,):
-        slow = [p for p in probes[-reach:] if p.took_seconds >= SLOW_SECONDS or p.error == "timeout"]
-        slow = [p for p in slow if p.error in (None, "timeout")]
-        if len(slow) >= 2:
-            return slow
-    return []
-
-
-def _busy(replica: Replica) -> bool | None:
-    """Whether CPU explains it: throttled, at its limit, or workers that compute; ``None`` when that is not known."""
-    cpu = replica.cpu
-    if (cpu.throttled_ratio or 0) >= THROTTLED_RATIO or (cpu.throttled_time_ratio or 0) >= THROTTLED_RATIO:
-        return True
-    if cpu.limit.limited and cpu.limit.value and cpu.used_cores is not None and cpu.used_cores >= 0.9 * cpu.limit.value:
-        return True
-    percents = [w.cpu_percent for w in _shared.serving(replica) if w.cpu_percent is not None]
-    if percents:
-        return sum(percents) / len(percents) >= BUSY_PERCENT
-    if cpu.used_cores is not None:
-        return cpu.used_cores * 100 / max(1, len(_shared.serving(replica))) >= BUSY_PERCENT
-    return None
 
 
 def _no_descriptors(view: View, replica: Replica) -> bool:
@@ -271,6 +235,13 @@ SIGNATURE = Signature(
         ),
         Example(
             "nothing listens", deployment=_cases.container(workers=_IDLE, loop_probes=_probes(5, 5, 5, error="refused"))
+        ),
+        Example(
+            "workers are being replaced",
+            deployment=_cases.container(
+                workers=(_cases.worker(cpu_percent=2.0, started_at=_cases.ago(20)), _cases.worker(18, cpu_percent=1.0)),
+                loop_probes=_probes(4.8, 4.8, 4.8),
+            ),
         ),
         Example(
             "samples of a worker that has just been born",

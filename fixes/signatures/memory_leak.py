@@ -47,22 +47,25 @@ class _Leak(NamedTuple):
 def detect(view: View) -> Verdict:
     """Fires for the worker whose limit is nearest."""
     leaks: list[_Leak] = []
-    shortest: float | None = None
+    seen_least: tuple[float, int] | None = None
     for replica in view.deployment.running:
         rising: list[tuple[Worker, Growth]] = []
         for worker in _shared.serving(replica):
             points = _life(view, replica, worker)
             seen = points[-1].at - points[0].at if points else 0.0
             if seen < SHORT_SECONDS or len(points) < LEAST_POINTS:
-                shortest = seen if shortest is None else min(shortest, seen)
+                seen_least = min(seen_least or (seen, len(points)), (seen, len(points)))
                 continue
             growth = steady_growth(points, LEAST_RISE_BYTES)
             if growth is not None:
                 rising.append((worker, growth))
         leaks += [_with_limit(view, replica, worker, growth, rising) for worker, growth in rising]
     if not leaks:
-        needs = f"1 min of memory after a worker's first minute, {duration(shortest or 0)} seen"
-        return SILENT if shortest is None else Undecided(needs)
+        if seen_least is None:
+            return SILENT
+        seen, count = seen_least
+        needs = f"{LEAST_POINTS} samples of memory over 1 min, after a worker's first minute"
+        return Undecided(f"{needs}; {count} over {duration(seen)} seen")
     return _judge(view, leaks)
 
 

@@ -1,0 +1,53 @@
+"""What decides whether slow answers speak of a blocked loop: which count, and whether CPU or a start explains them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from fixes.signatures import _shared
+from probes.model import HttpSample, Replica, StackSample
+
+SLOW_SECONDS = 1.0
+"""A 404 takes about a millisecond; a loop that needs a second for it was held."""
+BUSY_PERCENT = 50.0
+THROTTLED_RATIO = 0.25
+START_UP = timedelta(seconds=15)
+
+
+def while_replaced(replica: Replica, probe: HttpSample) -> bool:
+    """Whether a worker began about then: the request may have waited for its start, or met the one that ended."""
+    end = probe.at + timedelta(seconds=probe.took_seconds)
+    born = [w.started_at for w in _shared.serving(replica) if w.started_at is not None]
+    return any(probe.at - START_UP <= moment <= end + START_UP for moment in born)
+
+
+def young(replica: Replica, sample: StackSample) -> bool:
+    """Whether the worker was still starting when the sample was taken."""
+    born = next((w.started_at for w in replica.workers if w.pid == sample.pid), None)
+    return born is not None and sample.at < born + START_UP
+
+
+def slow(probes: Sequence[HttpSample], workers: int) -> list[HttpSample]:
+    """The slow ones among the latest probes, where they are enough."""
+    for reach in (3, 6) if workers > 1 else (3,):
+        answered = [p for p in probes[-reach:] if p.error in (None, "timeout")]
+        found = [p for p in answered if p.took_seconds >= SLOW_SECONDS or p.error == "timeout"]
+        if len(found) >= 2:
+            return found
+    return []
+
+
+def busy(replica: Replica) -> bool | None:
+    """Whether CPU explains it: throttled, at its limit, or workers that compute; ``None`` when that is not known."""
+    cpu = replica.cpu
+    if (cpu.throttled_ratio or 0) >= THROTTLED_RATIO or (cpu.throttled_time_ratio or 0) >= THROTTLED_RATIO:
+        return True
+    if cpu.limit.limited and cpu.limit.value and cpu.used_cores is not None and cpu.used_cores >= 0.9 * cpu.limit.value:
+        return True
+    percents = [w.cpu_percent for w in _shared.serving(replica) if w.cpu_percent is not None]
+    if percents:
+        return sum(percents) / len(percents) >= BUSY_PERCENT
+    if cpu.used_cores is not None:
+        return cpu.used_cores * 100 / max(1, len(_shared.serving(replica))) >= BUSY_PERCENT
+    return None
