@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Sequence
 
 _LARGEST = 1 << 20
@@ -26,6 +27,22 @@ class Module:
         parts = self.name.split(".")
         parts = parts[: len(parts) - level + (1 if self.package else 0)]
         return ".".join([*parts, *([module] if module else [])])
+
+
+def is_plain_asgi(module: Module, name: str) -> bool:
+    """Whether a name is an ASGI callable written by hand: a coroutine function of three arguments in a module that
+    imports nothing but the standard library, so that no framework can stand behind it.
+    """
+    found = next((node for bound, node, _ in reversed(module.bindings) if bound == name), None)
+    if not isinstance(found, ast.AsyncFunctionDef) or len([*found.args.posonlyargs, *found.args.args]) != 3:
+        return False
+    for node in ast.walk(module.tree):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = ["." if node.level else node.module or "."]
+        if any(one.partition(".")[0] not in sys.stdlib_module_names for one in names):
+            return False
+    return True
 
 
 Binding = tuple[str, ast.AST, str | None]

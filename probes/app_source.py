@@ -9,7 +9,7 @@ import ast
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
-from probes.app_module import Binding, Module, bindings, parse
+from probes.app_module import Binding, Module, bindings, is_plain_asgi, parse
 
 _MODULES = 60
 _STEPS = 2000
@@ -54,7 +54,7 @@ class Verdict(NamedTuple):
 
     kind: Literal["fastapi", "other"]
     name: str
-    """The framework."""
+    """The framework, or what stands in place of one."""
     where: str
     """The file in which it is made."""
 
@@ -121,6 +121,8 @@ class Sources:
         found = self._name(module, module.bindings, first, 0, called=False)
         if found is None and not rest:
             found = self._name(module, module.bindings, first, 0, called=True)
+        if found is None and not rest and is_plain_asgi(module, first):
+            return Verdict("other", "an ASGI callable of its own", module.path)
         return found
 
     def expression(self, module: Module, node: ast.expr, scope: Sequence[Binding] = ()) -> Verdict | None:

@@ -81,6 +81,7 @@ OTHER_SOURCES = {
     "app = ProtocolTypeRouter({'http': get_asgi_application()})",
     "Falcon": "import falcon.asgi\napp = falcon.asgi.App()",
     "Flask, with FastAPI imported beside it": "import fastapi\nfrom flask import Flask\napp = Flask(__name__)",
+    "an ASGI callable by hand": "import json\nasync def app(scope, receive, send):\n    await send(json.loads('{}'))",
     "a library of no name": "from somelib import Server\napp = Server(__name__)",
 }
 
@@ -116,6 +117,7 @@ def test_the_command_of_an_asgi_server_counts_while_nothing_contradicts_it() -> 
     assert recognise({}, ("uvicorn", "main:app")).framework == "fastapi"
     assert recognise({**PYTHON, **FASTAPI}, UVICORN).framework == "fastapi"
     assert recognise(main("this is no python(")).framework == "fastapi"
+    assert recognise(main("import shop\nasync def app(scope, receive, send): ...")).framework == "fastapi"
     assert recognise(main("from somelib import Wrapper\nfrom unseen import x\napp = Wrapper(x)")).framework == "fastapi"
 
 
