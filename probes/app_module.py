@@ -30,8 +30,10 @@ class Module:
 
 
 def is_plain_asgi(module: Module, name: str) -> bool:
-    """Whether a name is an ASGI callable written by hand: a coroutine function of three arguments in a module that
-    imports nothing but the standard library, so that no framework can stand behind it.
+    """Whether a name is an ASGI callable written by hand.
+
+    That is a coroutine function of three arguments in a module that imports nothing but the standard library, so that
+    no framework can stand behind it.
     """
     found = next((node for bound, node, _ in reversed(module.bindings) if bound == name), None)
     if not isinstance(found, ast.AsyncFunctionDef) or len([*found.args.posonlyargs, *found.args.args]) != 3:
