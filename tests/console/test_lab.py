@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,39 +13,36 @@ from tests.lab.case import Case
 from tests.lab.cases import CASES, database, healthy, memory, network, starting, strangers, workers
 from tests.lab.runner import Lab
 
+TRENDS = tuple(case for case in memory.CASES if case.observe_seconds)
+"""They take minutes and little else: they are watched beside all the others."""
 WAVES: tuple[tuple[Case, ...], ...] = (
-    (*memory.CASES, *strangers.CASES),
+    (*(case for case in memory.CASES if case not in TRENDS), *strangers.CASES),
     (*starting.CASES, *network.CASES, *database.CASES),
     (*workers.KILLED, *workers.TIMED, *healthy.CASES),
     (*workers.BLOCKED, *workers.SINGLE),
 )
-"""What is up at the same time: trends that take a minute beside services that do nothing, blocked loops alone."""
+"""What is up at the same time: blocked loops by themselves."""
 
 
-class Bench:
-    """Brings a wave up when one of its cases is asked for; only cases that are to be tested."""
-
-    def __init__(self, watch: Watch, lab: Lab, selected: frozenset[str]) -> None:
-        self._watch, self._lab, self._selected = watch, lab, selected
-        self._results: dict[str, Result] = {}
-
-    def result(self, name: str) -> Result:
-        """What became of a case."""
-        if name not in self._results:
-            wave = next(w for w in WAVES if name in {case.name for case in w})
-            self._results |= observe(self._watch, self._lab, [c for c in wave if c.name in self._selected])
-        return self._results[name]
+def watched(watch: Watch, lab: Lab, selected: frozenset[str]) -> dict[str, Result]:
+    """Brings up, watches and removes the cases that are to be tested; the results by the cases' names."""
+    with ThreadPoolExecutor(1) as beside:
+        trends = beside.submit(observe, watch, lab, [case for case in TRENDS if case.name in selected])
+        results: dict[str, Result] = {}
+        for wave in WAVES:
+            results |= observe(watch, lab, [case for case in wave if case.name in selected])
+        return results | trends.result()
 
 
 @pytest.fixture(scope="module")
-def bench(
+def results(
     docker_client: object,
     lab_image: str,
     engine: str,
     tmp_path_factory: pytest.TempPathFactory,
     request: pytest.FixtureRequest,
-) -> Iterator[Bench]:
-    """A session and a lab for the whole file."""
+) -> dict[str, Result]:
+    """One session watches the whole lab."""
     state = tmp_path_factory.mktemp("state")
     selected = frozenset(
         item.callspec.params["name"]
@@ -56,17 +53,17 @@ def bench(
         patched.setenv("FASTOPS_STATE", str(state))
         patched.setenv("DOCKER_HOST", os.environ.get("DOCKER_HOST", engine))
         with Lab(docker_client) as lab, Watch() as watch:
-            yield Bench(watch, lab, selected)
+            return watched(watch, lab, selected)
 
 
 def test_every_case_stands_in_one_wave() -> None:
-    names = [case.name for wave in WAVES for case in wave]
+    names = [case.name for wave in (TRENDS, *WAVES) for case in wave]
     assert sorted(names) == sorted(CASES)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("name", [case.name for wave in WAVES for case in wave])
-def test_finds_what_is_there_and_nothing_else(bench: Bench, name: str) -> None:
-    wrong = bench.result(name).verdict()
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", CASES)
+def test_finds_what_is_there_and_nothing_else(results: dict[str, Result], name: str) -> None:
+    wrong = results[name].verdict()
     assert wrong is None, wrong

@@ -1,0 +1,227 @@
+"""Read-only is held below every client: whatever is run and pressed, an engine sees nothing but GET and HEAD."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.binding import Binding
+from textual.pilot import Pilot
+
+from console.app import FastopsApp
+from console.config import Config, TargetConfig
+from console.session import Session
+from fixes.model import Plan, RemedyId, SignatureId
+from probes.model import DeploymentId
+from probes.target import ReadOnly
+from screens import messages
+from tests.console._fastops import Done, Fastops, until
+from tests.console._places import lasting
+from tests.lab.cases import CASES
+from tests.lab.runner import Lab, Running
+from tests.proxy import Proxy
+
+READS = {"GET", "HEAD"}
+LEAVING = {"q", "ctrl+q", "ctrl+c"}
+KEYS = [
+    *string.ascii_letters,
+    *string.digits,
+    *("enter", "space", "tab", "shift+tab", "up", "down", "left", "right", "pageup", "pagedown", "home", "end"),
+    *("slash", "question_mark", "escape", "delete", "backspace", "insert"),
+    *(f"ctrl+{letter}" for letter in string.ascii_lowercase),
+    *(f"f{number}" for number in range(1, 13)),
+]
+
+
+@pytest.fixture(scope="module")
+def sick(docker_client: Any, lab_image: str) -> Iterator[Running]:
+    with Lab(docker_client) as lab:
+        yield lab.start(CASES["loopback"], mem_limit="256m").ready()
+
+
+@pytest.fixture
+def proxy(engine: str, tmp_path: Path) -> Iterator[Proxy]:
+    with Proxy(engine, tmp_path / "engine.sock") as running:
+        yield running
+
+
+@pytest.fixture
+def fastops(tmp_path: Path, proxy: Proxy) -> Fastops:
+    return Fastops(tmp_path / "home", proxy.url)
+
+
+def only_reads(proxy: Proxy) -> None:
+    """What reached the engine were reads, and there were some."""
+    assert proxy.requests, "nothing was asked at all"
+    assert {one.method for one in proxy.requests} <= READS, proxy.writes
+
+
+def refused(done: Done) -> None:
+    """Ended with 4 and a sentence."""
+    assert done.status == 4, done.said
+    assert "read-only" in done.err, done.said
+    assert "Traceback" not in done.err
+
+
+# Commands.
+
+
+def test_the_proxy_sees_what_a_fix_writes(fastops: Fastops, proxy: Proxy, lab: Lab) -> None:
+    """Without this the rest would prove nothing."""
+    running = lab.start(CASES["limit-256m"]).ready()
+    done = fastops("fix", running.deployment, "memory-limit-low", "--yes")
+    assert done.status == 0, done.said
+    assert [one.method for one in proxy.writes] == ["POST"]
+    proxy.forget()
+    refused(fastops("undo", "--yes", "--read-only"))
+    only_reads(proxy)
+    assert running.inspect()["HostConfig"]["Memory"] == 1 << 30
+
+
+@pytest.mark.parametrize("how", ["option", "environment", "configuration", "target"])
+def test_every_command_only_reads(fastops: Fastops, proxy: Proxy, sick: Running, how: str) -> None:
+    before = lasting(sick.inspect())
+    option = ("--read-only",) if how == "option" else ()
+    env = {"FASTOPS_READ_ONLY": "1"} if how == "environment" else {}
+    fastops.config.write_text(
+        {"configuration": "read_only = true", "target": "[targets.docker]\nread_only = true"}.get(how, "")
+    )
+    for arguments in (
+        ("scan", "docker"),
+        ("scan", "docker", "--format", "json", "--unknown"),
+        ("doctor", "docker"),
+        ("history",),
+        ("signatures",),
+        ("fix", sick.deployment, "bind-loopback", "--dry-run"),
+        ("fix", sick.deployment, "single-process", "--dry-run", "--format", "json"),
+    ):
+        done = fastops(*arguments, *option, env=env)
+        assert done.status in (0, 1), (arguments, done.said)
+    for arguments in (
+        ("fix", sick.deployment, "bind-loopback", "--yes"),
+        ("fix", sick.deployment, "memory-limit-low", "--yes", "--confirm", sick.names[0]),
+    ):
+        refused(fastops(*arguments, *option, env=env))
+    with fastops.begin("watch", "docker", *option, env=env) as watch:
+        until("a finding", lambda: sick.deployment in watch.out)
+        watch.interrupt()
+        watch.wait(20)
+    only_reads(proxy)
+    assert lasting(sick.inspect()) == before
+    assert fastops("history", "--format", "json").json["changes"] == []
+
+
+def test_an_interrupted_fix_is_named_and_not_touched(fastops: Fastops, proxy: Proxy, lab: Lab) -> None:
+    running = lab.start(CASES["loopback"]).ready()
+    with fastops.begin("fix", running.deployment, "bind-loopback", "--yes") as fix:
+        proxy.at(2, "done", lambda _request: fix.kill())
+        fix.wait()
+    assert proxy.writes, "it was killed in the middle"
+    proxy.forget()
+    told = fastops("scan", "docker", "--read-only")
+    assert "fastops resume" in told.err, told.said
+    refused(fastops("resume", "--yes", "--read-only"))
+    refused(fastops("resume", "--yes", "--take-back", "--read-only"))
+    only_reads(proxy)
+    done = fastops("resume", "--yes", "--take-back")
+    assert done.status == 0, done.said
+
+
+# The console.
+
+
+@pytest.fixture(params=["session", "target"])
+def session(
+    request: pytest.FixtureRequest, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Session]:
+    monkeypatch.setenv("DOCKER_HOST", proxy.url)
+    monkeypatch.setenv("FASTOPS_STATE", str(tmp_path / "state"))
+    config = Config() if request.param == "session" else Config(targets={"docker": TargetConfig(read_only=True)})
+    made = Session(("docker",), config, read_only=request.param == "session")
+    yield made
+    made.close()
+
+
+async def waiting(pilot: Pilot[None], what: str, deadline_seconds: float, holds: Any) -> None:
+    """Lets the application run until something holds."""
+    import time
+
+    end = time.monotonic() + deadline_seconds
+    while not holds():
+        assert time.monotonic() < end, f"waited in vain for {what}"
+        await pilot.pause(0.05)
+
+
+async def home(pilot: Pilot[None]) -> None:
+    """Back to the fleet, with nothing typed into its filter."""
+    app = pilot.app
+    while len(app.screen_stack) > 1:
+        app.pop_screen()
+        await pilot.pause()
+    await pilot.press("escape", "escape")
+    await pilot.pause()
+
+
+def bound(pilot: Pilot[None]) -> set[str]:
+    """Every key that is bound where the application is."""
+    keys: set[str] = set()
+    for _, binding, *_ in pilot.app.screen.active_bindings.values():
+        assert isinstance(binding, Binding)
+        keys |= set(binding.key.split(","))
+    return keys
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize(
+    "way", [(), ("enter",), ("enter", "2"), ("enter", "3"), ("enter", "4"), ("h",), ("p",), ("question_mark",), ("l",)]
+)
+async def test_no_key_of_any_screen_writes(session: Session, proxy: Proxy, sick: Running, way: tuple[str, ...]) -> None:
+    before = lasting(sick.inspect())
+    app = FastopsApp(session)
+    name = sick.names[0]
+    async with app.run_test(size=(120, 40)) as pilot:
+        found = lambda: session.report.of(DeploymentId(sick.deployment))  # noqa: E731
+        await waiting(pilot, "the finding", 60, lambda: bool(found()))
+
+        async def there() -> None:
+            await home(pilot)
+            await pilot.press("slash", *("minus" if c == "-" else c for c in name), "enter")
+            await pilot.press(*way)
+            await pilot.pause()
+
+        await there()
+        place = type(app.screen)
+        keys = [*KEYS, *sorted(bound(pilot) - set(KEYS))]
+        for key in keys:
+            if key in LEAVING:
+                continue
+            await pilot.press(key)
+            await pilot.press("enter", "y")  # whoever asks gets a yes
+            if type(app.screen) is not place or len(app.screen_stack) > len(way) + 1:
+                await there()
+        assert app.is_running
+    only_reads(proxy)
+    assert lasting(sick.inspect()) == before
+
+
+@pytest.mark.slow
+async def test_nor_does_a_wish_that_no_key_makes(session: Session, proxy: Proxy, sick: Running) -> None:
+    """Should a screen ask for a change after all, the application, the session and the transport each say no."""
+    before = lasting(sick.inspect())
+    app = FastopsApp(session)
+    answers: list[object] = []
+    async with app.run_test() as pilot:
+        identity = DeploymentId(sick.deployment)
+        await waiting(pilot, "the finding", 60, lambda: bool(session.report.of(identity)))
+        plan: Plan = session.plan(identity, SignatureId("bind-loopback"), RemedyId("bind-all-interfaces")).result(30)
+        app.post_message(messages.ApplyWanted(plan, None, answers.append, answers.append))
+        app.post_message(messages.UndoWanted(None, answers.append, answers.append))
+        await pilot.pause(0.5)
+        with pytest.raises(ReadOnly):
+            session.apply(plan).result(30)
+    only_reads(proxy)
+    assert lasting(sick.inspect()) == before
