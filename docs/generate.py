@@ -9,9 +9,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import click
 import msgspec
 import typer
+from typer.core import TyperGroup
 
 from console import contract
 from console.cli import app
@@ -63,9 +63,9 @@ def _remedies() -> Iterator[str]:
 
 def _commands() -> Iterator[str]:
     group = typer.main.get_command(app)
-    assert isinstance(group, click.Group)
+    assert isinstance(group, TyperGroup)
     for name, command in group.commands.items():
-        context = click.Context(command, info_name=f"fastops {name}", max_content_width=100)
+        context = command.make_context(f"fastops {name}", [], resilient_parsing=True, max_content_width=100)
         usage = command.get_usage(context).removeprefix("Usage: ")
         options = [r for p in command.get_params(context) if (r := p.get_help_record(context))]
         lines = [f"- `{left}`: {right}" for left, right in options if "--help" not in left]
