@@ -21,6 +21,7 @@ from probes.model import (
     ReplicaId,
     ReplicaState,
 )
+from probes.targets.docker.documents import UNLIMITED_BYTES
 
 _STATES: Mapping[str, ReplicaState] = {
     "created": "created",
@@ -267,7 +268,7 @@ def _policy(policy: RestartPolicy) -> str:
 
 
 def _positive(value: int) -> Limit:
-    return Limit(limited=True, value=float(value)) if value > 0 else UNLIMITED
+    return Limit(limited=True, value=float(value)) if 0 < value < UNLIMITED_BYTES else UNLIMITED
 
 
 def _cores(host: HostConfig) -> Limit:
