@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -15,10 +15,10 @@ from textual.reactive import reactive
 
 import screens
 from console.exits import USAGE
-from fixes.model import Advice, ChangeId, Entry, Outcome, Plan, RemedyId, Report, SignatureId
+from console.seam import SessionLike, sentence
+from fixes.model import Report
 from probes.history import Metric, Point
-from probes.model import DeploymentId, Interest, LogLine, Snapshot, TargetId, Value
-from probes.target import ReadOnly, Refused, Unreadable
+from probes.model import Snapshot
 from screens import messages
 from screens.base import Mode, OpsScreen
 from screens.fleet import FleetScreen
@@ -29,35 +29,6 @@ if TYPE_CHECKING:
     from textual.command import Provider
 
 T = TypeVar("T")
-
-
-class SessionLike(Protocol):
-    """What the application uses of a session; every method may be called from any thread.
-
-    See :class:`console.session.Session` for what each does.
-    """
-
-    read_only: bool
-    read_only_targets: frozenset[TargetId]
-
-    @property
-    def report(self) -> Report: ...  # noqa: D102
-    def start(self) -> Future[None]: ...  # noqa: D102
-    def close(self) -> None: ...  # noqa: D102
-    def subscribe(self, listener: Callable[[Report], None]) -> Callable[[], None]: ...  # noqa: D102
-    def focus(self, interest: Interest) -> None: ...  # noqa: D102
-    def lines(self, deployment: DeploymentId, after: int = 0) -> Sequence[LogLine]: ...  # noqa: D102
-    def series(self, deployment: DeploymentId, metric: Metric, since: float = 0.0) -> Mapping[str, Sequence[Point]]: ...  # noqa: D102
-    def plan(  # noqa: D102
-        self, deployment: DeploymentId, signature: SignatureId, remedy: RemedyId | None, values: Mapping[str, Value]
-    ) -> Future[Plan]: ...
-    def apply(self, plan: Plan, confirm: str | None, progress: Callable[[str], None]) -> Future[Outcome]: ...  # noqa: D102
-    def profile(self, deployment: DeploymentId) -> Future[Advice]: ...  # noqa: D102
-    def undo(self, change: ChangeId | None, progress: Callable[[str], None]) -> Future[Outcome]: ...  # noqa: D102
-    def undo_preview(self, change: ChangeId | None) -> Future[Plan]: ...  # noqa: D102
-    def resume(self, change: ChangeId, finish: bool, progress: Callable[[str], None]) -> Future[Outcome]: ...  # noqa: D102
-    def history(self) -> tuple[Entry, ...]: ...  # noqa: D102
-    def pending(self) -> tuple[Entry, ...]: ...  # noqa: D102
 
 
 def _palette() -> type[Provider]:
@@ -177,29 +148,20 @@ class FastopsApp(App[None]):
 
     def _grant(self, future: Future[T], reply: Callable[[T | Problem], None]) -> None:
         """Answers a wish when its future is done; nobody waits."""
-
-        async def wait() -> None:
-            try:
-                answer: T | Problem = await asyncio.wrap_future(future)
-            except asyncio.CancelledError:
-                raise
-            except Exception as problem:  # noqa: BLE001 - whatever it was, it becomes a sentence
-                answer = Problem(sentence(problem))
-            reply(answer)
-
-        task = asyncio.create_task(wait())
-        self._wishes.add(task)
-        task.add_done_callback(self._wishes.discard)
+        self._answer(asyncio.wrap_future(future), reply)
 
     def _read(self, read: Callable[[], T], reply: Callable[[T | Problem], None]) -> None:
         """Reads from the session in a thread: a busy session never holds up a key."""
+        self._answer(asyncio.to_thread(read), reply)
 
+    def _answer(self, coming: Awaitable[T], reply: Callable[[T | Problem], None]) -> None:
         async def wait() -> None:
+            answer: T | Problem
             try:
-                answer: T | Problem = await asyncio.to_thread(read)
+                answer = await coming
             except asyncio.CancelledError:
                 raise
-            except Exception as problem:  # noqa: BLE001 - likewise
+            except Exception as problem:  # noqa: BLE001 - whatever it was, it becomes a sentence
                 answer = Problem(sentence(problem))
             reply(answer)
 
@@ -275,36 +237,33 @@ class FastopsApp(App[None]):
         """A deployment."""
         from screens.deployment import DeploymentScreen
 
-        self._push(DeploymentScreen(wish.deployment, self.report, self._mode(), wish.pane))
+        self.push_screen(DeploymentScreen(wish.deployment, self.report, self._mode(), wish.pane))
 
     def on_fix_opened(self, wish: messages.FixOpened) -> None:
         """An answer to a finding."""
         from screens.fix import FixScreen
 
         if self._mode().writable(wish.finding.deployment):
-            self._push(FixScreen(wish.finding, self.report, self._mode()))
+            self.push_screen(FixScreen(wish.finding, self.report, self._mode()))
 
     def on_undo_opened(self, wish: messages.UndoOpened) -> None:
         """Taking a change back."""
         from screens.undo import UndoScreen
 
         if not self._session.read_only:
-            self._push(UndoScreen(wish.change, self.report, self._mode()))
+            self.push_screen(UndoScreen(wish.change, self.report, self._mode()))
 
     def on_profile_opened(self, wish: messages.ProfileOpened) -> None:
         """Where a deployment's workers spend their time."""
         from screens.advice import ProfileScreen
 
-        self._push(ProfileScreen(wish.deployment, self.report, self._mode()))
+        self.push_screen(ProfileScreen(wish.deployment, self.report, self._mode()))
 
     def on_signature_opened(self, wish: messages.SignatureOpened) -> None:
         """What a signature means."""
         from screens.advice import SignatureScreen
 
         self.push_screen(SignatureScreen(wish.signature))
-
-    def _push(self, screen: OpsScreen) -> None:
-        self.push_screen(screen)
 
     def on_uncovered(self) -> None:
         """A screen that was covered missed some reports."""
@@ -322,24 +281,10 @@ class FastopsApp(App[None]):
         from screens.history import HistoryScreen
 
         if isinstance(self.screen, OpsScreen) and not isinstance(self.screen, HistoryScreen):
-            self._push(HistoryScreen(self.report, self._mode()))
+            self.push_screen(HistoryScreen(self.report, self._mode()))
 
     def action_pause(self) -> None:
         """What is shown stands still, or catches up; reading never stops."""
         self._paused_at = None if self._paused_at else self.now
         self._hand(self.screen)
         self._take()
-
-
-def sentence(problem: Exception) -> str:
-    """One sentence for people: what failed, why, what next."""
-    if isinstance(problem, Unreadable):
-        failure = problem.failure
-        return f"{failure.what}: {failure.why}" + (f" – {failure.hint}" if failure.hint else "")
-    if isinstance(problem, ReadOnly):
-        return str(problem) or "This is a read-only session: nothing is changed."
-    if isinstance(problem, Refused):
-        return str(problem)
-    if isinstance(problem, TimeoutError):
-        return "There was no answer in time; try again, or look at the target's link in the first line."
-    return f"This is a defect of fastops: {type(problem).__name__}: {problem}"

@@ -8,7 +8,8 @@ import threading
 
 import pytest
 
-from console.app import FastopsApp, sentence
+from console.app import FastopsApp
+from console.seam import sentence
 from probes.model import Failure, TargetId
 from probes.target import ReadOnly, Refused, Unreadable
 from screens.advice import ProfileScreen
