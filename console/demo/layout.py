@@ -95,7 +95,7 @@ SERVICES: tuple[Service, ...] = (
         illness="leaks memory with every request",
         signature="memory-leak",
         server="gunicorn",
-        load=Load("/products", clients=2, pause_seconds=0.12),
+        load=Load("/products", clients=2, pause_seconds=0.165),
         data_bytes=512 * MIB,
     ),
     Service(

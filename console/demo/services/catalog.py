@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-PAGE_BYTES = 80_000
+PAGE_BYTES = 120_000
 searches: list[bytes] = []
 app = FastAPI(title="catalog")
 

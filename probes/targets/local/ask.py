@@ -13,6 +13,8 @@ from probes.targets.local.service import Service
 SLOW_SECONDS = 0.5
 """A loop that has not answered by then is looked at while it does whatever it does."""
 SAMPLED_WORKERS = 4
+NO_PATH = ""
+"""The health path of a service that answered and has none of the usual ones: it is not searched again."""
 
 
 class Asker:
@@ -63,9 +65,18 @@ class Asker:
         master, port = service.master, service.port()
         if master is None or port is None:
             return
+        if service.health_path == NO_PATH:
+            return
         paths = http.HEALTH_PATHS if service.health_path is None else (service.health_path,)
         sample = await http.health_probe(self._access, master.replica, port, paths)
+        if sample is None and service.health_path is None and _answers(service):
+            service.health_path = NO_PATH
         if sample is not None and service.master is not None and service.master.replica == master.replica:
             service.health_path = sample.path
             service.health_probes.append(sample)
             service.changed = True
+
+
+def _answers(service: Service) -> bool:
+    """Whether it answered lately, so that a path that was not found is not there."""
+    return bool(service.loop_probes) and service.loop_probes[-1].status is not None

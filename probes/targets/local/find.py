@@ -64,12 +64,15 @@ class Finder:
         """The servers of this sweep, oldest first."""
         found: dict[int, Master] = {}
         known: dict[tuple[int, int, str], tuple[float, Master | None]] = {}
+        up = _uptime()
         for stat in sorted(tree.stats.values(), key=lambda one: (one.start_ticks, one.pid)):
             if stat.state == "Z" or stat.pid == os.getpid() or not stat.start_ticks:
                 continue
             identity = (stat.pid, stat.start_ticks, stat.command)
             at, master = self._known.get(identity, (0.0, None))
-            if identity not in self._known or self._is_due(stat, at, tree.at, master):
+            if identity not in self._known or self._is_due(
+                up - stat.start_ticks / proctext.TICKS_PER_SECOND, tree.at - at, master
+            ):
                 at, master = tree.at, None if _has_ancestor(tree, stat, found) else self._look(stat)
             known[identity] = (at, master)
             if master is not None and not _has_ancestor(tree, stat, found):
@@ -77,10 +80,9 @@ class Finder:
         self._known = known
         return tuple(found.values())
 
-    def _is_due(self, stat: Stat, at: float, now: float, master: Master | None) -> bool:
-        if master is not None:
-            return now - at >= REREAD_SECONDS
-        return _age(stat) < SETTLE_SECONDS
+    @staticmethod
+    def _is_due(age: float, known_for: float, master: Master | None) -> bool:
+        return known_for >= REREAD_SECONDS if master is not None else age < SETTLE_SECONDS
 
     def _look(self, stat: Stat) -> Master | None:
         """What one process is; ``None`` when it is not a server to list."""
@@ -173,13 +175,12 @@ def _has_ancestor(tree: Tree, stat: Stat, masters: Mapping[int, Master]) -> bool
     return False
 
 
-def _age(stat: Stat) -> float:
-    """Seconds since the process started; 0 when that cannot be told."""
+def _uptime() -> float:
+    """Seconds since the machine started; 0 when that cannot be told."""
     try:
-        up = float(Path("/proc/uptime").read_bytes().split()[0])
+        return float(Path("/proc/uptime").read_bytes().split()[0])
     except (OSError, ValueError, IndexError):
         return 0.0
-    return max(0.0, up - stat.start_ticks / proctext.TICKS_PER_SECOND)
 
 
 def _redacted(environ: Mapping[str, str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import stat
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,8 @@ from probes.targets.local.follow import Follower
 from probes.text import clean
 
 POLL_SECONDS = 0.5
+ATTACH_SECONDS = 15.0
+"""Between two looks at the descriptors of the same processes."""
 FILES = 16
 """Log files followed for one service."""
 EARLIER = 3
@@ -35,9 +38,14 @@ class ServiceLog:
         self._journal: asyncio.Task[None] | None = None
         self._since: datetime | None = None
         self._why: str | None = None
+        self._attached: tuple[ReplicaId | int, ...] = ()
+        self._attach_again = 0.0
 
     def attach(self, master: Master, pids: Sequence[int], proc: str = "/proc") -> None:
-        """Follows what these processes write to, besides what is followed already; call again when they change."""
+        """Follows what these processes write to, besides what is followed already; call it in each sweep."""
+        if (master.replica, *pids) == self._attached and time.monotonic() < self._attach_again:
+            return
+        self._attached, self._attach_again = (master.replica, *pids), time.monotonic() + ATTACH_SECONDS
         if master.replica not in self._replicas:
             self._begin(master.replica)
             self._since = datetime.now(UTC) - self._lookback

@@ -9,10 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from probes import cgroup, workers
-from probes.model import UNLIMITED, Cpu, Frozen, Limit, Listener, Memory, Node, NodeId, Worker
+from probes.model import UNLIMITED, Cpu, Frozen, Listener, Memory, Node, NodeId, Worker
 from probes.procfs import ProcFs, Tree
 from probes.targets.local.find import Master
 from probes.workers import CpuMeter
+
+DRIVER_SECONDS = 60.0
+"""Between two looks at the drivers that a worker has loaded."""
 
 
 class Measured(Frozen, frozen=True):
@@ -34,6 +37,7 @@ class Meter:
         self._procfs = procfs
         self._cpu = CpuMeter()
         self._groups: dict[str, cgroup.Sample] = {}
+        self._loaded: dict[tuple[int, int], tuple[float, tuple[str, ...]]] = {}
 
     def measure(self, tree: Tree, master: Master) -> Measured | None:
         """One sample; ``None`` when the master has ended."""
@@ -46,7 +50,6 @@ class Meter:
         if not found:
             return None
         pids = [one.pid for one in found]
-        drivers = {name for one in found if one.role != "master" for name in procfs.drivers(one.pid) or ()}
         memory, cpu = self._usage(master, found)
         return Measured(
             at=datetime.now(UTC),
@@ -54,13 +57,30 @@ class Meter:
             memory=memory,
             cpu=cpu,
             listeners=procfs.listeners(master.pid, pids),
-            drivers=tuple(sorted(drivers)),
+            drivers=self._drivers(tree, found),
             started_at=procfs.started_at(stat),
         )
 
     def forget(self, tree: Tree) -> None:
         """Drops what no longer lives."""
         self._cpu.forget(tree)
+        living = {(one.pid, one.start_ticks) for one in tree.stats.values()}
+        self._loaded = {key: found for key, found in self._loaded.items() if key in living}
+
+    def _drivers(self, tree: Tree, found: tuple[Worker, ...]) -> tuple[str, ...]:
+        """The drivers that the workers have loaded; a memory map takes long to read, and seldom changes."""
+        names: set[str] = set()
+        for one in found:
+            stat = tree.stats.get(one.pid)
+            if stat is None or one.role == "master":
+                continue
+            key = (one.pid, stat.start_ticks)
+            at, loaded = self._loaded.get(key, (float("-inf"), ()))
+            if tree.at - at >= DRIVER_SECONDS:
+                loaded = self._procfs.drivers(one.pid) or ()
+                self._loaded[key] = (tree.at, loaded)
+            names.update(loaded)
+        return tuple(sorted(names))
 
     def _usage(self, master: Master, found: tuple[Worker, ...]) -> tuple[Memory, Cpu]:
         group = self._unit(master)
@@ -95,12 +115,6 @@ class Meter:
         before = self._groups.get(master.replica)
         self._groups[master.replica] = now
         return now, before
-
-
-def tightest(found: tuple[Worker, ...]) -> Limit:
-    """The smallest limit that single processes have."""
-    values = [one.memory_limit.value for one in found if one.memory_limit.value is not None]
-    return Limit(limited=True, value=min(values)) if values else UNLIMITED
 
 
 def node(meminfo: Path = Path("/proc/meminfo")) -> Node:

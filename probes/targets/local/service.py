@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from probes import text
 from probes.model import (
@@ -32,6 +33,26 @@ BOOT_SECONDS = 8.0
 STARTING_SECONDS = 120.0
 
 
+class _Told(NamedTuple):
+    """What is the same in every answer about one master: cleaned and redacted once."""
+
+    recognised_by: str
+    settings: Mapping[str, Setting]
+    files: tuple[str, ...]
+    command: tuple[str, ...]
+    capabilities: Mapping[Capability, str | None]
+
+
+def _told(master: Master) -> _Told:
+    return _Told(
+        recognised_by=text.clean(master.recognition.why, 500),
+        settings=_settings(master),
+        files=_files(master),
+        command=text.arguments(master.argv),
+        capabilities=capabilities.capabilities(master),
+    )
+
+
 class Service:
     """A service across the restarts of its master."""
 
@@ -50,7 +71,7 @@ class Service:
         self.stacks: deque[StackSample] = deque(maxlen=STACKS)
         self.changed = True
         """Whether :meth:`deployment` would say something new."""
-        self._able: Mapping[Capability, str | None] = {}
+        self._told: _Told | None = None
         self._events: deque[Event] = deque(maxlen=EVENTS)
 
     def running(self, master: Master) -> None:
@@ -65,7 +86,7 @@ class Service:
             for kept in (self.loop_probes, self.health_probes, self.stacks):
                 kept.clear()
         if master is not self.master:
-            self._able = capabilities.capabilities(master)
+            self._told = _told(master)
             self.changed = True
         self.master = master
         self.ended_at = None
@@ -102,35 +123,36 @@ class Service:
 
     def deployment(self, target: TargetId, node: NodeId, lookback: timedelta) -> Deployment:
         """The service as data."""
-        master = self.master
+        master, told = self.master, self._told
         assert master is not None
+        assert told is not None
         command = master.command
         server = command.server if command is not None else None
-        packages = dict(master.recognition.packages)
+        packages = master.recognition.packages
         return Deployment(
             id=self.id,
             target=target,
             name=self.name,
             kind="process",
             framework="fastapi" if master.recognition.framework == "fastapi" else "unknown",
-            recognised_by=text.clean(master.recognition.why, 500),
-            replicas=(self._replica(master, lookback),),
+            recognised_by=told.recognised_by,
+            replicas=(self._replica(master, told, lookback),),
             desired=1,
             server=server,
             server_version=packages.get(server) if server is not None else None,
             origin=master.origin.text() or ("the demo" if master.supervised is not None else None),
             node=node,
             restarts=self.restarts,
-            settings=_settings(master),
+            settings=told.settings,
             packages=packages,
             drivers=self.measured.drivers if self.measured is not None else (),
-            files=_files(master),
-            capabilities=self._able,
+            files=told.files,
+            capabilities=told.capabilities,
             hits=self.log.hits(),
             logs=self.log.coverage(),
         )
 
-    def _replica(self, master: Master, lookback: timedelta) -> Replica:
+    def _replica(self, master: Master, told: _Told, lookback: timedelta) -> Replica:
         state: ReplicaState = "running" if self.ended_at is None else "exited"
         since = datetime.now(UTC) - lookback
         replica = Replica(
@@ -141,7 +163,7 @@ class Service:
             started_at=self.measured.started_at if self.measured is not None else None,
             finished_at=self.ended_at,
             restarts=self.restarts,
-            command=text.arguments(master.argv),
+            command=told.command,
             working_dir=None if master.working_dir is None else text.clean(master.working_dir),
             environment=master.environment,
             events=tuple(event for event in self._events if event.at >= since),

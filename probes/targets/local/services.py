@@ -64,8 +64,6 @@ class Services:
             return
         service.measured = found
         service.changed = True
-        if service.master is not None:
-            service.log.attach(service.master, [one.pid for one in found.workers])
 
     def poll(self) -> None:
         """Reads what came into the logs."""

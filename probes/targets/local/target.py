@@ -151,7 +151,7 @@ class LocalTarget:
         return None if service is None or service.ended_at is not None else service.master
 
     async def _step(self, now: float) -> None:
-        if now - self._swept >= min(SWEEP_SECONDS, max(self._options.interval_seconds, 1.0)) or self._is_urgent():
+        if now - self._swept >= max(self._options.interval_seconds, SWEEP_SECONDS):
             self._swept = now
             self._tree, masters = await asyncio.to_thread(self._sweep)
             self._services.take(masters, self._tree)
@@ -216,10 +216,6 @@ class LocalTarget:
     def _listeners(self, replica: ReplicaId) -> tuple[Listener, ...]:
         service = self._services.by_replica.get(replica)
         return () if service is None else service.listeners()
-
-    def _is_urgent(self) -> bool:
-        """Whether somebody wants to look at what ended, or the look changed."""
-        return self._wake.is_set()
 
     async def _sleep(self, began: float) -> None:
         """Until the next look at logs; sooner when what is looked at changes."""
