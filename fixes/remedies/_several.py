@@ -34,5 +34,8 @@ def _collects_several(deployment: Deployment) -> bool:
 
 
 def _sqlite(deployment: Deployment) -> bool:
-    loaded = any(name.lower().startswith(_SQLITE) for name in deployment.drivers)
-    return loaded or any(_facts.imports(deployment, name) for name in _SQLITE)
+    """Whether it is loaded; where the memory maps cannot be read, whether it is installed."""
+    if any(name.lower().startswith(_SQLITE) for name in deployment.drivers):
+        return True
+    maps_are_read = any(worker.pss_bytes is not None for worker in deployment.workers)
+    return not maps_are_read and any(_facts.imports(deployment, name) for name in _SQLITE)
