@@ -23,7 +23,7 @@ _ITEM = re.compile(rf"""(?P<head>\s*(?:-\s+|export\s+)*["']?(?P<name>{_NAME})["'
 # The same anywhere in a line, and options with their value behind a space.
 _INLINE = re.compile(
     rf"""(?P<head>(?<![A-Za-z0-9_.])["']?(?P<name>{_NAME})["']?\s*(?:=|:\s|:(?=["']))\s*)"""
-    r"""(?P<value>"(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s,}\]"']+)"""
+    r"""(?P<value>"(?:[^"\\]|\\.)*"?|'[^']*'?|(?:(?i:bearer|basic|digest|token)\s+)?[^\s,}\]"']+)"""
 )
 _OPTION = re.compile(rf"""(?P<head>--(?P<name>{_NAME})(?:\s+|["']\s*,\s*))(?P<value>["'][^"']*["']?|[^\s"',]+)""")
 _LONE_OPTION = re.compile(rf"""\s*(?:-\s+)?["']?--(?P<name>{_NAME})["']?\s*,?\s*""")

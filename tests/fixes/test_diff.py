@@ -143,6 +143,13 @@ def test_patch_understands_the_diff(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text() == after
 
 
+@pytest.mark.parametrize("scheme", ["Bearer", "basic", "Token"])
+def test_a_scheme_before_a_credential_does_not_uncover_it(scheme: str) -> None:
+    shown = redacted(f"- curl -H 'Authorization: {scheme} hunter2-and-more' http://billing/\n")
+    assert "hunter2" not in shown
+    assert "http://billing/" in shown
+
+
 def test_a_private_key_is_hidden_as_a_block() -> None:
     text = "tls: |\n  -----BEGIN PRIVATE KEY-----\n  MIIabc\n  -----END PRIVATE KEY-----\nport: 80\n"
     assert "MIIabc" not in redacted(text)
