@@ -66,11 +66,17 @@ def explain(error: BaseException) -> int:
 
 def _defect(error: BaseException) -> int:
     """Writes the traceback to a file and names it."""
+    path = kept(error)
+    where = f"its kind is {type(error).__name__}" if path is None else f"the details are in {path}"
+    return _say(f"a defect of fastops ended it; {where}", DEFECT)
+
+
+def kept(error: BaseException) -> Path | None:
+    """Writes the traceback of a defect to a file and returns its path; ``None`` where that is not possible."""
     from console.config import state_folder
 
     path = state_folder() / "crash" / f"{datetime.now(UTC):%Y%m%d-%H%M%S}.txt"
-    where = f"the details are in {path}" if _written(path, error) else f"its kind is {type(error).__name__}"
-    return _say(f"a defect of fastops ended it; {where}", DEFECT)
+    return path if _written(path, error) else None
 
 
 def _written(path: Path, error: BaseException) -> bool:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import msgspec
 
+from console import exits
 from console.config import Config, Maker, Wanted
 from fixes.model import Advice, ChangeId, Entry, Outcome, Plan, RemedyId, Report, SignatureId
 from probes.board import Board
@@ -25,9 +26,8 @@ from probes.model import DeploymentId, Interest, LogLine, Snapshot, TargetId, Ta
 from probes.target import Target
 
 if TYPE_CHECKING:
-    from fixes.track import Tracker
-
     from console.repairs import Repairs
+    from fixes.track import Tracker
 
 T = TypeVar("T")
 
@@ -192,6 +192,7 @@ class Session:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
+        self._loop.set_exception_handler(_unhandled)
         self._main = self._loop.create_task(self._serve())
         try:
             with contextlib.suppress(asyncio.CancelledError):
@@ -271,6 +272,17 @@ class Session:
 
     def _call(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
+
+def _unhandled(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Keeps what nobody awaited in a file: asyncio would print it over a screen, or into a script's standard error.
+
+    A socket that becomes readable in the very turn in which its reader is cancelled completes a cancelled future in
+    anyio; that is no defect.
+    """
+    error = context.get("exception")
+    if isinstance(error, BaseException) and not isinstance(error, asyncio.InvalidStateError):
+        exits.kept(error)
 
 
 async def _now(function: Callable[..., T], *arguments: Any) -> T:
