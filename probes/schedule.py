@@ -6,10 +6,15 @@ import zlib
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
-from probes.model import Deployment, DeploymentId, Frozen, Interest, ReplicaId
+from probes.model import Deployment, DeploymentId, Frozen, Interest, Replica, ReplicaId
 
 JobKind = Literal["sample", "loop", "health"]
 KINDS: tuple[JobKind, ...] = ("sample", "loop", "health")
+
+
+SLOW_SECONDS = 1.0
+DOUBT_SECONDS = 2.0
+"""Between two requests while one slow answer may be a blocked loop or nothing at all."""
 
 
 class Job(NamedTuple):
@@ -73,6 +78,8 @@ def due(
                 continue
             for kind in KINDS:
                 period = _period(kind, deployment.id, interest, allowance)
+                if kind == "loop" and in_doubt(replica):
+                    period = min(period, DOUBT_SECONDS)
                 if replica.id in young:
                     period = min(period, _periods(kind, allowance).focused)
                 last = done.get((kind, replica.id))
@@ -83,6 +90,12 @@ def due(
                     found.append((period / (now - last), job))
     found.sort()
     return tuple(job for _, job in found[: allowance.jobs])
+
+
+def in_doubt(replica: Replica) -> bool:
+    """Whether the latest answer was slow and the ones before it were not all: asking again soon settles it."""
+    slow = [one.took_seconds >= SLOW_SECONDS or one.error == "timeout" for one in replica.loop_probes[-3:]]
+    return bool(slow) and slow[-1] and not (len(slow) == 3 and all(slow))
 
 
 def _period(kind: JobKind, deployment: DeploymentId, interest: Interest, allowance: Budget) -> float:

@@ -294,7 +294,7 @@ def test_the_graceful_time_out_ends_before_the_engine_kills(stop: float | None, 
     [
         ({"packages": GUNICORN | {"apscheduler": "3.10"}}, "scheduled jobs"),
         ({"packages": GUNICORN | {"prometheus-client": "0.20"}}, "one worker's numbers"),
-        ({"packages": GUNICORN | {"aiosqlite": "0.20"}}, "SQLite"),
+        ({"packages": GUNICORN | {"aiosqlite": "0.20"}, "workers": (worker(pss=None),)}, "SQLite"),
         ({"packages": GUNICORN | {"python-socketio": "5"}}, "Socket.IO"),
         ({"packages": GUNICORN, "drivers": ("sqlite3",)}, "SQLite"),
     ],

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.model import Deployment, DeploymentId, Interest, Replica, ReplicaId, TargetId
-from probes.schedule import Budget, Job, budget, due
+from probes.model import Deployment, DeploymentId, HttpSample, Interest, Replica, ReplicaId, TargetId
+from probes.schedule import Budget, Job, budget, due, in_doubt
 
 
 def fleet(count: int, state: str = "running") -> list[Deployment]:
@@ -84,3 +86,15 @@ def test_requests_spread_out_over_time():
     late = [now for now, job in jobs if job.kind == "loop" and now > 300]
     busiest = max(late.count(now) for now in set(late))
     assert busiest < 25
+
+
+def test_one_slow_answer_of_the_loop_is_asked_again_soon_and_three_are_enough() -> None:
+    def answered(*took: float) -> Replica:
+        probes = tuple(HttpSample(datetime(2026, 11, 22, tzinfo=UTC), "/x", seconds, 404) for seconds in took)
+        return Replica(id=ReplicaId("r"), name="r", state="running", loop_probes=probes)
+
+    assert in_doubt(answered(0.01, 0.01, 2.0))
+    assert in_doubt(answered(2.0))
+    assert not in_doubt(answered(2.0, 2.0, 2.0))
+    assert not in_doubt(answered(2.0, 2.0, 0.01))
+    assert not in_doubt(answered())
