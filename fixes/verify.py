@@ -12,7 +12,7 @@ Three kinds of findings end in three ways:
 
 What stays undecided at the end of the window, and a service that does not run then, is ``untested`` with the reason.
 The window is what a person waits for: 30 s, longer where the failure itself takes longer than that to show
-(gunicorn's and SQLAlchemy's time-outs are 30 s by default; a leak is told after a worker's first minute and one more of growth).
+(gunicorn's and SQLAlchemy's time-outs are 30 s by default; a leak is told after a worker's first minute and one more).
 """
 
 from __future__ import annotations

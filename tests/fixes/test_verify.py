@@ -101,8 +101,8 @@ def test_where_no_load_was_measured_an_answered_request_is_enough() -> None:
 
 def test_what_stays_undecided_is_untested_and_says_what_it_needs() -> None:
     needs = Undecided("30 min of memory, 40 s seen")
-    assert answer("memory-leak", needs, 59, up()).verified is None
-    said = answer("memory-leak", needs, 60, up())
+    assert answer("memory-leak", needs, 179, up()).verified is None
+    said = answer("memory-leak", needs, 180, up())
     assert said.verified == "untested"
     assert "30 min of memory" in (said.why or "")
 
