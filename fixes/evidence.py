@@ -37,7 +37,8 @@ async def save(root: Path, change: str, read: Callable[[], Awaitable[Mapping[str
 
 def _write(root: Path, change: str, files: Mapping[str, bytes]) -> Path:
     folder = root / change
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for made in (root, folder):  # parents alone would get the account's usual mode
+        made.mkdir(mode=0o700, parents=True, exist_ok=True)
     left = MOST_BYTES
     for name, content in files.items():
         # The end of a log is what led to the failure.
