@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from tests.console._fastops import POLL_SECONDS
 from tests.lab.case import Case
 from tests.lab.runner import Lab, LabError, Running
 
-FOUND_SECONDS = 90
+FOUND_SECONDS = 150
 """After a case shows its fact (and was watched as long as it asks for), it must be found within this time."""
 LOOK_SECONDS = 6
 """Every case is watched at least so long after its fact."""
@@ -71,9 +72,9 @@ class Watch:
                     seen.found[finding.signature] = finding
 
     def of(self, deployment: str) -> Seen:
-        """What was seen of one deployment so far."""
+        """What was seen of one deployment so far; a copy."""
         with self._lock:
-            return self._seen.get(deployment) or Seen()
+            return copy.deepcopy(self._seen.get(deployment, Seen()))
 
     def now(self, deployment: str) -> frozenset[str]:
         """What is found in the latest report."""
@@ -134,20 +135,18 @@ def observe(watch: Watch, lab: Lab, cases: Sequence[Case]) -> dict[str, Result]:
         if monotonic() > deadline + max((r.case.observe_seconds for r, _ in ready.values()), default=0):
             break
         threading.Event().wait(POLL_SECONDS)
-    logs = {name: running.log() for name, (running, _) in ready.items()}
-    last = {name: watch.now(running.deployment) for name, (running, _) in ready.items()}
-    for running, _ in ready.values():
-        running.stop()
-    return {
-        case.name: Result(
-            case,
-            watch.of(ready[case.name][0].deployment) if case.name in ready else Seen(),
-            last.get(case.name, frozenset()),
-            problems.get(case.name),
-            logs.get(case.name, ""),
-        )
-        for case in cases
+    results = {
+        case.name: _result(watch, case, ready.get(case.name, (None, 0.0))[0], problems.get(case.name)) for case in cases
     }
+    for running, _ in ready.values():  # what a removal looks like is of no interest: half a service is one process
+        running.stop()
+    return results
+
+
+def _result(watch: Watch, case: Case, running: Running | None, problem: str | None) -> Result:
+    if running is None:
+        return Result(case, Seen(), frozenset(), problem, "")
+    return Result(case, watch.of(running.deployment), watch.now(running.deployment), problem, running.log())
 
 
 def _enough(watch: Watch, running: Running, since: float) -> bool:
