@@ -27,6 +27,7 @@ LOOKED_FOR = {"memory-leak", "event-loop-blocked", "worker-timeout", "fd-exhaust
 
 async def main() -> int:
     """Takes the pictures; returns the exit status."""
+    os.environ |= {"COLORTERM": "truecolor", "TERM": "xterm-256color"}
     os.environ["FASTOPS_STATE"] = tempfile.mkdtemp(prefix="fastops-pictures-")
     HERE.mkdir(exist_ok=True)
     with Demo() as demo:

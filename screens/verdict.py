@@ -50,9 +50,9 @@ def question(verb: str, plan: Plan | None, stage: str, result: Outcome | None) -
         return text
     if stage == "planned" and plan.advice is None:
         text.append("enter ", "bold cyan")
-        text.append(f"{verb.lower()}s this, after a question; nothing has been changed yet", "dim")
+        text.append(f"{verb.lower()} this: it asks first, and nothing has been changed yet", "dim")
     elif stage == "asking":
-        text.append(f"{verb} this to {plan.deployment}?  ", "bold")
+        text.append(f"{verb} this on {plan.deployment}?  ", "bold")
         text.append("y", "bold cyan")
         text.append(" yes   ")
         text.append("n", "bold cyan")
