@@ -26,7 +26,7 @@ async def test_a_fix_shows_its_diff_first_and_changes_nothing_without_a_yes() ->
         await press(pilot, "y")
         assert "memory: 1073741824" in pilot.app.clipboard, "y copies while nothing is asked"
         await press(pilot, "enter")
-        assert "Apply this to docker/checkout?" in seen(pilot)
+        assert "Apply this on docker/checkout?" in seen(pilot)
         await press(pilot, "n")
         await press(pilot, "enter", "escape", "escape")
         assert not session.calls("apply")
