@@ -54,15 +54,6 @@ class Tail:
         data = self._blocks[-1].data if self._blocks else b""
         return data[data.rfind(b"\n", 0, max(0, len(data) - 1)) + 1 :]
 
-    def before(self, count: int) -> tuple[bytes, ...]:
-        """The latest ``count`` lines or as many as are kept, oldest first."""
-        found: tuple[bytes, ...] = ()
-        for block in reversed(self._blocks):
-            if len(found) >= count:
-                break
-            found = last_lines(block.data, count - len(found)) + found
-        return found
-
     def lines(self, replica: ReplicaId, after: int, clock: LineClock) -> Iterator[LogLine]:
         """The kept lines with arrival numbers above ``after``."""
         for block in self._blocks:

@@ -2,7 +2,8 @@
 
 The database scans whole chunks and knows no lines, so what it reports is a candidate: the line around it is found, and
 the same expression in :mod:`re` confirms it there and yields the named groups. Work in Python is done per chunk and
-per matching line, never per line.
+per matching line, never per line; only lines that are JSON objects are unpacked one by one, and matched as what they
+say.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, tzinfo
 
-from probes import text
+from probes import structured, text
 from probes.loggroups import FIELD_BYTES, Group, Shelf
 from probes.logmatch import BadPattern, Matcher
 from probes.logring import Tail, first_lines, last_lines
@@ -24,6 +25,7 @@ LINE_BYTES = 64 * 1024
 RING_BYTES = 256 * 1024
 """Of the latest lines of each replica, kept for the log view."""
 _BLOCK_BYTES = 128 * 1024
+_MOST_CONTEXT = 20
 
 
 class Arrivals:
@@ -64,6 +66,7 @@ class LogStream:
         self._line = 1
         self._shelves: dict[int, Shelf] = {}
         self._awaiting: list[tuple[int, Group]] = []
+        self._recent: tuple[bytes, ...] = ()
         self._read_at: datetime | None = None
         self._now = 0.0
         self._hits: tuple[LogHit, ...] = ()
@@ -147,15 +150,19 @@ class LogStream:
 
     def _take_block(self, data: bytes) -> None:
         count = data.count(b"\n")
+        plain = structured.unfold(data.replace(b"\r\n", b"\n") if b"\r" in data else data)
         if self._awaiting:
-            self._follow(data)
-        candidates = self._matcher.scan(data)
+            self._follow(plain.data)
+        candidates = self._matcher.scan(plain.data)
         if candidates:
-            self._confirm(data, candidates)
+            self._confirm(plain, candidates)
+        latest = last_lines(plain.data, _MOST_CONTEXT)
+        self._recent = (*self._recent, *latest)[-_MOST_CONTEXT:]
         self._tail.add(self._arrivals.take(count), self._line, count, data)
         self._line += count
 
-    def _confirm(self, data: bytes, candidates: list[tuple[int, int]]) -> None:
+    def _confirm(self, plain: structured.Unfolded, candidates: list[tuple[int, int]]) -> None:
+        data = plain.data
         number, counted, start, end = self._line, 0, 0, -1
         tried: set[int] = set()
         latest: dict[int, tuple[int, Group, int, int]] = {}
@@ -165,10 +172,13 @@ class LogStream:
             if to > end + 1:
                 start = data.rfind(b"\n", 0, to - 1) + 1
                 end = data.find(b"\n", start)
-                number += data.count(b"\n", counted, start)
-                counted = start
+                origin, folded = plain.origin(start)
+                number += data.count(b"\n", counted, origin)
+                counted = max(counted, origin)
                 at, stamp = self._clock.split(data[start:end])
-                line, mark = data[start + stamp : end], Mark(number, at or self._read_at)
+                if origin < start:  # a line of a record has the record's time
+                    at, stamp = self._clock.split(data[origin : data.find(b"\n", origin)])[0], 0
+                line, mark = data[start + stamp : end], Mark(number - folded, at or self._read_at)
                 tried.clear()
             if index in tried:
                 continue
@@ -181,7 +191,7 @@ class LogStream:
             touched.add(index)
             if group.pattern.context_lines:
                 latest[id(group)] = (index, group, start, end)
-            self._tail.mark(number, group.pattern.key)
+            self._tail.mark(mark.line, group.pattern.key)
         for index, group, first, last in latest.values():
             self._surround(data, index, group, first, last)
         for index in touched:
@@ -198,7 +208,8 @@ class LogStream:
         """Keeps the neighbours of a group's latest line."""
         wanted = group.pattern.context_lines
         before = last_lines(data[:start], wanted)
-        before = self._tail.before(wanted - len(before)) + before
+        if len(before) < wanted:
+            before = self._recent[len(before) - wanted :] + before
         after = first_lines(data[end + 1 :], wanted)
         group.surround(before, after, wanted - len(after))
         if group.wanted:
