@@ -14,7 +14,7 @@ from console.session import Session
 from fixes.model import Finding, Report, SignatureId
 from probes.model import DeploymentId
 from tests.console._fastops import POLL_SECONDS
-from tests.lab.case import Case
+from tests.lab.case import JUDGED, Case
 from tests.lab.runner import Lab, LabError, Running
 
 FOUND_SECONDS = 150
@@ -90,13 +90,13 @@ class Result:
     @property
     def missing(self) -> frozenset[str]:
         """What should have been found."""
-        return self.case.expect - {str(s) for s in self.seen.found}
+        return (self.case.expect & JUDGED) - {str(s) for s in self.seen.found}
 
     @property
     def invented(self) -> frozenset[str]:
         """What should not have been found at any time; a failure that ended may have been found while it lasted."""
         passed = ENDED.get(self.case.name, frozenset()) - self.last
-        return frozenset(str(s) for s in self.seen.found) - self.case.expect - self.case.allow - passed
+        return (JUDGED & {str(s) for s in self.seen.found}) - self.case.expect - self.case.allow - passed
 
     def verdict(self) -> str | None:
         """What is wrong, for people; ``None`` when it is as the case says."""
@@ -158,4 +158,4 @@ def _enough(watch: Watch, running: Running, since: float) -> bool:
         return False  # silence proves nothing while the evidence is not enough
     if ENDED.get(case.name, frozenset()) & watch.now(running.deployment):
         return False
-    return case.expect <= {str(s) for s in seen.found} and seen.listed >= case.listed
+    return case.expect & JUDGED <= {str(s) for s in seen.found} and seen.listed >= case.listed

@@ -98,6 +98,26 @@ class Case(Struct, frozen=True):
     replicas: int = 1
 
 
+JUDGED = frozenset(
+    (
+        "bind-loopback",
+        "event-loop-blocked",
+        "fd-exhausted",
+        "memory-leak",
+        "memory-limit-low",
+        "missing-env",
+        "oom-killed",
+        "pool-exhausted",
+        "port-mismatch",
+        "single-process",
+        "worker-boot-failed",
+        "worker-sigkill",
+        "worker-timeout",
+    )
+)
+"""The signatures that a watch of the lab judges; of others it neither misses nor minds any."""
+
+
 def ids(*names: str) -> frozenset[str]:
     """Signature ids, shorter to read in a table."""
     return frozenset(names)
