@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from fixes.model import Advice, Finding
 from fixes.remedies import _facts
+from fixes.remedies._advice_service import SERVICE
 from fixes.remedies._blocking import counterpart
 from probes.model import Deployment
 from probes.text import clean
@@ -162,6 +163,7 @@ ADVICE: dict[str, Callable[[Deployment, Finding], Advice]] = {
     "missing-env": missing_env,
     "port-mismatch": port_mismatch,
     "bind-loopback": bind_loopback,
+    **SERVICE,
 }
 """By signature."""
 
