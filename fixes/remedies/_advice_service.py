@@ -33,7 +33,25 @@ def address_in_use(_deployment: Deployment, finding: Finding) -> Advice:
     )
 
 
+def unhandled_exceptions(_deployment: Deployment, finding: Finding) -> Advice:
+    """A handler that gives each error an id, which the client and the log both get."""
+    kind, file = _fact(finding, "exception", "the exception"), _fact(finding, "file", "")
+    where = f" ({file}:{_fact(finding, 'line', '?')})" if file else ""
+    return Advice(
+        title="Handle it, and give each error an id",
+        text=f"Mend the line that raises {kind}{where}. For what is left: one handler that logs the traceback under an "
+        "id and gives the client that id, so that a report can be found in the log.",
+        code="@app.exception_handler(Exception)\n"
+        "async def failed(request: Request, error: Exception) -> JSONResponse:\n"
+        "    identity = uuid4().hex\n"
+        '    log.exception("Error [%s]: %s %s", identity, request.method, request.url.path)\n'
+        '    return JSONResponse({"detail": "internal error", "id": identity}, status_code=500)',
+        language="python",
+    )
+
+
 SERVICE: dict[str, Write] = {
+    "unhandled-exceptions": unhandled_exceptions,
     "address-in-use": address_in_use,
     "disk-full": _plain(
         "Make room, then bound what grows",

@@ -95,7 +95,7 @@ SIGNATURE = Signature(
     remedies=(RemedyId("raise-nofile"), RemedyId("restart"), RemedyId("profile")),
     source="errno(3) EMFILE; asyncio/selector_events.py _accept_connection; getrlimit(2) RLIMIT_NOFILE",
     patterns=(_wording.NO_DESCRIPTOR, _wording.ACCEPT_FAILED),
-    explains=(SignatureId("event-loop-blocked"), SignatureId("disk-full")),
+    explains=(SignatureId("event-loop-blocked"), SignatureId("disk-full"), SignatureId("unhandled-exceptions")),
     fires=(
         Example("uvicorn with asyncio", "socket.accept() out of system resource\n"),
         Example("the application", "OSError: [Errno 24] Too many open files: '/dev/null'\n"),
