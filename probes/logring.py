@@ -54,6 +54,10 @@ class Tail:
         data = self._blocks[-1].data if self._blocks else b""
         return data[data.rfind(b"\n", 0, max(0, len(data) - 1)) + 1 :]
 
+    def marked(self, after: int) -> tuple[int, ...]:
+        """The numbers above ``after`` of the kept lines in which a pattern matched."""
+        return tuple(line for line in self._keys if line > after)
+
     def lines(self, replica: ReplicaId, after: int, clock: LineClock) -> Iterator[LogLine]:
         """The kept lines with arrival numbers above ``after``."""
         for block in self._blocks:

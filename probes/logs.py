@@ -127,6 +127,10 @@ class LogStream:
         """The kept lines with numbers above ``after``, in order; decoded only now."""
         return tuple(self._tail.lines(self.replica, after, self._clock))
 
+    def marked(self, after: int) -> tuple[int, ...]:
+        """The numbers above ``after`` of the kept lines in which something matched, in order."""
+        return self._tail.marked(after)
+
     def _keep_partial(self, piece: bytes) -> None:
         """Adds to the unfinished line; what exceeds the cap is dropped up to its newline."""
         room = LINE_BYTES - len(self._partial)

@@ -1,0 +1,139 @@
+"""Judges pasted text by the same signatures as what runs.
+
+The streams of a log are the replicas of one deployment, and all of it counts, however old it is: whoever pastes an hour
+asks about that hour. Containers and pods that documents tell of are deployments of their own, judged as at the latest
+moment that they name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import MAXYEAR, UTC, datetime, timedelta
+
+from fixes import catalogue
+from fixes.model import Finding, Report, Signature
+from fixes.pastedplaces import Places
+from fixes.track import LOOK_BACK, Tracker
+from probes import pastedkernel
+from probes.history import History
+from probes.logs import Matcher
+from probes.model import (
+    Deployment,
+    DeploymentId,
+    Failure,
+    Frozen,
+    Link,
+    LogCoverage,
+    Replica,
+    Snapshot,
+    TargetId,
+    TargetState,
+)
+from probes.pasted import Pasted
+from probes.pasteddocs import documents
+
+AFTERWARDS = timedelta(seconds=30)
+"""How long after the last line it is looked at: what started in its last line has stayed up."""
+_PASTED = TargetId("pasted")
+LOG = DeploymentId("pasted/log")
+_TELLS = frozenset({"log", "event"})
+
+
+class Diagnosed(Frozen, frozen=True):
+    """A finding and where it stands in the text."""
+
+    finding: Finding
+    """Its evidence has the number of its line, where that is known."""
+    lines: tuple[int, ...]
+    """Numbers of lines, from 1, ascending."""
+
+
+class Diagnosis(Frozen, frozen=True):
+    """What was found in one text, the worst first, effects after their causes."""
+
+    found: tuple[Diagnosed, ...] = ()
+    documents: int = 0
+    """Containers and pods that it describes."""
+    failures: tuple[Failure, ...] = ()
+
+
+def matcher(signatures: Iterable[Signature] | None = None) -> Matcher:
+    """The patterns of the catalogue, or of these signatures, and those that pasted text alone has."""
+    chosen = catalogue.signatures().values() if signatures is None else signatures
+    patterns = {pattern.key: pattern for signature in chosen for pattern in signature.patterns}
+    return Matcher((*patterns.values(), *pastedkernel.PATTERNS))
+
+
+def diagnose(pasted: Pasted, signatures: Iterable[Signature] | None = None) -> Diagnosis:
+    """Judges one text; raises nothing that is not a defect."""
+    chosen = list(catalogue.signatures().values() if signatures is None else signatures)
+    described = documents(pasted.head)
+    told = _log(pasted)
+    reports = [_judge(chosen, [told[0]], told[1], told[2])] if told else []
+    reports += [_judge(chosen, [one], _moment(one), LOOK_BACK) for one in described]
+    places = Places(pasted, described, {s.id: s for s in chosen})
+    found = [places.of(finding) for report in reports for finding in _findings(report) if _is_proved(finding)]
+    return Diagnosis(
+        found=tuple(Diagnosed(finding, lines) for finding, lines in found),
+        documents=len(described),
+        failures=tuple(failure for report in reports for failure in report.failures),
+    )
+
+
+def _log(pasted: Pasted) -> tuple[Deployment, datetime, timedelta] | None:
+    """The log as a deployment, when it is looked at, and how far back it reaches; ``None`` where nothing matched."""
+    if not pasted.hits:
+        return None
+    moments = [mark.at for hit in pasted.hits for mark in hit.marks if mark.at is not None]
+    last, first = max(moments, default=datetime.now(UTC)), min(moments, default=datetime.now(UTC))
+    now = last if last.year == MAXYEAR else last + AFTERWARDS
+    happened = pastedkernel.events(pasted.hits, last)
+    replicas = [
+        Replica(id=identity, name=name or "log", state="running", sampled_at=now)
+        for identity, name in pasted.streams.items()
+    ]
+    if happened and replicas:
+        replicas[0] = Replica(
+            id=replicas[0].id, name=replicas[0].name, state="running", sampled_at=now, events=happened
+        )
+    kernel = {pattern.key for pattern in pastedkernel.PATTERNS}
+    deployment = Deployment(
+        id=LOG,
+        target=_PASTED,
+        name="log",
+        kind="process" if "journal" in pasted.origins else "container",
+        framework="fastapi",
+        recognised_by="it was pasted",
+        replicas=tuple(replicas),
+        hits=tuple(hit for hit in pasted.hits if hit.key not in kernel),
+        logs=LogCoverage("followed", since=first, until=now),
+    )
+    return deployment, now, max(LOOK_BACK, now - first + AFTERWARDS)
+
+
+def _moment(described: Deployment) -> datetime:
+    known = [r.sampled_at for r in described.replicas if r.sampled_at is not None]
+    return max(known, default=datetime.now(UTC)) + AFTERWARDS
+
+
+def _judge(signatures: Sequence[Signature], deployments: list[Deployment], now: datetime, window: timedelta) -> Report:
+    state = TargetState(
+        target=_PASTED,
+        link=Link("live", since=now),
+        as_of=now,
+        deployments={one.id: one for one in deployments},
+        changed=frozenset(one.id for one in deployments),
+        complete=True,
+    )
+    snapshot = Snapshot(now, {_PASTED: state})
+    return Tracker(signatures, window).advance(snapshot, History(), now)
+
+
+def _findings(report: Report) -> Iterable[Finding]:
+    for deployment in report.findings:
+        yield from report.of(deployment)
+
+
+def _is_proved(finding: Finding) -> bool:
+    """A log proves only what its lines say: of what runs there nothing else is known."""
+    return finding.deployment != LOG or any(one.source in _TELLS for one in finding.evidence)
