@@ -51,6 +51,28 @@ def unhandled_exceptions(_deployment: Deployment, finding: Finding) -> Advice:
 
 
 SERVICE: dict[str, Write] = {
+    "slow-requests": _plain(
+        "Measure where the time goes",
+        "Time each part of the slow route once: most of it is one query, one call to another service, or a wait for a "
+        "connection. Then mend that part; more workers help only where requests wait for a worker.",
+        '@app.middleware("http")\n'
+        "async def timed(request: Request, call_next: Next) -> Response:\n"
+        "    begun = perf_counter()\n"
+        "    response = await call_next(request)\n"
+        '    response.headers["Server-Timing"] = f"app;dur={(perf_counter() - begun) * 1000:.0f}"\n'
+        "    return response",
+        "python",
+    ),
+    "connections-dropped": _plain(
+        "Let neither side close first",
+        "Behind a proxy: the service must keep idle connections longer than the proxy does, and answer sooner than the "
+        "proxy gives up. Towards another service: a time-out for each phase, and a retry of what may be repeated.",
+        "transport = httpx.AsyncHTTPTransport(retries=2)   # connections only; repeat GETs yourself\n"
+        "client = httpx.AsyncClient(transport=transport, timeout=httpx.Timeout(5.0, read=15.0))\n\n"
+        "# in front: proxy_read_timeout above the slowest answer, and here\n"
+        "# uvicorn --timeout-keep-alive 75, or keepalive = 75 for gunicorn",
+        "python",
+    ),
     "unhandled-exceptions": unhandled_exceptions,
     "address-in-use": address_in_use,
     "disk-full": _plain(

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from fixes.model import View
 from fixes.signatures import _shared, _wording
 from fixes.signatures._shared import At
-from probes.model import LogHit
+from probes.model import LogHit, ReplicaId
 
 HEADER = _wording.pattern(
     "exception/header",
@@ -70,7 +70,7 @@ def raised(view: View) -> list[Raised]:
 
 
 def _below(
-    head: LogHit, place: At, end: int, named: Sequence[tuple[LogHit, At]], chained: set[tuple[str, int]]
+    head: LogHit, place: At, end: int, named: Sequence[tuple[LogHit, At]], chained: set[tuple[ReplicaId, int]]
 ) -> Raised:
     """The exception that stands below a server's words, the last one of a chain."""
     last: tuple[LogHit, At] | None = None

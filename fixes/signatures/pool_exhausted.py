@@ -130,7 +130,7 @@ SIGNATURE = Signature(
     remedies=(RemedyId("advise"),),
     source="sqlalchemy/pool/impl.py (1.4 to 2.1), psycopg_pool 3, psycopg2/pool.py, asyncpg/pool.py, aiomysql/pool.py",
     patterns=(QUEUE, PSYCOPG, PSYCOPG2, ACQUIRE, CONNECTING, REFUSED),
-    explains=(SignatureId("unhandled-exceptions"),),
+    explains=(SignatureId("unhandled-exceptions"), SignatureId("slow-requests")),
     fires=(
         Example("SQLAlchemy", _QUEUE_LINE),
         Example("SQLAlchemy in JSON", '{"level": "ERROR", "exc": "Traceback...\\n' + _QUEUE_LINE.strip() + '"}\n'),

@@ -105,6 +105,7 @@ SIGNATURE = Signature(
     remedies=(RemedyId("set-worker-timeout"), RemedyId("profile")),
     source="gunicorn/arbiter.py murder_workers (20.0 to 27.0); docs.gunicorn.org/en/stable/settings.html#timeout",
     patterns=(_wording.TIMED_OUT, _wording.BOOTING, _wording.WAITING, _wording.STARTED),
+    explains=(SignatureId("connections-dropped"), SignatureId("unhandled-exceptions")),
     fires=(
         Example(
             "gunicorn 20 with a uvicorn worker",
