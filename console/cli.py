@@ -113,6 +113,22 @@ def scan(
 
 
 @app.command()
+def diagnose(
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="[FILE]...", help="Texts to read; - (or none) is standard input.")
+    ] = None,
+    fmt: Annotated[ReportFormat, typer.Option("--format", help="How to print what was found.")] = ReportFormat.table,
+    fail_on: Annotated[FailOn, typer.Option(help="Exit with 1 from this severity on.")] = FailOn.error,
+    read_only: ReadOnlyFlag = False,
+) -> None:
+    """Say what is wrong by pasted text: logs, `kubectl describe` and `get`, `docker inspect`, kernel messages."""
+    del read_only  # it reads what it is given and nothing else
+    from console.commands import diagnose as command
+
+    raise typer.Exit(command.run(files or [], fmt=fmt, fail_on=fail_on))
+
+
+@app.command()
 def watch(
     targets: Targets = None,
     fmt: Annotated[WatchFormat, typer.Option("--format", help="Lines of text, or of JSON.")] = WatchFormat.text,

@@ -5,13 +5,17 @@ The JSON Schema in the documentation is generated from these types. Fields are o
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from fixes.model import Finding, Outcome, Plan, Reference, Report, Severity, Verified
 from probes.model import Deployment, Failure, HttpSample, Setting, TargetState, Worker
+
+if TYPE_CHECKING:
+    from fixes.diagnose import Diagnosed
 
 SCHEMA = 1
 
@@ -220,6 +224,37 @@ class FixOut(Out, frozen=True):
     outcome: OutcomeOut | None = None
 
 
+class DiagnosedOut(Out, frozen=True):
+    """One failure that a text shows."""
+
+    signature: str
+    severity: Severity
+    title: str
+    deployment: str
+    """``pasted/log`` for log lines; else the container or pod that the text describes."""
+    count: int
+    lines: tuple[int, ...]
+    """Numbers of the lines that prove it, from 1, ascending; the latest 200."""
+    explained_by: ReferenceOut | None
+    evidence: tuple[EvidenceOut, ...]
+    """``line`` is the line's number in the text."""
+
+
+class DiagnosedFileOut(Out, frozen=True):
+    """One text."""
+
+    file: str
+    """As it was named; ``-`` is standard input."""
+    findings: tuple[DiagnosedOut, ...]
+
+
+class DiagnoseOut(Out, frozen=True):
+    """What ``diagnose --format json`` prints: the texts that could be read."""
+
+    schema: int
+    files: tuple[DiagnosedFileOut, ...]
+
+
 def scan(report: Report) -> ScanOut:
     """The report as scripts see it."""
     return ScanOut(
@@ -337,11 +372,35 @@ def finding(one: Finding) -> FindingOut:
         since=one.since,
         count=one.count,
         explained_by=reference(one.explained_by),
-        evidence=tuple(
-            EvidenceOut(e.source, e.replica, e.worker, e.file, e.line, e.at, e.text, e.value, e.unit)
-            for e in one.evidence
-        ),
+        evidence=evidence(one),
         remedies=tuple(RemedyOut(o.id, o.title, o.applicable, o.why_not) for o in one.remedies),
+    )
+
+
+def evidence(one: Finding) -> tuple[EvidenceOut, ...]:
+    """The facts that prove a finding."""
+    return tuple(
+        EvidenceOut(e.source, e.replica, e.worker, e.file, e.line, e.at, e.text, e.value, e.unit) for e in one.evidence
+    )
+
+
+def diagnosis(files: Iterable[tuple[str, Iterable[Diagnosed]]]) -> DiagnoseOut:
+    """What was found in each text."""
+    return DiagnoseOut(SCHEMA, tuple(DiagnosedFileOut(name, tuple(map(diagnosed, found))) for name, found in files))
+
+
+def diagnosed(one: Diagnosed) -> DiagnosedOut:
+    """One finding of a text."""
+    found = one.finding
+    return DiagnosedOut(
+        signature=found.signature,
+        severity=found.severity,
+        title=found.title,
+        deployment=found.deployment,
+        count=found.count,
+        lines=one.lines,
+        explained_by=reference(found.explained_by),
+        evidence=evidence(found),
     )
 
 

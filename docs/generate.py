@@ -48,7 +48,12 @@ def _pages() -> Iterator[tuple[Path, str]]:
         yield HERE / "signatures" / f"{signature.id}.md", NOTE + signature_pages.page(signature) + "\n"
     yield HERE / "remedies.md", NOTE + "# Remedies\n\n" + "\n\n".join(_remedies()) + "\n"
     yield HERE / "commands.md", NOTE + "# Commands\n\n" + "\n\n".join(_commands()) + "\n"
-    for name, kind in (("scan", contract.ScanOut), ("watch", contract.WatchOut), ("fix", contract.FixOut)):
+    for name, kind in (
+        ("scan", contract.ScanOut),
+        ("watch", contract.WatchOut),
+        ("fix", contract.FixOut),
+        ("diagnose", contract.DiagnoseOut),
+    ):
         yield HERE / "schema" / f"{name}.json", msgspec.json.format(msgspec.json.encode(_schema(kind))).decode() + "\n"
 
 
