@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check lint types imports format bench lab pictures docs lock clean
+.PHONY: setup demo test check lint types imports format bench corpus lab pictures docs lock clean
 
 setup: .venv/ready
 
@@ -37,6 +37,9 @@ format: setup
 
 bench: setup       ## measures fastops beside a peer, in one run
 	$(BIN)/python -m tests.bench
+
+corpus: setup      ## recall and precision of each signature over the output of real servers
+	$(BIN)/python -m tests.corpus.score
 
 lab: setup         ## builds and starts the lab's sick containers; `make lab ARGS=down` removes them
 	$(BIN)/python -m tests.lab $(or $(ARGS),up)

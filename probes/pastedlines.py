@@ -68,9 +68,12 @@ def _is_compose(found: list[re.Match[bytes] | None], lines: list[bytes]) -> bool
     names = [one["name"] for one in found if one]
     if not names:
         return False
-    least = _LEAST_NUMBERED if all(_NUMBERED.search(name) for name in set(names)) else _LEAST
+    if all(_NUMBERED.search(name) for name in set(names)):
+        least, fewest = _LEAST_NUMBERED, 1
+    else:
+        least, fewest = _LEAST, 2
     filled = sum(1 for line in lines if line.strip())
-    return len(names) >= max(min(2, filled), least * filled)
+    return len(names) >= max(fewest, least * filled)
 
 
 def _grouped(lines: list[bytes], first: int, found: list[re.Match[bytes] | None], origin: Origin) -> Iterator[Part]:

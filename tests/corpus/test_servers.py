@@ -1,87 +1,58 @@
-"""Recall and precision over the output of real servers."""
+"""Recall and precision of ``diagnose`` over the output of real servers."""
 
 from __future__ import annotations
-
-import json
-from collections import Counter, defaultdict
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from fixes import catalogue
-from fixes.examples import WINDOW, with_log
-from fixes.model import Fires, View
-from fixes.signatures import _cases
-from probes.logs import Matcher
+from tests.corpus.score import EFFECTS, WANTED, WANTED_OF_EACH, Score, findings, samples, score
 
-SAMPLES: list[dict[str, Any]] = [
-    json.loads(line) for line in Path(__file__).with_name("servers.jsonl").read_text().splitlines()
-]
-JUDGED = (
-    "bind-loopback",
-    "event-loop-blocked",
-    "fd-exhausted",
-    "missing-env",
-    "pool-exhausted",
-    "worker-boot-failed",
-    "worker-sigkill",
-    "worker-timeout",
-)
-EFFECTS = {"worker-boot-failed"}
-WANTED = 0.98
+SAMPLES = samples()
+LABELS = sorted({name for sample in SAMPLES for name in sample.signatures} & set(catalogue.signatures()))
 
 
 @pytest.fixture(scope="module")
 def found() -> dict[str, set[str]]:
     """What is found in each sample, by its id."""
-    matcher = Matcher(catalogue.patterns())
-    return {sample["id"]: _signatures(sample["text"], matcher) for sample in SAMPLES}
+    return findings(SAMPLES)
 
 
-def _signatures(text: str, matcher: Matcher) -> set[str]:
-    deployment = with_log(_cases.deployment(), text.encode(), matcher, _cases.NOW)
-    view = View(deployment=deployment, now=_cases.NOW, window=WINDOW, series=lambda _metric: {})
-    reading = [s for s in catalogue.signatures().values() if s.patterns]
-    return {signature.id for signature in reading if isinstance(signature.detect(view), Fires)}
+@pytest.fixture(scope="module")
+def result(found: dict[str, set[str]]) -> Score:
+    return score(SAMPLES, found, catalogue.signatures())
 
 
-def _weights() -> dict[str, float]:
-    size = Counter(sample["group"] for sample in SAMPLES)
-    return {sample["id"]: 1 / size[sample["group"]] for sample in SAMPLES}
+def test_what_is_wrong_is_found(result: Score) -> None:
+    assert result.whole.recall >= WANTED, result.missed
 
 
-@pytest.mark.parametrize("signature", JUDGED)
-def test_each_signature_is_found_where_it_is(signature: str, found: dict[str, set[str]]) -> None:
-    weights, hits, missed = _weights(), 0.0, []
-    wanted = [s for s in SAMPLES if signature in s["signatures"]]
-    for sample in wanted:
-        others = set(sample["signatures"]) - {signature}
-        unknown_cause = others - set(catalogue.signatures())
-        effect = signature in EFFECTS and (found[sample["id"]] & others or unknown_cause)
-        if signature in found[sample["id"]] or effect:
-            hits += weights[sample["id"]]
-        else:
-            missed.append(sample["id"])
-    assert wanted
-    assert hits / sum(weights[s["id"]] for s in wanted) >= WANTED, missed
+def test_what_is_found_is_wrong(result: Score) -> None:
+    assert result.whole.precision >= WANTED, result.false
 
 
-@pytest.mark.parametrize("signature", JUDGED)
-def test_no_signature_is_found_where_it_is_not(signature: str, found: dict[str, set[str]]) -> None:
-    weights, right, false = _weights(), 0.0, defaultdict[str, float](float)
-    for sample in SAMPLES:
-        if signature not in found[sample["id"]]:
-            continue
-        if signature in sample["signatures"]:
-            right += weights[sample["id"]]
-        elif signature not in sample["also_ok"]:
-            false[sample["id"]] += weights[sample["id"]]
-    assert right / (right + sum(false.values())) >= WANTED, dict(false)
+@pytest.mark.parametrize("signature", LABELS)
+def test_each_signature_holds_by_itself(signature: str, result: Score) -> None:
+    rate = result.each[signature]
+    assert rate.wanted > 0
+    assert rate.recall >= WANTED_OF_EACH, [one for one in result.missed if one[1] == signature]
+    assert rate.precision >= WANTED_OF_EACH, [one for one in result.false if one[1] == signature]
 
 
 def test_nothing_is_found_where_nothing_is_wrong(found: dict[str, set[str]]) -> None:
-    quiet = [s for s in SAMPLES if not s["signatures"]]
-    false = {s["id"]: found[s["id"]] - set(s["also_ok"]) for s in quiet if found[s["id"]] - set(s["also_ok"])}
+    quiet = [sample for sample in SAMPLES if not sample.signatures]
+    false = {one.id: found[one.id] - one.also_ok for one in quiet if found[one.id] - one.also_ok}
     assert len(quiet) > 60
     assert false == {}
+
+
+def test_the_score_counts_runs_and_excuses_effects() -> None:
+    three = [sample for sample in SAMPLES if "worker-timeout" in sample.signatures][:3]
+    nothing = score(three, {one.id: set() for one in three}, {"worker-timeout"})
+    assert nothing.whole.recall == 0.0
+    assert nothing.whole.wanted <= len(three)
+    invented = score(three, {one.id: {"worker-timeout", "nothing-such"} for one in three}, {"worker-timeout"})
+    assert invented.each["worker-timeout"].recall == 1.0
+    assert invented.each["nothing-such"].precision == 0.0
+    effect = next(one for one in SAMPLES if one.signatures & EFFECTS and one.signatures - EFFECTS)
+    nested = score([effect], {effect.id: set(effect.signatures - EFFECTS)}, effect.signatures)
+    assert nested.missed == []
