@@ -60,8 +60,8 @@ SHORT_TEXT_SECONDS = 2.0
 LEAST_SLOW = 5
 SHARE = 0.05
 _WANTED_LONG = re.compile(
-    r"(?i)web ?socket|event-stream|/(?:ws|wss|sse|events?|streams?|subscribe|poll|long-?poll|download|export|upload|files?|"
-    r"media|video|metrics/stream)(?:[/?.\" ]|$)|\" (?:101|206|499|504) "
+    r"(?i)web ?socket|event-stream|/(?:ws|wss|sse|events?|streams?|subscribe|poll|long-?poll|download|export|upload"
+    r"|files?|media|video|metrics/stream)(?:[/?.\" ]|$)|\" (?:101|206|499|504) "
 )
 _A_REQUEST = re.compile(r"\"(?:path|url|uri|route|endpoint|http\.(?:target|route|url)|request_path|method)\"")
 
@@ -156,8 +156,7 @@ SIGNATURE = Signature(
         Example("a number in a query", 'INFO:     10.0.0.1:5 - "GET /wait?for=5s HTTP/1.1" 200 OK\n'),
         Example("a start", "INFO api warmup done in 4.2 seconds\n"),
         Example("no duration", '127.0.0.1:55490 - "GET /sleep?s=3.2 HTTP/1.1" 200\n'),
-        Example("a large answer", 'INFO: 10.0.0.1:5 - "GET /a HTTP/1.1" 200 8123456 "-" "Mozilla/5.0 (X11)"
-'),
+        Example("a large answer", 'INFO: 10.0.0.1:5 - "GET /a HTTP/1.1" 200 8123456 "-" "Mozilla/5.0 (X11)"\n'),
         Example("a job in JSON", '{"event": "job done", "job": "nightly", "duration_ms": 64210}\n'),
         Example("the proxy gave up", '10.0.0.1 - [x] "GET /a HTTP/1.1" 504 167 rt=2.007 uct="0.000" urt="2.007"\n'),
     ),
