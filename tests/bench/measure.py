@@ -23,7 +23,9 @@ class Subject(msgspec.Struct, frozen=True):
     name: str
     command: tuple[str, ...]
     ready: str
-    """A regular expression on the plain screen: the full list is there."""
+    """A regular expression that a line of the plain screen matches when its row is complete."""
+    rows: int
+    """So many such lines, and the full list is there."""
     keys: tuple[str, ...] = ("Down", "Up")
     first_keys: tuple[str, ...] = ()
     """Pressed once before the measurement, for example to focus a list."""
@@ -52,7 +54,7 @@ def on_screen(
     time.sleep(0.5)
     began = time.perf_counter()
     pid = terminal.start(subject.command)
-    first, ready = _appears(terminal, re.compile(subject.ready), began)
+    first, ready = _appears(terminal, subject, began)
     for key in subject.first_keys:
         terminal.send(key)
         time.sleep(0.3)
@@ -97,15 +99,15 @@ def command(arguments: Sequence[str], runs: int) -> Run:
     return Run(statistics.median(walls), statistics.median(cpus), statistics.median(peaks))
 
 
-def _appears(terminal: Terminal, ready: re.Pattern[str], began: float, limit: float = 120) -> tuple[float, float]:
+def _appears(terminal: Terminal, subject: Subject, began: float, limit: float = 60) -> tuple[float, float]:
     first: float | None = None
-    text = ""
+    text, row = "", re.compile(subject.ready)
     while time.perf_counter() - began < limit:
         text = terminal.screen(colours=False)
         now = time.perf_counter() - began
         if first is None and text.strip():
             first = now
-        if first is not None and ready.search(text):
+        if first is not None and sum(1 for line in text.splitlines() if row.search(line)) >= subject.rows:
             return first, now
         time.sleep(0.005)
     raise TimeoutError(f"the list never came; the screen was:\n{text}")
