@@ -247,7 +247,8 @@ async def _resolved(entry: Entry, redraft: Redraft | None) -> list[Step]:
         ):
             steps.append(done.step)
         elif again is not None:
-            steps.append(again)
+            # Its texts as they are now; how the service was run before stands in the journal alone.
+            steps.append(replace(done.step, before=again.before, after=again.after))
         else:
             raise Refused(
                 f"It cannot be finished: what '{done.summary}' was to write is not what would be written now. "
