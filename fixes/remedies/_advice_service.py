@@ -50,7 +50,50 @@ def unhandled_exceptions(_deployment: Deployment, finding: Finding) -> Advice:
     )
 
 
+def dependency_unreachable(_deployment: Deployment, finding: Finding) -> Advice:
+    """Ask from inside, and do not let the other service's outage become this one's."""
+    host, port = _fact(finding, "host", "HOST"), _fact(finding, "port", "PORT")
+    return Advice(
+        title=f"Find why {host} cannot be reached",
+        text="Ask from inside the container: the name may be unknown in its network, or nobody listens. In the code, "
+        "give each call a time-out and an answer for the case that it fails.",
+        code=f"docker exec CONTAINER python -c \"import socket; socket.create_connection(('{host}', {port}), 3)\"\n"
+        "docker network inspect NETWORK   # are both in it, and under which names",
+        language="sh",
+    )
+
+
 SERVICE: dict[str, Write] = {
+    "dependency-unreachable": dependency_unreachable,
+    "http-pool-exhausted": _plain(
+        "One client, with limits that fit",
+        "Make one client in the lifespan and share it; a client per request has a pool per request. Read answers to "
+        "their end, or close them. Let a request fail soon when there is no connection.",
+        "limits = httpx.Limits(max_connections=200, max_keepalive_connections=50)\n"
+        "timeout = httpx.Timeout(5.0, read=15.0, pool=2.0)\n"
+        "client = httpx.AsyncClient(limits=limits, timeout=timeout)   # once, in the lifespan\n\n"
+        'async with client.stream("GET", url) as answer:   # closed even where it is not read to the end\n'
+        "    data = await answer.aread()",
+        "python",
+    ),
+    "startup-stalled": _plain(
+        "Give each wait of the start a time-out",
+        "A start that waits for ever looks like a service that hangs. Bound each wait, fail with a sentence, and let "
+        "the engine start it again; what is not needed to answer can be fetched after the start.",
+        "@asynccontextmanager\n"
+        "async def lifespan(app: FastAPI) -> AsyncIterator[None]:\n"
+        "    async with asyncio.timeout(20):      # a TimeoutError here names the line that waited\n"
+        "        await database.connect()\n"
+        "    yield",
+        "python",
+    ),
+    "shutdown-drops-requests": _plain(
+        "Let requests end before the kill",
+        "The order is: longest request < the server's graceful time-out < the engine's grace period. Docker's is 10 s "
+        "unless it is told otherwise.",
+        "gunicorn --graceful-timeout 25 …            # or uvicorn --timeout-graceful-shutdown 25\n"
+        "docker run --stop-timeout 30 …              # Compose: stop_grace_period: 30s",
+    ),
     "slow-requests": _plain(
         "Measure where the time goes",
         "Time each part of the slow route once: most of it is one query, one call to another service, or a wait for a "

@@ -180,7 +180,12 @@ SIGNATURE = Signature(
     remedies=(RemedyId("profile"), RemedyId("advise")),
     source="docs.python.org/3/library/asyncio-dev.html (running blocking code, debug mode); fastapi.tiangolo.com/async",
     patterns=(DEBUG, _wording.NO_DESCRIPTOR, _wording.ACCEPT_FAILED),
-    explains=(SignatureId("worker-timeout"), SignatureId("pool-exhausted"), SignatureId("slow-requests")),
+    explains=(
+        SignatureId("worker-timeout"),
+        SignatureId("pool-exhausted"),
+        SignatureId("slow-requests"),
+        SignatureId("http-pool-exhausted"),
+    ),
     fires=(
         Example(
             "an unknown path is slow while the CPU is idle",
