@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from console import config as configuration
 from console.exits import PARTIAL, USAGE, Stop
 from console.session import Session
-from fixes.model import Report
+from fixes.model import Entry, Report
 from probes import text
 from probes.model import Deployment, TargetState
 
@@ -30,13 +30,13 @@ def opened(targets: Sequence[str], *, read_only: bool, unknown: bool = False) ->
     """A running session over the named targets, or over all that is here."""
     session = Session(targets, configuration.load(), read_only=read_only, unknown=unknown)
     with session:
-        warn_interrupted(session)
+        warn_interrupted(session.pending())
         yield session
 
 
-def warn_interrupted(session: Session) -> None:
+def warn_interrupted(pending: Sequence[Entry]) -> None:
     """Names interrupted fixes on standard error."""
-    for entry in session.pending():
+    for entry in pending:
         say(
             f"the fix {entry.id} ({entry.remedy} on {entry.deployment}) was interrupted: "
             f"`fastops resume {entry.id}` finishes it or takes it back"

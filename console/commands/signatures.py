@@ -5,13 +5,16 @@ from __future__ import annotations
 import msgspec
 
 from console import output
+from console.commands._session import warn_interrupted
 from console.exits import FINE, USAGE, Stop
+from console.repairs import journal
 from fixes import catalogue
 from fixes.model import Signature, SignatureId
 
 
 def run(identity: str | None, *, fmt: str) -> int:
     """Prints all signatures, or explains one."""
+    warn_interrupted(journal().pending())
     known = catalogue.signatures()
     if identity is None:
         _list(list(known.values()), fmt)
