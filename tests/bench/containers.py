@@ -22,7 +22,7 @@ def idle(client: Any, count: int) -> Iterator[None]:
             client.containers.run(
                 image,
                 ["python3", "-m", "uvicorn", "healthy:app", "--host", "0.0.0.0", "--port", "8000"],
-                name=f"bench-{number:02}-{mine}",
+                name=f"bench-{number:02}",
                 labels={LABEL: mine},
                 mem_limit="64m",
                 detach=True,
