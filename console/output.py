@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 STYLE = {"critical": "bold red", "error": "red", "warning": "yellow", "info": "cyan"}
 MOST_EVIDENCE = 4
+PIPE_COLUMNS = 5000
+"""Wider than the longest line of a log that is kept."""
 
 
 def write(text: str) -> None:
@@ -28,7 +30,7 @@ def console() -> Console:
     """Rich on standard output; without a terminal as wide as the text needs, so that pipes get whole lines."""
     from rich.console import Console
 
-    return Console(markup=False, highlight=False, emoji=False, width=None if sys.stdout.isatty() else 160)
+    return Console(markup=False, highlight=False, emoji=False, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
 
 
 def size(count: float | None) -> str:
