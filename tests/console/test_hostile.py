@@ -84,16 +84,15 @@ def test_nothing_of_it_reaches_a_terminal_a_file_or_a_script(fastops: Fastops, h
         ("fix", known, "no-such"),
         ("fix", f"docker/{OWNED}", "bind-loopback"),
     ):
-        done = fastops(*arguments) if "\x00" not in str(arguments) else None
-        assert done is not None
+        done = fastops(*arguments)
         assert "Traceback" not in done.err, done.said
         said.append(done.out + done.err)
     assert "bind-loopback" in said[0]
     assert "pool-exhausted" in said[0]
     for text in said:
         harmless(text)
-    for one in json.loads(said[1])["deployments"]:
-        harmless(json.dumps(one, ensure_ascii=False))
+    scan = fastops("scan", "docker", "--format", "json", "--fail-on", "never").json
+    harmless(json.dumps(scan, ensure_ascii=False).replace("\\n", " "))
     with fastops.begin("watch", "docker") as watch:
         until("a line", lambda: known in watch.out)
         watch.interrupt()
