@@ -64,6 +64,38 @@ def dependency_unreachable(_deployment: Deployment, finding: Finding) -> Advice:
 
 
 SERVICE: dict[str, Write] = {
+    "dev-server": _plain(
+        "Serve without the development flags",
+        "`fastapi run` and uvicorn without --reload are made for containers. Where one process is too little, start "
+        "several workers.",
+        "fastapi run main.py --workers 2 --port 8000\nuvicorn main:app --host 0.0.0.0 --port 8000 --workers 2",
+    ),
+    "cpu-throttled": _plain(
+        "Give it more of the CPU, or fewer workers",
+        "A quota below what the workers ask for stops all of them until the next period. Raise it to what was used at "
+        "the peak and a half; on a quota of one core or less, one or two workers are enough.",
+        "docker update --cpus 2 CONTAINER     # at once, without a restart\n"
+        "docker run --cpus 2 …                # Compose: deploy.resources.limits.cpus or cpus",
+    ),
+    "plaintext-secret": _plain(
+        "Read secrets from files",
+        "Mount each secret as a file that only the service reads; pydantic-settings reads a folder of them. Change "
+        "what has stood in plain text: it has been seen.",
+        "class Settings(BaseSettings):\n"
+        '    model_config = SettingsConfigDict(secrets_dir="/run/secrets")\n'
+        "    database_url: SecretStr      # the file /run/secrets/database_url\n\n"
+        "# compose.yaml: the service's `secrets: [database_url]`, and at the end of the file\n"
+        "# secrets: {database_url: {file: ./database_url.txt}}",
+        "python",
+    ),
+    "probe-missing": _plain(
+        "Let the engine ask the service",
+        "A check needs a cheap path that answers without the database, time to start, and more patience than one slow "
+        "answer. python is in the image where curl is not.",
+        "HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \\\n"
+        "  CMD python -c \"import urllib.request as u; u.urlopen('http://127.0.0.1:8000/health', timeout=2)\"",
+        "dockerfile",
+    ),
     "dependency-unreachable": dependency_unreachable,
     "http-pool-exhausted": _plain(
         "One client, with limits that fit",

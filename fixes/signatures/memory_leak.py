@@ -219,7 +219,7 @@ SIGNATURE = Signature(
         RemedyId("advise"),
     ),
     source="P. K. Sen, Estimates of the regression coefficient based on Kendall's tau, JASA 63 (1968)",
-    explains=(SignatureId("oom-killed"), SignatureId("worker-sigkill")),
+    explains=(SignatureId("oom-killed"), SignatureId("worker-sigkill"), SignatureId("memory-near-limit")),
     fires=(
         Example(
             "over half an hour",

@@ -1,0 +1,90 @@
+"""The CPU quota stops the service again and again.
+
+What it means. The control group has used up its share of a period (100 ms by default) and all its threads stand still
+until the next one begins. Latencies grow in steps of that length, and health checks time out, while the machine's CPU
+seems to be free.
+
+What proves it. The control group's counters: at least 25 % of the periods throttled in each of the last three samples,
+and at least 5 % of the time.
+
+What it is not. The burst of a start. A busy CPU without a quota.
+
+What to do. A higher quota, or fewer workers on the same one.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.signatures import _cases, _shared
+from probes.model import Cpu, Limit, Replica
+
+PERIODS = 0.25
+TIME = 0.05
+SAMPLES = 3
+START_UP = timedelta(seconds=60)
+
+
+def detect(view: View) -> Verdict:
+    """Fires for replicas that were throttled in three samples running, after their start."""
+    evidence: list[Evidence] = []
+    for replica in view.deployment.running:
+        points = [p for p in view.series("throttled-ratio").get(replica.id, ()) if p.at >= _since(view, replica)]
+        time = replica.cpu.throttled_time_ratio
+        if len(points) < SAMPLES or time is None or time < TIME or _young(view, replica):
+            continue
+        if all(point.value >= PERIODS for point in points[-SAMPLES:]):
+            limit = replica.cpu.limit.value if replica.cpu.limit.limited else None
+            of = f" of its {limit:g} cores" if limit else ""
+            text = f"{points[-1].value:.0%} of the periods{of} were throttled, {time:.0%} of the time"
+            evidence.append(Evidence("cgroup", text, at=replica.sampled_at, replica=replica.id, value=points[-1].value))
+    if not evidence:
+        return SILENT
+    share = max(e.value or 0 for e in evidence)
+    return Fires(
+        severity="warning",
+        title=f"the CPU quota stops it in {share:.0%} of the periods",
+        evidence=tuple(evidence[:8]),
+        count=len(evidence),
+    )
+
+
+def _since(view: View, replica: Replica) -> float:
+    begun = view.start if replica.started_at is None else max(view.start, replica.started_at + START_UP)
+    return begun.timestamp()
+
+
+def _young(view: View, replica: Replica) -> bool:
+    """Whether a worker is just starting."""
+    born = [w.started_at for w in _shared.serving(replica) if w.started_at is not None]
+    return any(view.now - moment < START_UP / 2 for moment in born)
+
+
+def _case(name: str, time: float, *ratios: float, **changes: object) -> Example:
+    points = _cases.points(*((-2.0 * (len(ratios) - i), ratio) for i, ratio in enumerate(ratios)))
+    cpu = Cpu(limit=Limit(limited=True, value=0.5), throttled_ratio=ratios[-1], throttled_time_ratio=time)
+    series = {"throttled-ratio": {_cases.REPLICA: points}}
+    return Example(name, deployment=_cases.container(cpu=cpu, **changes), series=series)  # type: ignore[arg-type]
+
+
+SIGNATURE = Signature(
+    id=SignatureId("cpu-throttled"),
+    title="CPU throttled by its quota",
+    severity="warning",
+    detect=detect,
+    remedies=(RemedyId("advise"),),
+    source="Documentation/scheduler/sched-bwc.rst (nr_throttled, throttled_time)",
+    explains=(SignatureId("slow-requests"), SignatureId("worker-timeout")),
+    fires=(
+        _case("half of the periods", 0.3, 0.5, 0.5, 0.6),
+        _case("a quarter", 0.06, 0.1, 0.25, 0.3, 0.26),
+    ),
+    silent=(
+        _case("one burst", 0.3, 0.0, 0.0, 0.9),
+        _case("many periods, hardly any time", 0.01, 0.5, 0.5, 0.5),
+        _case("a start", 0.5, 0.9, 0.9, 0.9, started_at=_cases.ago(20)),
+        _case("a worker's start", 0.5, 0.9, 0.9, 0.9, workers=(_cases.worker(started_at=_cases.ago(10)),)),
+        Example("no quota"),
+    ),
+)

@@ -1,0 +1,61 @@
+"""A container without a memory limit.
+
+What it means. A leak or a burst takes what the whole machine has. Then the kernel chooses a victim among all processes
+of the machine, and it need not be this one.
+
+What proves it. The engine's configuration of a running container, or its control group, without a limit.
+
+What it is not. A process on the machine itself, which has no limit of an engine. A limit that could not be read.
+
+What to do. A limit of 1.5 times the most that was seen in use, 512 MiB at least.
+"""
+
+from __future__ import annotations
+
+from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.signatures import _cases
+from probes.model import UNLIMITED, Limit, Memory
+
+
+def detect(view: View) -> Verdict:
+    """Fires for running containers that are known to have no limit."""
+    if view.deployment.kind == "process":
+        return SILENT
+    free = [r for r in view.deployment.running if r.memory.limit.limited is False]
+    if not free:
+        return SILENT
+    return Fires(
+        severity="warning",
+        title="no memory limit: a leak takes what the whole machine has",
+        evidence=tuple(Evidence("inspect", "no memory limit is set", at=r.sampled_at, replica=r.id) for r in free[:8]),
+        count=len(free),
+    )
+
+
+SIGNATURE = Signature(
+    id=SignatureId("memory-unlimited"),
+    title="No memory limit",
+    severity="warning",
+    detect=detect,
+    remedies=(RemedyId("set-memory-limit"),),
+    source="docs.docker.com/engine/containers/resource_constraints",
+    fires=(
+        Example("a container", deployment=_cases.container(memory=Memory(limit=UNLIMITED))),
+        Example(
+            "one of two replicas",
+            deployment=_cases.deployment(
+                _cases.replica(memory=Memory(limit=Limit(limited=True, value=1e9))),
+                _cases.replica(id="beef", memory=Memory(limit=UNLIMITED)),
+            ),
+        ),
+    ),
+    silent=(
+        Example("a limit", deployment=_cases.container(memory=Memory(limit=Limit(limited=True, value=1e9)))),
+        Example(
+            "a local process",
+            deployment=_cases.deployment(_cases.replica(memory=Memory(limit=UNLIMITED)), kind="process"),
+        ),
+        Example("it is not known"),
+        Example("it ended", deployment=_cases.container(state="exited", memory=Memory(limit=UNLIMITED))),
+    ),
+)

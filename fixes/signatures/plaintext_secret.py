@@ -1,0 +1,77 @@
+"""A password, key or token stands in the container's configuration.
+
+What it means. A literal environment value is shown by ``docker inspect`` to everybody who may read the engine, is
+passed on to each child process, and ends up in crash reports. In an image's own environment it is in the registry too.
+
+What proves it. A variable of a container whose name says that it is a secret and whose value is set, or a URL with a
+password. Only names are shown: the values are never kept.
+
+What it is not. A variable that names a file with the secret (``…_FILE``). A public key's fingerprint, such as the
+``GPG_KEY`` of Python's images. A local process: its environment is not a configuration that others read.
+
+What to do. Mount the secret as a file and read it there.
+"""
+
+from __future__ import annotations
+
+from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.signatures import _cases
+from probes.text import HIDDEN, is_secret_name
+
+_NO_SECRET = frozenset({"GPG_KEY", "GPG_KEYS", "LS_COLORS"})
+_MOST_NAMES = 8
+
+
+def detect(view: View) -> Verdict:
+    """Fires with the names of the variables that hold a secret."""
+    if view.deployment.kind == "process":
+        return SILENT
+    names: dict[str, None] = {}
+    for replica in view.deployment.replicas:
+        names.update((name, None) for name, value in sorted(replica.environment.items()) if _is_secret(name, value))
+    if not names:
+        return SILENT
+    shown = ", ".join(list(names)[:_MOST_NAMES])
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    first = view.deployment.replicas[0]
+    return Fires(
+        severity="warning",
+        title=f"secrets stand in the container's environment: {shown}{more}",
+        evidence=(Evidence("inspect", f"set as literal values: {shown}{more}", replica=first.id),),
+        count=len(names),
+        facts={"names": shown},
+    )
+
+
+def _is_secret(name: str, value: str) -> bool:
+    """Redacted at the door: by the variable's name, or because of a password within a URL."""
+    if name in _NO_SECRET or not value:
+        return False
+    return (is_secret_name(name) and value == HIDDEN) or f":{HIDDEN}@" in value
+
+
+SIGNATURE = Signature(
+    id=SignatureId("plaintext-secret"),
+    title="Secret in plain text",
+    severity="warning",
+    detect=detect,
+    remedies=(RemedyId("advise"),),
+    source="docs.docker.com/compose/how-tos/use-secrets; OWASP Secrets Management Cheat Sheet",
+    fires=(
+        Example("a password", deployment=_cases.container(environment={"DB_PASSWORD": HIDDEN, "PORT": "80"})),
+        Example(
+            "within a URL",
+            deployment=_cases.container(environment={"DATABASE_URL": f"postgresql://app:{HIDDEN}@db/app"}),
+        ),
+    ),
+    silent=(
+        Example("a file", deployment=_cases.container(environment={"DB_PASSWORD_FILE": "/run/secrets/db"})),
+        Example("empty", deployment=_cases.container(environment={"API_TOKEN": ""})),
+        Example("Python's image", deployment=_cases.container(environment={"GPG_KEY": HIDDEN})),
+        Example("a URL without a password", deployment=_cases.container(environment={"URL": "postgresql://app@db/a"})),
+        Example(
+            "a local process",
+            deployment=_cases.deployment(_cases.replica(environment={"API_TOKEN": HIDDEN}), kind="process"),
+        ),
+    ),
+)
