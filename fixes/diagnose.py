@@ -8,7 +8,7 @@ moment that they name.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import MAXYEAR, UTC, datetime, timedelta
+from datetime import MAXYEAR, datetime, timedelta
 
 from fixes import catalogue
 from fixes.model import Finding, Report, Signature
@@ -70,7 +70,7 @@ def diagnose(pasted: Pasted, signatures: Iterable[Signature] | None = None) -> D
     described = documents(pasted.head)
     told = _log(pasted)
     reports = [_judge(chosen, [told[0]], told[1], told[2])] if told else []
-    reports += [_judge(chosen, [one], _moment(one), LOOK_BACK) for one in described]
+    reports += [_judge(chosen, [one], _moment(one, pasted.read_at), LOOK_BACK) for one in described]
     places = Places(pasted, described, {s.id: s for s in chosen})
     found = [places.of(finding) for report in reports for finding in _findings(report) if _is_proved(finding)]
     return Diagnosis(
@@ -85,7 +85,7 @@ def _log(pasted: Pasted) -> tuple[Deployment, datetime, timedelta] | None:
     if not pasted.hits:
         return None
     moments = [mark.at for hit in pasted.hits for mark in hit.marks if mark.at is not None]
-    last, first = max(moments, default=datetime.now(UTC)), min(moments, default=datetime.now(UTC))
+    last, first = max(moments, default=pasted.read_at), min(moments, default=pasted.read_at)
     now = last if last.year == MAXYEAR else last + AFTERWARDS
     happened = pastedkernel.events(pasted.hits, last)
     replicas = [
@@ -111,9 +111,9 @@ def _log(pasted: Pasted) -> tuple[Deployment, datetime, timedelta] | None:
     return deployment, now, max(LOOK_BACK, now - first + AFTERWARDS)
 
 
-def _moment(described: Deployment) -> datetime:
+def _moment(described: Deployment, unknown: datetime) -> datetime:
     known = [r.sampled_at for r in described.replicas if r.sampled_at is not None]
-    return max(known, default=datetime.now(UTC)) + AFTERWARDS
+    return max(known, default=unknown) + AFTERWARDS
 
 
 def _judge(signatures: Sequence[Signature], deployments: list[Deployment], now: datetime, window: timedelta) -> Report:

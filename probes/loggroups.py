@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from datetime import datetime
 
-from probes import text
+from probes import structured, text
 from probes.logtime import LineClock
 from probes.model import LogHit, Mark, Pattern, ReplicaId
 
@@ -101,7 +101,7 @@ class Group:
 
 
 def _plain(line: bytes, clock: LineClock) -> str:
-    return text.line(line[clock.stamped(line) :])
+    return text.line(line[structured.lead(line) or clock.stamped(line) :])
 
 
 class Shelf:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _MAX_CONTEXT = 20
 
+_TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\^", re.DOTALL)
+_BEGIN = r"(?:^|Z |:\d\d |\x1e )"
 _LOOKAROUND = re.compile(r"(?<!\\)(?:\\\\)*\(\?(?:[=!]|<[=!])")
 _BACK_REFERENCE = re.compile(r"(?<!\\)(?:\\\\)*(?:\\[1-9]|\(\?P=)")
 
@@ -43,7 +45,7 @@ class Matcher:
         database = hyperscan.Database()
         try:
             database.compile(
-                expressions=[p.regex.encode() for p in self.patterns],
+                expressions=[_anywhere(p.regex).encode() for p in self.patterns],
                 ids=list(range(len(self.patterns))),
                 elements=len(self.patterns),
                 flags=hyperscan.HS_FLAG_MULTILINE,
@@ -59,7 +61,10 @@ class Matcher:
         for pattern in self.patterns:
             try:
                 hyperscan.Database().compile(
-                    expressions=[pattern.regex.encode()], ids=[0], elements=1, flags=hyperscan.HS_FLAG_MULTILINE
+                    expressions=[_anywhere(pattern.regex).encode()],
+                    ids=[0],
+                    elements=1,
+                    flags=hyperscan.HS_FLAG_MULTILINE,
                 )
             except hyperscan.HyperscanError:
                 return f"the pattern {pattern.key}"
@@ -79,6 +84,14 @@ class Matcher:
         self._database.scan(data, match_event_handler=note)
         found.sort()
         return found
+
+
+def _anywhere(regex: str) -> str:
+    """The expression for whole logs, where a line's text may begin behind an engine's time or the fields of a record.
+
+    It finds candidates only: whether the text begins there is confirmed on the line.
+    """
+    return _TOKEN.sub(lambda found: _BEGIN if found.group() == "^" else found.group(), regex)
 
 
 def _expression(pattern: Pattern) -> re.Pattern[bytes]:

@@ -29,10 +29,12 @@ class Tail:
         self._blocks: deque[_Block] = deque()
         self._held = 0
         self._keys: dict[int, tuple[PatternKey, ...]] = {}
+        self._numbers: dict[int, list[int]] = {}
 
-    def mark(self, line: int, key: PatternKey) -> None:
-        """A pattern matched in this line, which will be added or was."""
+    def mark(self, line: int, key: PatternKey, number: int) -> None:
+        """A pattern matched in this line, which will be added or was; ``number`` is the mark's line."""
         self._keys[line] = (*self._keys.get(line, ()), key)
+        self._numbers.setdefault(line, []).append(number)
 
     def add(self, arrival: int, line: int, lines: int, data: bytes) -> None:
         """Takes whole lines: their first arrival number, the first one's number in its stream, how many, the bytes."""
@@ -47,16 +49,16 @@ class Tail:
             self._held -= len(self._blocks.popleft().data)
         oldest = self._blocks[0].line if self._blocks else line
         while self._keys and (first := next(iter(self._keys))) < oldest:
-            del self._keys[first]
+            del self._keys[first], self._numbers[first]
 
     def last(self) -> bytes:
         """The latest line; empty when there is none."""
         data = self._blocks[-1].data if self._blocks else b""
         return data[data.rfind(b"\n", 0, max(0, len(data) - 1)) + 1 :]
 
-    def marked(self, after: int) -> tuple[int, ...]:
-        """The numbers above ``after`` of the kept lines in which a pattern matched."""
-        return tuple(line for line in self._keys if line > after)
+    def marked(self, after: int) -> tuple[tuple[int, int], ...]:
+        """The kept lines above ``after`` in which a pattern matched, with the line of each mark."""
+        return tuple((line, number) for line, numbers in self._numbers.items() if line > after for number in numbers)
 
     def lines(self, replica: ReplicaId, after: int, clock: LineClock) -> Iterator[LogLine]:
         """The kept lines with arrival numbers above ``after``."""

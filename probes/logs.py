@@ -64,6 +64,8 @@ class LogStream:
         self._partial = bytearray()
         self._cut = False
         self._line = 1
+        """Counts the lines that patterns see: a record counts as the lines that it holds."""
+        self._raw_line = 1
         self._shelves: dict[int, Shelf] = {}
         self._awaiting: list[tuple[int, Group]] = []
         self._recent: tuple[bytes, ...] = ()
@@ -127,8 +129,8 @@ class LogStream:
         """The kept lines with numbers above ``after``, in order; decoded only now."""
         return tuple(self._tail.lines(self.replica, after, self._clock))
 
-    def marked(self, after: int) -> tuple[int, ...]:
-        """The numbers above ``after`` of the kept lines in which something matched, in order."""
+    def marked(self, after: int) -> tuple[tuple[int, int], ...]:
+        """The marks in the kept lines above ``after``: the line as it was fed, from 1, and the mark's own."""
         return self._tail.marked(after)
 
     def _keep_partial(self, piece: bytes) -> None:
@@ -162,12 +164,13 @@ class LogStream:
             self._confirm(plain, candidates)
         latest = last_lines(plain.data, _MOST_CONTEXT)
         self._recent = (*self._recent, *latest)[-_MOST_CONTEXT:]
-        self._tail.add(self._arrivals.take(count), self._line, count, data)
-        self._line += count
+        self._tail.add(self._arrivals.take(count), self._raw_line, count, data)
+        self._raw_line += count
+        self._line += count + plain.extra
 
     def _confirm(self, plain: structured.Unfolded, candidates: list[tuple[int, int]]) -> None:
         data = plain.data
-        number, counted, start, end = self._line, 0, 0, -1
+        number, counted, start, end, raw = self._line, 0, 0, -1, 0
         tried: set[int] = set()
         latest: dict[int, tuple[int, Group, int, int]] = {}
         touched: set[int] = set()
@@ -176,26 +179,30 @@ class LogStream:
             if to > end + 1:
                 start = data.rfind(b"\n", 0, to - 1) + 1
                 end = data.find(b"\n", start)
-                origin, folded = plain.origin(start)
-                number += data.count(b"\n", counted, origin)
-                counted = max(counted, origin)
+                number += data.count(b"\n", counted, start)
+                counted = start
+                head, extra = plain.origin(start)
+                raw = number - self._line + self._raw_line - extra
                 at, stamp = self._clock.split(data[start:end])
-                if origin < start:  # a line of a record has the record's time
-                    at, stamp = self._clock.split(data[origin : data.find(b"\n", origin)])[0], 0
-                line, mark = data[start + stamp : end], Mark(number - folded, at or self._read_at)
+                if head < start:  # a line of a record has the record's time
+                    at, stamp = self._clock.split(data[head : data.find(b"\n", head)])[0], 0
+                line, mark = data[start + stamp : end], Mark(number, at or self._read_at)
                 tried.clear()
             if index in tried:
                 continue
             tried.add(index)
             found = self._matcher.expressions[index].search(line)
+            lead = 0
+            if found is None and (lead := structured.lead(line)):
+                found = self._matcher.expressions[index].search(line[lead:])
             if found is None:
                 continue
             group = self._group(index, found)
-            group.add(mark, self._now, line, found.start())
+            group.add(mark, self._now, line, lead + found.start())
             touched.add(index)
             if group.pattern.context_lines:
                 latest[id(group)] = (index, group, start, end)
-            self._tail.mark(mark.line, group.pattern.key)
+            self._tail.mark(raw, group.pattern.key, mark.line)
         for index, group, first, last in latest.values():
             self._surround(data, index, group, first, last)
         for index in touched:

@@ -31,7 +31,8 @@ _CONTROLS = bytes(b for b in range(32) if b not in b"\t\n\r\f\x1b")
 class Pasted(Frozen, frozen=True):
     """What was found in a pasted text."""
 
-    bytes_read: int
+    read_at: datetime
+    """Stands in for times that the text does not tell."""
     lines: int
     head: bytes
     """The beginning, in UTF-8; the whole where it is no longer than :data:`HEAD_BYTES`."""
@@ -53,7 +54,7 @@ class Paste:
     """One text, fed in chunks of any size."""
 
     def __init__(self, matcher: Matcher, now: datetime | None = None) -> None:
-        """``now`` completes dates without a year."""
+        """``now`` completes dates without a year, and stands in for times that are not told."""
         self._matcher = matcher
         self._now = now or datetime.now(UTC)
         self._pending = bytearray()
@@ -85,7 +86,7 @@ class Paste:
             stream.end()
         head = bytes(self._head)
         return Pasted(
-            bytes_read=self._read,
+            read_at=self._now,
             lines=self._line - 1,
             head=head,
             whole=len(head) < HEAD_BYTES,
@@ -130,8 +131,8 @@ class Paste:
             before = self._fed.get(stream.replica, 0)
             stream.feed(part.data)
             self._fed[stream.replica] = before + len(part.numbers)
-            for line in stream.marked(before):
-                self._places[stream.replica, line] = part.numbers[line - before - 1]
+            for line, mark in stream.marked(before):
+                self._places[stream.replica, mark] = part.numbers[line - before - 1]
         self._line += count
         if len(self._places) > _MARKS:
             kept = {(hit.replica, mark.line) for hit in self._hits() for mark in hit.marks}

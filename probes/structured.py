@@ -22,9 +22,12 @@ LEAD_BYTES = 512
 FIELDS = 48
 """Of one record looked at; a record with more is data, not a log line."""
 _VALUE_CHARACTERS = 200
+_SEPARATOR = "\x1e "
+"""Between a record's other fields and its message; a control character, so that nobody sees it."""
 _DEPTH = 3
 _FRAMES = 64
 
+_SEPARATOR_BYTES = _SEPARATOR.encode()
 # By preference. ``log`` is the engine's own file, ``MESSAGE`` the journal's, ``textPayload`` Google's.
 _MESSAGES = {
     name: rank
@@ -55,6 +58,12 @@ _TIMES = frozenset(
 _SKIPPED = frozenset({"color_message", "full_message_format"})
 
 
+def lead(line: bytes) -> int:
+    """How many bytes of an unfolded line stand in front of its message."""
+    at = line.find(_SEPARATOR_BYTES)
+    return at + len(_SEPARATOR_BYTES) if at >= 0 else 0
+
+
 class Fold(NamedTuple):
     """A record of which more than one line was made; offsets in the unfolded bytes."""
 
@@ -73,16 +82,22 @@ class Unfolded(NamedTuple):
     folds: tuple[Fold, ...] = ()
 
     def origin(self, offset: int) -> tuple[int, int]:
-        """For a line's offset: the offset of the line that bears its time, and the lines to leave out up to there."""
-        if not self.folds:
-            return offset, 0
-        index = bisect_right(self.folds, offset, key=lambda fold: fold.head) - 1
+        """For a line's offset: that of the line with its time, and how many lines up to here were made by unfolding."""
+        index = bisect_right(self.folds, offset, key=lambda fold: fold.head) - 1 if self.folds else -1
         if index < 0:
             return offset, 0
         fold = self.folds[index]
-        if fold.below <= offset < fold.end:
-            return fold.head, self.folds[index - 1].extra if index else 0
-        return offset, fold.extra if offset >= fold.end else (self.folds[index - 1].extra if index else 0)
+        before = self.folds[index - 1].extra if index else 0
+        if offset >= fold.end:
+            return offset, fold.extra
+        if offset < fold.below:
+            return offset, before
+        return fold.head, before + self.data.count(b"\n", fold.head, offset)
+
+    @property
+    def extra(self) -> int:
+        """How many lines more there are than were given."""
+        return self.folds[-1].extra if self.folds else 0
 
 
 def unfold(data: bytes) -> Unfolded:
@@ -158,8 +173,8 @@ class _Record:
         below = [one for one in dict.fromkeys(self.below) if one not in message]
         if not message and not below:
             return None
-        head = msgspec.json.encode(self.plain).decode() if self.plain else ""
-        return "\n".join((f"{head} {message}".strip(), *below)).replace("\r\n", "\n").replace("\r", "\n")
+        head = msgspec.json.encode(self.plain).decode() + _SEPARATOR if self.plain and inner else ""
+        return "\n".join((head + message, *below)).replace("\r\n", "\n").replace("\r", "\n")
 
     def _walk(self, found: Mapping[str, Any], depth: int, *, wrapped: bool) -> None:
         for name, value in found.items():

@@ -133,7 +133,7 @@ def _below(one: Diagnosed, *, several: bool) -> list[str]:
         more = f" and {len(one.lines) - _MOST_LINES} more" if len(one.lines) > _MOST_LINES else ""
         lines.append(f"line{'s' if len(one.lines) > 1 else ''} {shown}{more}")
     for evidence in finding.evidence[:_MOST_EVIDENCE]:
-        where = f"{evidence.line}: " if evidence.line is not None else ""
+        where = "" if evidence.line is None else f"{f'{evidence.file}:' if evidence.file else ''}{evidence.line}: "
         lines.append(f"{where}{evidence.text}")
     lines.append(f"→ fastops signatures {finding.signature}")
     return lines
