@@ -22,24 +22,6 @@ FOUND_SECONDS = 150
 LOOK_SECONDS = 6
 """Every case is watched at least so long after its fact."""
 AT_ONCE = 4
-JUDGED = frozenset(
-    [
-        "oom-killed",
-        "worker-sigkill",
-        "worker-timeout",
-        "worker-boot-failed",
-        "missing-env",
-        "bind-loopback",
-        "port-mismatch",
-        "memory-limit-low",
-        "memory-leak",
-        "single-process",
-        "event-loop-blocked",
-        "fd-exhausted",
-        "pool-exhausted",
-    ]
-)
-"""The failures that the lab's cases speak of; of others they say nothing."""
 ENDED = {"booted-later": frozenset({"worker-boot-failed"})}
 """By case: failures that are there until the case has come to its fact, and must be over in the end."""
 

@@ -236,7 +236,9 @@ async def test_nor_does_a_wish_that_no_key_makes(
     answers: list[object] = []
     identity = DeploymentId(sick.deployment)
     async with app.run_test() as pilot:
-        await waiting(pilot, "the finding", 60, lambda: bool(running.report.of(identity)))
+        await waiting(
+            pilot, "the finding", 60, lambda: "bind-loopback" in {f.signature for f in running.report.of(identity)}
+        )
         wish = running.plan(identity, SignatureId("bind-loopback"), RemedyId("bind-all-interfaces"))
         plan: Plan = await asyncio.wrap_future(wish)
         app.post_message(messages.ApplyWanted(plan, None, answers.append, answers.append))
