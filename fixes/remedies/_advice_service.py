@@ -64,6 +64,36 @@ def dependency_unreachable(_deployment: Deployment, finding: Finding) -> Advice:
 
 
 SERVICE: dict[str, Write] = {
+    "crash-loop": _plain(
+        "Read why it ends",
+        "The last lines before the end say why; the exit code says how: 1 to 4 an error of the application or its "
+        "server, 137 a kill, 139 a crash. What the start needs must be there before it starts.",
+        "docker logs --tail 50 CONTAINER\n"
+        "docker inspect --format '{{.State.ExitCode}} {{.State.OOMKilled}} {{.State.Error}}' CONTAINER\n"
+        "kubectl logs POD --previous           # on Kubernetes: of the start before",
+    ),
+    "container-cannot-start": _plain(
+        "Make the command runnable",
+        "Look into the image: is the program there, on the PATH, executable, and built for this processor? On "
+        "Kubernetes, create the key that is missing.",
+        "docker run --rm --entrypoint sh IMAGE -c 'command -v gunicorn uvicorn; echo $PATH; uname -m'\n"
+        "docker image inspect --format '{{.Architecture}} {{.Config.Entrypoint}} {{.Config.Cmd}}' IMAGE\n"
+        "kubectl describe pod POD               # names the ConfigMap or Secret and the key",
+    ),
+    "image-pull-failed": _plain(
+        "Correct the name, or give the credentials",
+        "Pull it by hand with the same name: the registry says whether the tag is missing or access is denied.",
+        "docker pull IMAGE\n"
+        "kubectl create secret docker-registry pull --docker-server=REGISTRY --docker-username=USER\n"
+        "kubectl rollout undo deployment/NAME   # what ran before serves meanwhile",
+    ),
+    "pod-unschedulable": _plain(
+        "Ask for less, or make room",
+        "Compare what the pod asks for with what the nodes have left. A request is what is reserved, not what is used.",
+        "kubectl describe nodes | grep -A8 'Allocated resources'\n"
+        "kubectl describe quota --all-namespaces\n"
+        "kubectl set resources deployment/NAME --requests=memory=512Mi,cpu=250m",
+    ),
     "dev-server": _plain(
         "Serve without the development flags",
         "`fastapi run` and uvicorn without --reload are made for containers. Where one process is too little, start "

@@ -111,6 +111,7 @@ SIGNATURE = Signature(
     remedies=(RemedyId("restart"), RemedyId("advise")),
     source="errno(3) EADDRINUSE; gunicorn/sock.py create_sockets (20.0 to 27.0); asyncio/base_events.py create_server",
     patterns=(BIND, GUNICORN, GAVE_UP, NGINX, PLAIN, ENGINE, _OTHER_REASON, _wording.LISTENING),
+    explains=(SignatureId("crash-loop"),),
     fires=(
         Example("uvicorn", "INFO:     Application startup complete.\n" + _UVICORN),
         Example("gunicorn", _RETRY + "[2026-11-22 09:23:11 +0000] [3] [ERROR] Can't connect to ('127.0.0.1', 8000)\n"),

@@ -60,7 +60,7 @@ SIGNATURE = Signature(
     remedies=(RemedyId("advise"), RemedyId("restart")),
     source="errno(3) ENOSPC; kubelet eviction manager (eviction_manager.go, the words of its events)",
     patterns=(NO_SPACE, EVICTED),
-    explains=(SignatureId("unhandled-exceptions"),),
+    explains=(SignatureId("unhandled-exceptions"), SignatureId("crash-loop")),
     fires=(
         Example("Python", "OSError: [Errno 28] No space left on device\n"),
         Example("a file's name", "OSError: [Errno 28] No space left on device: '/srv/uploads/a.bin'\n"),

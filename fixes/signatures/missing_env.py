@@ -184,7 +184,7 @@ SIGNATURE = Signature(
     remedies=(RemedyId("advise"),),
     source="pydantic 1 and 2, pydantic-settings 2, starlette/config.py, CPython os.environ, SQLAlchemy engine/url.py",
     patterns=(VALIDATION, REQUIRED, ENVIRON, NO_URL, *NAMED, _wording.STARTED),
-    explains=(SignatureId("worker-boot-failed"), SignatureId("worker-died")),
+    explains=(SignatureId("worker-boot-failed"), SignatureId("worker-died"), SignatureId("crash-loop")),
     fires=(
         Example("pydantic-settings 2", _V2),
         Example(

@@ -143,7 +143,7 @@ SIGNATURE = Signature(
     remedies=(RemedyId("set-memory-limit"), RemedyId("enable-worker-recycling")),
     source="Linux cgroup v1 memory.oom_control and v2 memory.events; Docker Engine API, ContainerState.OOMKilled",
     patterns=(_wording.KILLED, _wording.KILLED_BEFORE_21, _wording.CHILD_DIED, _wording.TIMED_OUT),
-    explains=(SignatureId("worker-sigkill"), SignatureId("worker-timeout")),
+    explains=(SignatureId("worker-sigkill"), SignatureId("worker-timeout"), SignatureId("crash-loop")),
     fires=(
         Example(
             "the container ended by it",

@@ -124,7 +124,7 @@ SIGNATURE = Signature(
     remedies=(RemedyId("advise"),),
     source="gunicorn/arbiter.py (exit codes 3 and 4), uvicorn/config.py and uvicorn/supervisors/multiprocess.py",
     patterns=(*_wording.BOOT_FAILURES, IMPORT_ERROR, _wording.STARTED),
-    explains=(SignatureId("worker-died"),),
+    explains=(SignatureId("worker-died"), SignatureId("crash-loop")),
     fires=(
         Example(
             "gunicorn 27",

@@ -1,0 +1,71 @@
+"""The image cannot be pulled, so the container is not even made.
+
+What it means. The name or the tag is wrong, the registry asks for credentials, or it cannot be reached. What ran
+before goes on running, if anything did.
+
+What proves it. ``ErrImagePull`` and ``ImagePullBackOff`` of Kubernetes, ``Failed to pull image``, or the engine's
+refusal (``manifest unknown``, ``pull access denied``).
+
+What it is not. A pull that succeeded later. Names of tests or alerts that contain the word.
+
+What to do. Correct the name, or give the registry's credentials; going back to the image of before serves meanwhile.
+"""
+
+from __future__ import annotations
+
+from fixes.model import Example, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.signatures import _logged, _shared, _wording
+
+FAILED = _wording.pattern(
+    "kubernetes/image-pull",
+    r"(?:^|[\s\":=])(?:ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName)(?:[\s\",:]|$)"
+    r"|Failed to pull image \"(?P<image>[^\"]+)\"|Back-off pulling image \"(?P<waiting>[^\"]+)\"",
+)
+ENGINE = _wording.pattern(
+    "docker/image-pull",
+    r"Error response from daemon: (?:manifest for (?P<image>\S+) not found|pull access denied for (?P<denied>[^,\s]+)"
+    r"|.*manifest unknown)",
+)
+PULLED = _wording.pattern("kubernetes/pulled", r"Successfully pulled image|Status: Downloaded newer image")
+
+
+def detect(view: View) -> Verdict:
+    """Fires on pulls that failed and did not succeed later."""
+    found = []
+    for hit, place in _shared.places(view, FAILED, ENGINE):
+        later = _shared.latest_line(view, place.replica, None, PULLED)
+        if later is None or later.line < place.line:
+            found.append((hit, place))
+    if not found:
+        return _shared.unseen(view)
+    names = [n for hit, _ in found for n in (hit.fields.get(k) for k in ("image", "waiting", "denied")) if n]
+    what = f"the image {names[0]}" if names else "its image"
+    return _logged.fires(
+        view, found, "critical", f"{what} cannot be pulled", count=1, facts={"image": names[0]} if names else {}
+    )
+
+
+SIGNATURE = Signature(
+    id=SignatureId("image-pull-failed"),
+    title="Image cannot be pulled",
+    severity="critical",
+    detect=detect,
+    remedies=(RemedyId("advise"),),
+    source="kubernetes.io/docs/concepts/containers/images (ImagePullBackOff); distribution's error codes",
+    patterns=(FAILED, ENGINE, PULLED),
+    fires=(
+        Example("kubectl get pods", "api-7d4b9c-x2x1z   0/1     ImagePullBackOff   0          3m\n"),
+        Example("an event", 'Warning  Failed  2m  kubelet  Failed to pull image "shop/api:1.2.4": not found\n'),
+        Example("YAML", "        reason: ErrImagePull\n"),
+        Example("docker", "docker: Error response from daemon: manifest for shop/api:9 not found: manifest unknown.\n"),
+    ),
+    silent=(
+        Example(
+            "it succeeded later",
+            "Warning  Failed  2m  kubelet  Error: ErrImagePull\n"
+            'Normal   Pulled  1m  kubelet  Successfully pulled image "shop/api:1.2.4" in 2.1s\n',
+        ),
+        Example("a test's name", "test_oom.py::test_image_pull SKIPPED (needs a cluster with ImagePull...) [100%]\n"),
+        Example("a test's other name", "test_k8s.py::test[1-ImagePullBackOff] PASSED\n"),
+    ),
+)
