@@ -64,6 +64,22 @@ def dependency_unreachable(_deployment: Deployment, finding: Finding) -> Advice:
 
 
 SERVICE: dict[str, Write] = {
+    "probe-misconfigured": _plain(
+        "Correct the check",
+        "Run the check by hand in the container: it must ask the port on which the server listens, a path that exists, "
+        "with a program that the image has, and be given the time that one slow answer takes.",
+        "HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \\\n"
+        "  CMD python -c \"import urllib.request as u; u.urlopen('http://127.0.0.1:8000/health', timeout=2)\"",
+        "dockerfile",
+    ),
+    "probe-failing": _plain(
+        "Follow what the check names",
+        "The service itself says that it is not well. Ask it by hand and read the body; then mend what it names. A "
+        "liveness check should not fail for a dependency: that restarts what a restart cannot mend.",
+        "docker exec CONTAINER python -c \"import urllib.request as u; print(u.urlopen('http://127.0.0.1:8000/health')"
+        '.read())"\n'
+        "docker inspect --format '{{json .State.Health}}' CONTAINER",
+    ),
     "crash-loop": _plain(
         "Read why it ends",
         "The last lines before the end say why; the exit code says how: 1 to 4 an error of the application or its "
