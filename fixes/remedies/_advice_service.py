@@ -63,7 +63,40 @@ def dependency_unreachable(_deployment: Deployment, finding: Finding) -> Advice:
     )
 
 
+def worker_count(_deployment: Deployment, finding: Finding) -> Advice:
+    """The number by the rule."""
+    number = _fact(finding, "advised", "2")
+    return Advice(
+        title=f"Run {number} workers",
+        text="2 × CPU + 1, where CPU is the container's quota and not the machine's cores, at least 2, and no more "
+        "than fit into 80 % of the memory limit. Each worker opens a database pool of its own.",
+        code=f"gunicorn --workers {number} …     # or WEB_CONCURRENCY={number}, which gunicorn and uvicorn read",
+        language="sh",
+    )
+
+
 SERVICE: dict[str, Write] = {
+    "worker-count": worker_count,
+    "error-rate": _plain(
+        "Find what the errors have in common",
+        "Count them by route and by exception. Began they with a deploy, go back to the image of before; began they "
+        "with nothing of yours, look at what the service calls.",
+        "docker logs --since 15m CONTAINER 2>&1 | grep -E '\" 5[0-9]{2}' | awk '{print $5, $6}' | sort | uniq -c\n"
+        "docker logs --since 15m CONTAINER 2>&1 | grep -oE '^[A-Za-z_.]+(Error|Exception)' | sort | uniq -c",
+    ),
+    "threadpool-exhausted": _plain(
+        "Free the threads",
+        "Make what waits in def endpoints asynchronous, or give it a time-out. A health check should be async def, so "
+        "that it needs no thread. More threads only help where each waits for a short time.",
+        '@app.get("/health")\n'
+        "async def health() -> dict[str, str]:      # async: never waits for a thread\n"
+        '    return {"status": "ok"}\n\n'
+        "@asynccontextmanager\n"
+        "async def lifespan(app: FastAPI) -> AsyncIterator[None]:\n"
+        "    anyio.to_thread.current_default_thread_limiter().total_tokens = 100   # 40 unless it is said\n"
+        "    yield",
+        "python",
+    ),
     "probe-misconfigured": _plain(
         "Correct the check",
         "Run the check by hand in the container: it must ask the port on which the server listens, a path that exists, "

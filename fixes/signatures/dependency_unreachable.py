@@ -84,7 +84,7 @@ SIGNATURE = Signature(
     remedies=(RemedyId("advise"),),
     source="redis/connection.py; celery/worker/consumer; aiohttp/client_exceptions.py; urllib3/connectionpool.py",
     patterns=(REDIS, CELERY, AIOHTTP, URLLIB3, CONNECTED, FAILED, _traceback.HEADER),
-    explains=(SignatureId("unhandled-exceptions"), SignatureId("slow-requests")),
+    explains=(SignatureId("unhandled-exceptions"), SignatureId("slow-requests"), SignatureId("error-rate")),
     fires=(
         Example("Redis", _REDIS + _500),
         Example("Redis by a name that is not known", "Error -2 connecting to cache:6379. Name or service not known.\n"),

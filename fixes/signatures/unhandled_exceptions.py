@@ -119,6 +119,7 @@ SIGNATURE = Signature(
     source="uvicorn/protocols/http (run_asgi, 0.17 to 0.54); hypercorn/asyncio/task_group.py; granian's own words; "
     "starlette/middleware/errors.py",
     patterns=_traceback.PATTERNS,
+    explains=(SignatureId("error-rate"),),
     fires=(
         Example("uvicorn", _HEAD + _KEY),
         Example("five of them", (_HEAD + _KEY) * 5),
