@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import MAXYEAR, datetime, timedelta
+from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from fixes import catalogue
 from fixes.model import Finding, Report, Signature
@@ -36,6 +39,7 @@ AFTERWARDS = timedelta(seconds=30)
 """How long after the last line it is looked at: what started in its last line has stayed up."""
 _PASTED = TargetId("pasted")
 LOG = DeploymentId("pasted/log")
+_KERNEL = frozenset(pattern.key for pattern in pastedkernel.PATTERNS)
 _TELLS = frozenset({"log", "event"})
 
 
@@ -68,9 +72,11 @@ def diagnose(pasted: Pasted, signatures: Iterable[Signature] | None = None) -> D
     """Judges one text; raises nothing that is not a defect."""
     chosen = list(catalogue.signatures().values() if signatures is None else signatures)
     described = documents(pasted.head)
-    told = _log(pasted)
-    reports = [_judge(chosen, [told[0]], told[1], told[2])] if told else []
-    reports += [_judge(chosen, [one], _moment(one, pasted.read_at), LOOK_BACK) for one in described]
+    looks = [_Look(one, _moment(one, pasted.read_at), LOOK_BACK) for one in described]
+    log = _log(pasted)
+    if log is not None:
+        looks = [_joined(log, looks[0], pasted)] if len(looks) == 1 else [log, *looks]
+    reports = [_judge(chosen, look) for look in looks]
     places = Places(pasted, described, {s.id: s for s in chosen})
     found = [places.of(finding) for report in reports for finding in _findings(report) if _is_proved(finding)]
     return Diagnosis(
@@ -80,23 +86,26 @@ def diagnose(pasted: Pasted, signatures: Iterable[Signature] | None = None) -> D
     )
 
 
-def _log(pasted: Pasted) -> tuple[Deployment, datetime, timedelta] | None:
-    """The log as a deployment, when it is looked at, and how far back it reaches; ``None`` where nothing matched."""
+class _Look(NamedTuple):
+    """A deployment, the moment at which it is looked at, and how far back."""
+
+    deployment: Deployment
+    now: datetime
+    window: timedelta
+
+
+def _log(pasted: Pasted) -> _Look | None:
+    """The log as a deployment; ``None`` where nothing matched."""
     if not pasted.hits:
         return None
-    moments = [mark.at for hit in pasted.hits for mark in hit.marks if mark.at is not None]
-    last, first = max(moments, default=pasted.read_at), min(moments, default=pasted.read_at)
+    first, last = _span(pasted)
     now = last if last.year == MAXYEAR else last + AFTERWARDS
-    happened = pastedkernel.events(pasted.hits, last)
     replicas = [
         Replica(id=identity, name=name or "log", state="running", sampled_at=now)
         for identity, name in pasted.streams.items()
     ]
-    if happened and replicas:
-        replicas[0] = Replica(
-            id=replicas[0].id, name=replicas[0].name, state="running", sampled_at=now, events=happened
-        )
-    kernel = {pattern.key for pattern in pastedkernel.PATTERNS}
+    if replicas:
+        replicas[0] = replace(replicas[0], events=pastedkernel.events(pasted.hits, last))
     deployment = Deployment(
         id=LOG,
         target=_PASTED,
@@ -105,10 +114,35 @@ def _log(pasted: Pasted) -> tuple[Deployment, datetime, timedelta] | None:
         framework="fastapi",
         recognised_by="it was pasted",
         replicas=tuple(replicas),
-        hits=tuple(hit for hit in pasted.hits if hit.key not in kernel),
+        hits=tuple(hit for hit in pasted.hits if hit.key not in _KERNEL),
         logs=LogCoverage("followed", since=first, until=now),
     )
-    return deployment, now, max(LOOK_BACK, now - first + AFTERWARDS)
+    return _Look(deployment, now, max(LOOK_BACK, now - first + AFTERWARDS))
+
+
+def _joined(log: _Look, described: _Look, pasted: Pasted) -> _Look:
+    """One container or pod and lines beside it: they are taken to be its own, so that one can explain the other."""
+    replicas = list(described.deployment.replicas)
+    main = next((index for index, one in enumerate(replicas) if one.events), 0)
+    now, window = described.now, described.window
+    if any(mark.at is not None for hit in pasted.hits for mark in hit.marks):
+        now = max(now, log.now)
+        window = max(window, now - min(described.now, log.now - log.window + LOOK_BACK))
+    events = (*replicas[main].events, *pastedkernel.events(pasted.hits, now))
+    replicas[main] = replace(replicas[main], events=events)
+    deployment = replace(
+        described.deployment,
+        replicas=tuple(replicas),
+        hits=tuple(replace(hit, replica=replicas[main].id) for hit in log.deployment.hits),
+        logs=log.deployment.logs,
+    )
+    return _Look(deployment, now, window)
+
+
+def _span(pasted: Pasted) -> tuple[datetime, datetime]:
+    """The first and the last time that a matching line shows."""
+    moments = [mark.at for hit in pasted.hits for mark in hit.marks if mark.at is not None]
+    return min(moments, default=pasted.read_at), max(moments, default=pasted.read_at)
 
 
 def _moment(described: Deployment, unknown: datetime) -> datetime:
@@ -116,17 +150,17 @@ def _moment(described: Deployment, unknown: datetime) -> datetime:
     return max(known, default=unknown) + AFTERWARDS
 
 
-def _judge(signatures: Sequence[Signature], deployments: list[Deployment], now: datetime, window: timedelta) -> Report:
+def _judge(signatures: Sequence[Signature], look: _Look) -> Report:
+    identity = look.deployment.id
     state = TargetState(
         target=_PASTED,
-        link=Link("live", since=now),
-        as_of=now,
-        deployments={one.id: one for one in deployments},
-        changed=frozenset(one.id for one in deployments),
+        link=Link("live", since=look.now),
+        as_of=look.now,
+        deployments={identity: look.deployment},
+        changed=frozenset({identity}),
         complete=True,
     )
-    snapshot = Snapshot(now, {_PASTED: state})
-    return Tracker(signatures, window).advance(snapshot, History(), now)
+    return Tracker(signatures, look.window).advance(Snapshot(look.now, {_PASTED: state}), History(), look.now)
 
 
 def _findings(report: Report) -> Iterable[Finding]:

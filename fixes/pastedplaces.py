@@ -80,7 +80,7 @@ class Places:
         keys = {pattern.key for pattern in signature.patterns} if signature else set()
         hits = [hit for hit in self._pasted.hits if hit.key in keys]
         own = [hit for hit in hits if not hit.key.startswith("server/")]
-        return self._of_hits(own or hits) if finding.deployment not in self._spans else []
+        return self._of_hits(own or hits)
 
 
 def _spans(head: bytes, described: Sequence[Deployment]) -> dict[DeploymentId, tuple[int, int]]:

@@ -239,3 +239,14 @@ def piped(fastops: Fastops, given: bytes, *arguments: str) -> Done:
     command = fastops.command("diagnose", *arguments)
     ended = subprocess.run(command, input=given, env=fastops.env, capture_output=True, timeout=120, cwd="/")
     return Done(ended.returncode, ended.stdout.decode(), ended.stderr.decode())
+
+
+def test_lines_beside_one_pod_are_its_own(fastops: Fastops, pasted: Path) -> None:
+    backoff = (
+        "  Warning  BackOff  10s  kubelet  Back-off restarting failed container api in pod api-7d9f6c5b4-x2x1z_shop\n"
+    )
+    pasted.write_text(DESCRIBED + backoff)
+    told = found(fastops("diagnose", str(pasted), "--format", "json"))
+    assert told["crash-loop"]["explained_by"]["signature"] == "oom-killed"
+    assert told["crash-loop"]["lines"] == [len(DESCRIBED.splitlines()) + 1]
+    assert told["oom-killed"]["lines"] == [15]
