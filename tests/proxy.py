@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 
 READS = ("GET", "HEAD")
 HEAD_BYTES = 1 << 20
-PIECE_BYTES = 1 << 16
+PIECE_BYTES = 1 << 18
+WAITING = 1024  # connections: a client opens some for every container
 START_SECONDS = 10
 Moment = Literal["asked", "done"]
 """``asked``: the engine never sees the request; ``done``: it has answered, and the client never hears of it."""
@@ -98,7 +99,7 @@ class Proxy:
     async def _serve(self) -> None:
         self._stop = asyncio.Event()
         self._open: set[asyncio.Task[None]] = set()
-        server = await asyncio.start_unix_server(self._accept, self.path, limit=HEAD_BYTES)
+        server = await asyncio.start_unix_server(self._accept, self.path, limit=HEAD_BYTES, backlog=WAITING)
         os.chmod(self.path, 0o666)
         self._up.set()
         await self._stop.wait()
