@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from fixes.model import Advice, Finding
 from fixes.remedies import _facts
+from fixes.remedies._advice_database import DATABASE
 from fixes.remedies._advice_service import SERVICE
 from fixes.remedies._blocking import counterpart
 from probes.model import Deployment
@@ -164,6 +165,7 @@ ADVICE: dict[str, Callable[[Deployment, Finding], Advice]] = {
     "port-mismatch": port_mismatch,
     "bind-loopback": bind_loopback,
     **SERVICE,
+    **DATABASE,
 }
 """By signature."""
 
