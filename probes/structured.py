@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -142,7 +143,7 @@ def _lines(body: bytes) -> bytes | None:
     said = _Record().read(found)
     if said is None:
         return None
-    return text.strip_escapes(said.encode("utf-8", "replace"))
+    return text.strip_escapes(said.encode("utf-8", "replace"))  # those that JSON had written as escapes of its own
 
 
 def _decoded(body: bytes | str) -> Any:
@@ -168,19 +169,26 @@ class _Record:
         message = self.message.strip("\r\n")
         if inner and message.startswith('{"'):
             within = _decoded(message)
-            said = _Record().read(within, inner - 1) if isinstance(within, dict) else None
-            message = said or message
+            record = _Record()
+            said = record.read(within, inner - 1) if isinstance(within, dict) else None
+            if said is not None:
+                message = said
+                self.plain |= record.plain
         below = [one for one in dict.fromkeys(self.below) if one not in message]
         if not message and not below:
             return None
         head = msgspec.json.encode(self.plain).decode() + _SEPARATOR if self.plain and inner else ""
-        return "\n".join((head + message, *below)).replace("\r\n", "\n").replace("\r", "\n")
+        said = "\n".join((head + message, *below)) if below else head + message
+        return said.replace("\r\n", "\n").replace("\r", "\n") if "\r" in said else said
 
     def _walk(self, found: Mapping[str, Any], depth: int, *, wrapped: bool) -> None:
         for name, value in found.items():
             self.left -= 1
             if self.left < 0:
                 return
+            if isinstance(value, str) and _is_plain(name):  # most are
+                self._keep(name, value)
+                continue
             parent, _, leaf = name.rpartition(".")
             if leaf in _SKIPPED or value is None:
                 continue
@@ -231,6 +239,14 @@ class _Record:
                 self.below += [line for one in value[:8] if isinstance(one, dict) for line in _of_error(one)]
         elif not isinstance(value, bool):
             self.plain.setdefault(name, value)
+
+
+@lru_cache(maxsize=4096)
+def _is_plain(name: str) -> bool:
+    """Whether a field of this name has no meaning of its own."""
+    parent, _, leaf = name.rpartition(".")
+    special = _SKIPPED | _STACKS | _TIMES
+    return not (leaf in special or name in _MESSAGES or name in _ERRORS or parent in _ERRORS)
 
 
 def _of_error(found: Mapping[str, Any]) -> list[str]:
