@@ -21,6 +21,8 @@ OUTERMOST = _wording.pattern(
     "exception/outermost", r"starlette/middleware/errors\.py\\?\", line \d+, in __call__|in run_endpoint_function"
 )
 """Starlette's last middleware, and the call of an endpoint: what a traceback without its head still shows."""
+SERVER = _wording.pattern("exception/server", r"uvicorn[\w/]*\.py\\?\", line \d+, in run_asgi")
+"""uvicorn's frame around a request: it is in a traceback only where nothing caught the exception."""
 BEGIN = _wording.pattern("exception/begin", r"Traceback \(most recent call last\)")
 NAMED = _wording.pattern(
     "exception/named",
@@ -31,7 +33,7 @@ NAMED = _wording.pattern(
 CHAINED = _wording.pattern(
     "exception/chained", r"The above exception was the direct cause|During handling of the above exception"
 )
-PATTERNS = (HEADER, OUTERMOST, BEGIN, NAMED, CHAINED)
+PATTERNS = (HEADER, OUTERMOST, SERVER, BEGIN, NAMED, CHAINED)
 
 LONGEST = 400
 """Lines that one traceback may take."""
@@ -110,6 +112,8 @@ def _tails(view: View, named: Sequence[tuple[LogHit, At]]) -> list[Raised]:
             one = _below(hit, place, place.line + LONGEST, named, set())
             if one.type is not None:
                 found.append(one)
+    for hit, place in _shared.places(view, SERVER):
+        found.append(_below(hit, place, place.line + LONGEST, named, set()))
     return found[:1]
 
 

@@ -25,7 +25,7 @@ from probes.model import Listener, LogHit
 _ADDRESS = r"\('?(?P<host>[0-9A-Za-z.:_\-]*)'?, (?P<port>\d+)"
 BIND = _wording.pattern("address/bind", rf"[Ee]rrno (?:98|48)\] error while attempting to bind on address {_ADDRESS}")
 GUNICORN = _wording.pattern("address/gunicorn", rf"Connection in use: {_ADDRESS}")
-GAVE_UP = _wording.pattern("address/gave-up", rf"\[ERROR\] Can't connect to {_ADDRESS}")
+GAVE_UP = _wording.pattern("address/gave-up", rf"Can't connect to {_ADDRESS}")
 NGINX = _wording.pattern("address/nginx", r"bind\(\) to (?P<host>[0-9.\[\]:a-f]*):(?P<port>\d+) failed \((?:98|48): ")
 PLAIN = _wording.pattern("address/plain", r"Address already in use \(os error (?:98|48)\)|\[Errno (?:98|48)\] Address")
 ENGINE = _wording.pattern(
@@ -34,7 +34,7 @@ ENGINE = _wording.pattern(
     r"|listen tcp[46]? (?P<ip>[0-9.:\[\]]*):(?P<number>\d+): bind: address already in use)",
 )
 _ENGINE_WORDS = re.compile(r"(?::(?P<port>\d+) failed: port is already allocated|:(?P<number>\d+): bind: address)")
-_OTHER_REASON = _wording.pattern("address/other-reason", r"\[ERROR\] Invalid address: |failed: \[Errno 13\]")
+_OTHER_REASON = _wording.pattern("address/other-reason", r"Invalid address: \(|failed: \[Errno 13\]")
 _NEEDLESS = "Control server"
 
 
@@ -121,6 +121,7 @@ SIGNATURE = Signature(
             "[2026-11-22 09:23:13 +0000] [3351] [ERROR] connection to ('127.0.0.1', 8000) failed: [Errno 98] Address "
             "already in use\n",
         ),
+        Example("in JSON", '{"level": "ERROR", "message": "Can\'t connect to (\'0.0.0.0\', 8000)"}\n'),
         Example("granian", "RuntimeError: Address already in use (os error 98)\n"),
         Example("nginx", "nginx: [emerg] bind() to 0.0.0.0:80 failed (98: Address already in use)\n"),
         Example(

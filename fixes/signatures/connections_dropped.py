@@ -29,14 +29,18 @@ NGINX = _wording.pattern(
     r"(?:upstream prematurely closed connection|upstream timed out \(\d+: [^)]*\)|no live upstreams"
     r"|(?:recv|connect|send|writev|readv)\(\) failed \((?:32|104|110|111|113): [^)]*\)) while [^,]*upstream",
 )
-GATEWAY = _wording.pattern("dropped/gateway", r"HTTP/\d(?:\.\d)?\\?\" 50[24] \d+ .*(?:urt=|uct=|upstream|'50[24] )")
+GATEWAY = _wording.pattern(
+    "dropped/gateway",
+    r"HTTP/\d(?:\.\d)?\\?\" 50[24] \d+ .*(?:urt=|uct=|upstream)"
+    r"|(?:^|[^\w])nginx[\w.\-]* +\| .*HTTP/\d(?:\.\d)?\\?\" 50[24] \d",
+)
 TRAEFIK = _wording.pattern("dropped/traefik", r"'50[24] (?:Bad Gateway|Gateway Timeout)' caused by")
 CLIENT = _wording.pattern(
     "dropped/client",
     r"Server disconnected without sending a response|ServerDisconnectedError(?:: |\W|$)"
     r"|Remote end closed connection without response|peer closed connection without sending complete message body"
     r"|ClientOSError: \[Errno 104\]|\('Connection aborted\.', (?:ConnectionResetError|RemoteDisconnected)"
-    r"|IncompleteRead\(\d+ bytes read",
+    r"|IncompleteRead\(\d+ bytes read|httpx\.(?:Read|Write|Close)Error(?:: |\W|$)",
     12,
 )
 RESET = _wording.pattern("dropped/reset", r"ConnectionResetError: \[Errno 104\] Connection reset by peer", 20)
@@ -108,6 +112,8 @@ SIGNATURE = Signature(
             "nginx's access log",
             '10.0.0.1 - [22/Nov/2026:09:44:29 +0000] "GET /a HTTP/1.1" 504 167 rt=2.007 uct="0.000" urt="2.007"\n',
         ),
+        Example("nginx among others", 'nginx-1  | 10.0.0.1 - - [x] "GET /a HTTP/1.1" 502 157 "-" "curl/8"\n'),
+        Example("a reset in httpx", "httpx.ReadError\n"),
         Example("httpx", "httpx.RemoteProtocolError: Server disconnected without sending a response.\n"),
         Example("aiohttp", "aiohttp.client_exceptions.ServerDisconnectedError: Server disconnected\n"),
         Example(

@@ -136,6 +136,12 @@ SIGNATURE = Signature(
         ),
         Example("the end of a traceback", _KEY + 'INFO:     10.0.0.1:5 - "GET /health HTTP/1.1" 200 OK\n'),
         Example("in JSON", _JSON),
+        Example(
+            "the second part of a chain",
+            "The above exception was the direct cause of the following exception:\n\nTraceback (most recent call "
+            'last):\n  File "/opt/venv/lib/python3.11/site-packages/uvicorn/protocols/http/h11_impl.py", line 366, in '
+            "run_asgi\n" + _KEY,
+        ),
         Example("with a prefix", "".join(f"api.1  | {line}\n" for line in (_HEAD + _KEY).splitlines())),
     ),
     silent=(
@@ -159,6 +165,13 @@ SIGNATURE = Signature(
             + "asyncio.exceptions.CancelledError: Task cancelled, timeout graceful shutdown exceeded\n",
         ),
         Example("a 500 on purpose", 'INFO:     10.0.0.1:5 - "GET /e/500 HTTP/1.1" 500 Internal Server Error\n'),
+        Example(
+            "a start that failed in its lifespan",
+            "ERROR:    Traceback (most recent call last):\n"
+            '  File "/opt/venv/lib/python3.11/site-packages/starlette/middleware/errors.py", line 152, in __call__\n'
+            "    await self.app(scope, receive, send)\n" + _OWN + "KeyError: 'tenant'\n"
+            "ERROR:    Application startup failed. Exiting.\n",
+        ),
         Example(
             "a start that failed",
             "Traceback (most recent call last):\n" + _OWN + "KeyError: 'tenant'\n"
