@@ -14,7 +14,7 @@ from console.session import Session
 from fixes.model import Finding, Report, SignatureId
 from probes.model import DeploymentId
 from tests.console._fastops import POLL_SECONDS
-from tests.lab.case import JUDGED, Case
+from tests.lab.case import JUDGED, Case, advised
 from tests.lab.runner import Lab, LabError, Running
 
 FOUND_SECONDS = 150
@@ -96,7 +96,8 @@ class Result:
     def invented(self) -> frozenset[str]:
         """What should not have been found at any time; a failure that ended may have been found while it lasted."""
         passed = ENDED.get(self.case.name, frozenset()) - self.last
-        return (JUDGED & {str(s) for s in self.seen.found}) - self.case.expect - self.case.allow - passed
+        invented = (JUDGED & {str(s) for s in self.seen.found}) - self.case.expect - self.case.allow - passed
+        return invented - advised(self.case)
 
     def verdict(self) -> str | None:
         """What is wrong, for people; ``None`` when it is as the case says."""

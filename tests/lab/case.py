@@ -131,3 +131,16 @@ def gunicorn(app: str, *arguments: str, worker: str = "uvicorn_worker.UvicornWor
 def uvicorn(app: str, *arguments: str) -> tuple[str, ...]:
     """One uvicorn process on all interfaces."""
     return ("uvicorn", "--host", "0.0.0.0", "--port", str(PORT), *arguments, app)
+
+
+def advised(case: Case) -> frozenset[str]:
+    """What the configuration of a case itself calls for, beside the failure that it is about: no limit, no check."""
+    several = "-w" in case.command or "--workers" in case.command
+    wanted = {
+        "memory-unlimited": case.memory is None,
+        "probe-missing": case.healthcheck is None,
+        "no-worker-recycling": several and "--max-requests" not in case.command,
+        "fd-limit-low": case.nofile is not None and case.nofile <= 1024,
+        "deprecated-worker-class": "uvicorn.workers.UvicornWorker" in case.command,
+    }
+    return ids(*(name for name, wants in wanted.items() if wants))

@@ -8,6 +8,7 @@ CASES = (
     Case(
         "pool",
         gunicorn("pool:app"),
+        allow=ids("unhandled-exceptions", "error-rate"),
         expect=ids("pool-exhausted"),
         drive=(Load("/orders?seconds=3", every_seconds=0.2, in_flight=10),),
         until=(Logged("QueuePool limit of size 1 overflow 0 reached"),),
@@ -15,6 +16,7 @@ CASES = (
     Case(
         "database-full",
         gunicorn("refused:app"),
+        allow=ids("unhandled-exceptions", "error-rate", "db-connections-exhausted"),
         look_alike_of="pool-exhausted",
         drive=(Load("/orders"),),
         until=(Logged("sorry, too many clients already"),),
@@ -31,6 +33,7 @@ CASES = (
     Case(
         "descriptors-flood",
         uvicorn("healthy:app", "--loop", "asyncio"),
+        allow=ids("unhandled-exceptions"),
         expect=ids("fd-exhausted", "single-process"),
         nofile=64,
         drive=(Hold(connections=90),),
@@ -39,6 +42,7 @@ CASES = (
     Case(
         "descriptors-files",
         gunicorn("descriptors:app"),
+        allow=ids("unhandled-exceptions", "error-rate"),
         expect=ids("fd-exhausted"),
         nofile=64,
         drive=(Load("/template", every_seconds=0.05),),

@@ -35,7 +35,7 @@ CASES = (
     Case(
         "still-starting",
         uvicorn("slow_boot:app"),
-        allow=ids("single-process"),
+        allow=ids("single-process", "startup-stalled"),
         look_alike_of="port-mismatch",
         environment={"BOOT_SECONDS": "600"},
         up=Logged("Waiting for application startup."),

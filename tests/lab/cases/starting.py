@@ -56,7 +56,7 @@ CASES = (
     Case(
         "boot-loop",
         gunicorn("broken_import:app"),
-        expect=ids("worker-boot-failed"),
+        expect=ids("worker-boot-failed", "crash-loop"),
         up=None,
         restart="always",
         until=(InState(restarts=2),),

@@ -39,6 +39,7 @@ KILLED = (
     Case(
         "slow-shutdown",
         gunicorn("blocking:app", "--timeout", "120", "--graceful-timeout", "1", worker="asgi"),
+        allow=ids("shutdown-drops-requests"),
         look_alike_of="worker-sigkill",
         drive=(STALL, Logged("blocking for"), Stop(grace_seconds=20)),
         until=(Logged("Handling signal: term"), InState(status="exited")),
@@ -46,6 +47,7 @@ KILLED = (
     Case(
         "killed-while-ending",
         gunicorn("blocking:app", "--timeout", "120", "--graceful-timeout", "4"),
+        allow=ids("shutdown-drops-requests"),
         look_alike_of="worker-sigkill",
         drive=(
             Load("/block?seconds=30", every_seconds=0.05, in_flight=20),
@@ -60,6 +62,7 @@ KILLED = (
     Case(
         "uvicorn-missed-ping",
         uvicorn("healthy:app", "--workers", "2"),
+        expect=ids("worker-died"),
         look_alike_of="worker-sigkill",
         drive=(Signal("STOP"),),
         until=(Logged("died"),),
@@ -169,6 +172,7 @@ BLOCKED = (
     Case(
         "threads-busy",
         gunicorn("threads:app"),
+        expect=ids("threadpool-exhausted"),
         look_alike_of="event-loop-blocked",
         drive=(Load("/report?seconds=4", every_seconds=0.02, in_flight=160),),
         observe_seconds=10,
@@ -176,6 +180,7 @@ BLOCKED = (
     Case(
         "throttled",
         gunicorn("cpu:app"),
+        expect=ids("cpu-throttled"),
         look_alike_of="event-loop-blocked",
         cpus=0.1,
         drive=(Load("/digest", every_seconds=0.5),),
