@@ -40,9 +40,9 @@ _AT_START = re.compile(
     r"Unexpected exit from worker"
 )
 _EXCEPTION = re.compile(
-    r"^(?:.*?[|\]] +|[|\s]*)(?P<name>(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|gaierror))(?::|\s*$)"
+    r"^(?:.*?[|\]]:? +|[|\s]*)(?P<name>(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|gaierror))(?::|\s*$)"
 )
-_GAIERROR = re.compile(r"^(?:.*?[|\]] +|[|\s]*)(?:socket\.)?(?P<name>gaierror):")
+_GAIERROR = re.compile(r"^(?:.*?[|\]]:? +|[|\s]*)(?:socket\.)?(?P<name>gaierror):")
 
 ENDING = _wording.pattern(
     "db/shutdown", r"Waiting for application shutdown\.|Handling signal: (?:term|int|quit)|Worker exiting \(pid"
@@ -183,7 +183,10 @@ def _count(view: View, hits: Sequence[LogHit], found: Found) -> int:
     ):
         same = hit.key == other.key and before.replica == after.replica
         near = same and after.line - before.line <= _CHAIN_LINES
-        if near and any(r == after.replica and before.line < line < after.line for r, line in chained):
+        told_on = after.line - before.line == 1 and other.sample.lstrip().startswith("connection to server")
+        if same and told_on:
+            totals[hit.key] -= 1  # libpq tries over TLS, then in clear text, and tells of both
+        elif near and any(r == after.replica and before.line < line < after.line for r, line in chained):
             totals[hit.key] -= 1
     return max(1, *totals.values())
 

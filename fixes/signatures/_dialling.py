@@ -9,9 +9,7 @@ from fixes.signatures import _database, _shared
 from fixes.signatures._shared import At
 from probes.model import LogHit
 
-DIAL = _database.pattern(
-    "dial", r"asyncpg[/\\]connect_utils\.py\\?\", line \d+, in (?:_create_ssl_connection|_connect_addr)"
-)
+DIAL = _database.pattern("dial", r"asyncpg[/\\]connect_utils\.py\\?\", line \d+, in __connect_addr")
 """asyncpg opens a connection: what failed stands below."""
 CONNECT = _database.pattern("connect", r"asyncpg[/\\]connection\.py\\?\", line \d+, in connect(?:[^_\w]|$)")
 """asyncpg's outermost frame: its own time-out is raised here, with no text."""
@@ -30,7 +28,7 @@ PASSWORD = _database.pattern(
     r"(?: for user \\?\"(?P<user>[^\"\\]*)\\?\")?",
 )
 
-_DIALLED = re.compile(r"connect_utils\.py\\?\", line \d+, in (?:_create_ssl_connection|_connect_addr)")
+_DIALLED = re.compile(r"connect_utils\.py\\?\", line \d+, in __connect_addr")
 _CONNECT = re.compile(r"asyncpg[/\\]connection\.py\\?\", line \d+, in connect(?:[^_\w]|$)")
 _TLS_LINE = re.compile(r"new_tr = await")
 _BELOW = 40

@@ -36,7 +36,7 @@ VERIFY = _database.pattern(
     r"(?P<error>[A-Za-z_.]+(?:Error|Exception))?.{0,4}\[SSL: "
     r"CERTIFICATE_VERIFY_FAILED\](?:(?P<why>[^()\"\\]{0,160})\()?",
 )
-_ALONE = re.compile(r"^(?:.*[|\]] +|[|\s]*)ssl\.SSL(?:CertVerification)?Error: \[SSL: CERTIFICATE_VERIFY_FAILED\]")
+_ALONE = re.compile(r"^(?:.*[|\]]:? +|[|\s]*)ssl\.SSL(?:CertVerification)?Error: \[SSL: CERTIFICATE_VERIFY_FAILED\]")
 
 
 def detect(view: View) -> Verdict:

@@ -53,7 +53,11 @@ def detect(view: View) -> Verdict:
     found += [(hit, place) for hit, place in _shared.places(view, UNPARSED) if not _NONE.search(hit.sample)]
     found += [(hit, place) for hit, place in _shared.places(view, KEYWORD) if _of_url(hit)]
     found += [(hit, place) for hit, place in _shared.places(view, GET) if _below(hit, _MYSQL_FRAMES)]
-    found += [(hit, place) for hit, place in _shared.places(view, NUMBER) if _below(hit, ("sqlalchemy/engine/url.py",))]
+    found += [
+        (hit, place)
+        for hit, place in _shared.places(view, NUMBER)
+        if _below(hit, ("sqlalchemy/engine/url.py", "asyncpg/connect_utils.py"))
+    ]
     return _database.verdict(view, found, "critical", _title)
 
 
