@@ -16,11 +16,14 @@ LINES = 200
 # What the engine's and the API's documents call that which evidence names.
 _WORDS = (
     ("OOM", rb'"OOMKilled": true|OOMKilled'),
+    ("no memory limit", rb'"Memory": 0\b'),
     ("memory limit", rb'"Memory": [1-9]|\bmemory["\']?: '),
     ("exit code", rb'"ExitCode": |[Ee]xit ?[Cc]ode'),
     ("bind", rb"--bind|-b\b|GUNICORN_CMD_ARGS|--host"),
     ("host is", rb"--host|UVICORN_HOST"),
 )
+_NAME = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
+"""A variable of the environment."""
 _HERE = 8
 
 
@@ -61,7 +64,9 @@ class Places:
     def _of_words(self, finding: Finding, evidence: Evidence) -> list[int]:
         span = self._spans.get(finding.deployment)
         words = next((expression for word, expression in _WORDS if word in evidence.text), None)
-        if span is None or words is None:
+        if words is None:
+            words = b"|".join(rb"\b%b[=\"':]" % name.encode() for name in _NAME.findall(evidence.text)[:_HERE])
+        if span is None or not words:
             return []
         head = self._pasted.head
         found: list[int] = []

@@ -18,7 +18,7 @@ from probes.targets.docker import parse
 PODS = 200
 """Of one text; more is a list of a cluster, of which the logs say nothing."""
 _ITEMS = 2000
-_JSON_START = re.compile(r"(?m)^[\[{]")
+_JSON_START = re.compile(r"(?m)^[\[{](?=\s*(?:$|[\"{\[]))")  # and not gunicorn's `[2026-…`
 _YAML_START = re.compile(r"(?m)^(?:- )?apiVersion: ?\S+")
 _YAML_CHARACTERS = 4 << 20
 _DESCRIBED = re.compile(r"(?m)^Containers:[ \t]*$")

@@ -15,6 +15,9 @@ def container(found: parse.Inspect) -> Deployment:
     """The container, with the settings of its server's command."""
     one = parse.replica(found)
     command = servers.parse(found.argv, found.environment, servers.no_files, found.config.working_dir or "/")
+    settings = command.settings if command else {}
+    if command and command.server == "gunicorn":  # a gunicorn.conf.py that is not seen here may say otherwise
+        settings = {key: value for key, value in settings.items() if value.source != "default"}
     name = one.name or text.clean(found.id, 12) or "container"
     return Deployment(
         id=DeploymentId(f"docker/{name}"),
@@ -25,7 +28,7 @@ def container(found: parse.Inspect) -> Deployment:
         recognised_by="it was pasted",
         replicas=(replace(one, sampled_at=seen_at(one.started_at, one.finished_at, one.created_at)),),
         server=command.server if command else None,
-        settings=command.settings if command else {},
+        settings=settings,
         restarts=one.restarts,
     )
 

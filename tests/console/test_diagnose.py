@@ -206,6 +206,12 @@ def test_a_container_is_judged_by_what_inspect_prints(text: str, fastops: Fastop
     assert "hunter22" not in done.said
 
 
+def test_a_configuration_file_that_is_not_seen_is_not_taken_for_absent(fastops: Fastops, pasted: Path) -> None:
+    running = INSPECTED["State"] | {"Status": "running", "OOMKilled": False}
+    pasted.write_text(json.dumps([INSPECTED | {"Args": ["app:app"], "State": running}], indent=4))
+    assert "bind-loopback" not in found(fastops("diagnose", str(pasted), "--format", "json"))
+
+
 def test_another_container_of_the_same_machine_is_not_taken_for_the_service(fastops: Fastops, pasted: Path) -> None:
     database = INSPECTED | {"Id": "d" * 64, "Name": "/db", "Path": "postgres", "Args": []}
     pasted.write_text(json.dumps([database, INSPECTED], indent=4))
