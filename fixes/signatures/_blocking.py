@@ -9,7 +9,11 @@ from typing import NamedTuple
 
 from probes.model import Frame, StackSample
 
-_LIBRARY = re.compile(r"(?:^|/)(?:site-packages|dist-packages|lib(?:64)?/python\d[\w.]*)/|^<|^[\w/]+\.pyx$")
+_LIBRARY = re.compile(
+    r"(?:^|/)(?:site-packages|dist-packages|lib(?:64)?/python\d[\w.]*)/|^<|^[\w/]+\.pyx$"
+    # The scripts that installers write for servers: below every stack of a worker.
+    r"|(?:^|/)bin/(?:gunicorn|uvicorn|hypercorn|granian|fastapi)$"
+)
 _INSTALLED = re.compile(r"(?:site|dist)-packages/([^/]+)")
 _FRAMEWORK = re.compile(
     r"(?:^|/)(?:starlette|fastapi|uvicorn|uvicorn_worker|gunicorn|hypercorn|granian|anyio|asyncio|uvloop|rloop)/"

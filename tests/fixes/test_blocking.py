@@ -41,6 +41,14 @@ def test_the_innermost_line_of_the_application_and_its_call_are_named(
     assert (place.file, place.line, place.function, place.call) == ("/srv/app/main.py", 52, "block", call)
 
 
+def test_the_script_that_starts_the_server_is_no_line_of_the_application() -> None:
+    frames = (
+        Frame(f"{SITE}/gunicorn/arbiter.py", 226, "run"),
+        Frame("/usr/local/bin/gunicorn", 8, "<module>"),
+    )
+    assert place_of(StackSample(ago(5), 17, (Frame(f"{LIB}/asyncio/events.py", 80, "_run"), *frames), False)) is None
+
+
 def test_an_application_that_is_installed_as_a_package_is_found_too() -> None:
     place = place_of(
         sample(Frame(f"{LIB}/socket.py", 706, "readinto"), Frame(f"{SITE}/shop/api/orders.py", 9, "read_order"))
