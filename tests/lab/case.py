@@ -101,6 +101,8 @@ class Case(Struct, frozen=True):
 JUDGED = frozenset(
     (
         "bind-loopback",
+        "db-connections-exhausted",
+        "db-unreachable",
         "event-loop-blocked",
         "fd-exhausted",
         "memory-leak",

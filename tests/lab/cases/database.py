@@ -1,4 +1,4 @@
-"""pool-exhausted, fd-exhausted, and what resembles them."""
+"""pool-exhausted, what a database out of reach or full says, fd-exhausted, and what resembles them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ CASES = (
         look_alike_of="pool-exhausted",
         drive=(Load("/orders"),),
         until=(Logged("sorry, too many clients already"),),
+    ),
+    Case(
+        "database-away",
+        gunicorn("away:app"),
+        expect=ids("db-unreachable"),
+        drive=(Load("/orders"),),
+        until=(Logged("ConnectionRefusedError"),),
     ),
     # uvloop says nothing: libuv accepts and closes at once. Only the count of open files tells.
     Case(
