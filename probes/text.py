@@ -27,22 +27,26 @@ _CONTROLS = re.compile(
 )
 
 _SECRET_NAME = re.compile(
-    r"(?i)(passw(or)?d|passphrase|_pwd$|^pass$|_pass$|secret|token(?!iz)|credential|api_?key|access_?key|private_?key|signing_?key|"
+    r"(?i)(passw(or)?d|passphrase|_pwd$|pass$|secret|token(?!iz)|credential|api_?key|access_?key|private_?key|signing_?key|"
     r"encryption_?key|auth_?key|session_?key|master_?key|(^|[_-])key$|salt$|dsn$|bearer|cookie|authorization|netrc)"
 )
 # Names that end like a secret's and are not one.
 _PUBLIC_NAME = re.compile(
-    r"(?i)(public_?key|key_?(id|file|path)$|(file|path|dir|url_?path)$|keepalive|token_?(url|ttl)|_pwd_dir)"
+    r"(?i)(public_?key|key_?(id|file|path)$|(file|path|dir|url_?path)$|keepalive|(error|exception|warning)$|token_?(url|ttl|count|limit)|tokens(_\w+)?$|_pwd_dir)"
 )
 _URL_PASSWORD = re.compile(
     r"(?P<head>[A-Za-z][A-Za-z0-9+.\-]*://[^\s/:@'\"]*:)(?P<secret>[^\s/'\"]*(?:/[^\s@/'\"]*)*?)(?=@)"
 )
+_NAME = r"[A-Za-z_][A-Za-z0-9_.\-]*"
 _ASSIGNED = re.compile(
-    r"(?i)(?P<head>[\"']?(?<![A-Za-z0-9])[a-z0-9_.\-]*"
-    r"(?:passw(?:or)?d|passphrase|secret|token|api_?key|access_?key|private_?key|client_?secret|credential)"
-    r"[a-z0-9_\-]*[\"']?\s*(?:=|:(?!//))\s*)(?P<quote>[\"']?)"
-    r"(?P<secret>(?<=\")(?!•••)[^\"]+|(?<=')(?!•••)[^']+|(?<![\"'])(?!•••)[^\s\"',;&}\])]{3,})"
+    rf"""(?P<head>(?<![A-Za-z0-9_.\-])["']?(?P<name>{_NAME})["']?\s*(?:=|:\s|:(?=["']))\s*)"""
+    r"""(?P<value>"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|(?:(?i:bearer|basic|digest|token)\s+)?[^\s"']+)"""
 )
+_OPTION = re.compile(
+    rf"""(?P<head>(?<![\w-])["']?--?(?P<name>{_NAME})["']?,?\s+)(?P<value>["'][^"']*["']?|[^\s"',\-][^\s"',]*)"""
+)
+_REST_OF_LINE = re.compile(rf"""^\s*(?:-\s+)?(?P<name>{_NAME}):\s+(?=[^\s"'])""")
+"""``PASSWORD: correct horse``: the value of a line that is an entry goes on to its end."""
 _BEARER = re.compile(
     r"(?i)(?P<head>\b(?:authorization[\"']?\s*[:=]\s*[\"']?)?(?:bearer|basic)\s+)(?P<secret>[A-Za-z0-9._~+/=\-]{8,})"
 )
@@ -72,8 +76,24 @@ def redact(text: str) -> str:
     """The text with what looks like a secret replaced by :data:`HIDDEN`."""
     text = _URL_PASSWORD.sub(rf"\g<head>{HIDDEN}", text)
     text = _BEARER.sub(rf"\g<head>{HIDDEN}", text)
-    text = _ASSIGNED.sub(rf"\g<head>\g<quote>{HIDDEN}", text)
+    entry = _REST_OF_LINE.match(text)
+    if entry is not None and is_secret_name(entry["name"]):
+        return text[: entry.end()] + HIDDEN
+    for pattern in (_ASSIGNED, _OPTION):
+        text = _named(pattern, text)
     return _SHAPES.sub(HIDDEN, text)
+
+
+def _named(pattern: re.Pattern[str], text: str) -> str:
+    """Hides the values whose names are those of secrets; what stands behind another name may have one of its own."""
+    at = 0
+    while found := pattern.search(text, at):
+        at = found.end("head")
+        if is_secret_name(found["name"]) and found["value"]:
+            quote = found["value"][0] if found["value"][0] in "\"'" else ""
+            text = text[:at] + quote + HIDDEN + quote + text[found.end() :]
+            at += len(HIDDEN) + 2 * len(quote)
+    return text
 
 
 def line(text: str | bytes, cap: int = LINE_CAP) -> str:
