@@ -21,6 +21,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import unquote
 
 import msgspec
 
@@ -61,7 +62,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def is_read_only(self, target: str) -> bool:
         """Whether this target may only be read."""
-        return self.read_only or self.targets.get(target, TargetConfig()).read_only
+        return self.read_only or any(
+            one.read_only for name, one in self.targets.items() if _target_id(name) == _target_id(target)
+        )
 
 
 Maker = Callable[[Options], Target]
@@ -75,6 +78,11 @@ class Wanted(NamedTuple):
     config: Config
     read_only: bool
     unknown: bool
+
+
+def _target_id(name: str) -> str:
+    """One spelling of a target: ``docker:prod``, as it is typed, is ``docker@prod``, as ids begin."""
+    return unquote(name).replace("docker:", "docker@", 1)
 
 
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?\s*")
@@ -106,6 +114,9 @@ def load(path: Path | None = None) -> Config:
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
         raise BadConfig(f"{path} is not a valid configuration: {error}") from None
     _ = config.interval_seconds, config.lookback_time
+    for name in config.targets:
+        if not (name in {"docker", "local"} or name.startswith(("docker:", "docker@"))):
+            raise BadConfig(f"{path}: [targets.{name}] is no target; write 'docker', 'docker:CONTEXT' or 'local'")
     if truth(os.environ.get("FASTOPS_READ_ONLY", "")):
         config = msgspec.structs.replace(config, read_only=True)
     return config

@@ -23,6 +23,15 @@ def test_a_file_that_is_not_there_is_an_empty_one(tmp_path: Path, monkeypatch: p
     assert loaded.lookback_time.total_seconds() == 900
 
 
+@pytest.mark.parametrize("name", ["docker:prod", "docker@prod"])
+def test_a_target_is_meant_however_it_is_spelled(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FASTOPS_READ_ONLY", raising=False)
+    loaded = config.load(write(tmp_path, f'[targets."{name}"]\nread_only = true\n'))
+    assert loaded.is_read_only("docker@prod")
+    assert loaded.is_read_only("docker:prod")
+    assert not loaded.is_read_only("docker@staging")
+
+
 def test_a_target_can_be_read_only_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FASTOPS_READ_ONLY", raising=False)
     loaded = config.load(write(tmp_path, '[targets."docker@prod"]\nread_only = true\n'))
@@ -48,6 +57,7 @@ def test_the_environment_can_only_make_it_safer(
         ("read_only = 3\n", "bool"),
         ('interval = "soon"\n', "not a duration"),
         ('interval = "1ms"\n', "out of bounds"),
+        ("[targets.dokcer]\nread_only = true\n", "no target"),
         ("= = =\n", "not a valid configuration"),
         ("\udcff\n", "not a valid configuration"),
     ],
