@@ -76,6 +76,21 @@ def worker_count(_deployment: Deployment, finding: Finding) -> Advice:
 
 
 SERVICE: dict[str, Write] = {
+    "health-ignores-dependencies": _plain(
+        "Two paths: alive, and ready",
+        "Liveness says that the process turns and asks nobody. Readiness tests the connection, with a time-out, and "
+        "gives no details away.",
+        '@app.get("/ready")\n'
+        "async def ready() -> Response:\n"
+        "    try:\n"
+        "        async with asyncio.timeout(2), engine.connect() as connection:\n"
+        '            await connection.execute(text("select 1"))\n'
+        "    except Exception:\n"
+        '        log.warning("not ready", exc_info=True)\n'
+        "        return Response(status_code=503)\n"
+        "    return Response(status_code=200)",
+        "python",
+    ),
     "worker-count": worker_count,
     "error-rate": _plain(
         "Find what the errors have in common",
