@@ -9,6 +9,8 @@ Three kinds of findings end in three ways:
   Silence counts only where the service was used as before: at least half of the established connections, or of the
   CPU, of the five minutes before the change, or any load at all where it was idle then. Where neither was measured, an
   answer to a request of fastops is enough. Else the verdict is ``untested``: nothing happened that could have failed.
+  And it counts only where it lasts as long as the mean time between two failures before the change (10 min at most):
+  a failure that comes every six minutes is away for 30 s without any fix.
 
 What stays undecided at the end of the window, and a service that does not run then, is ``untested`` with the reason.
 The window is what a person waits for: 30 s, longer where the failure itself takes longer than that to show
@@ -22,6 +24,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from fixes.model import Finding, Fires, SignatureId, Silent, Undecided, Verdict, Verified
+from fixes.signatures._shared import duration
 from probes.history import Metric, Point
 from probes.model import Deployment, DeploymentId, Frozen
 
@@ -38,6 +41,13 @@ COMPARABLE = 0.5
 LEAST_CONNECTIONS = 1.0
 LEAST_CORES = 0.02
 """Below these a service is idle (one core of a hundredth or two goes to heartbeats and health checks)."""
+LOOK_BACK_SECONDS = 900.0
+"""Of what a finding's count is: it may be open for longer."""
+LONGEST_QUIET_SECONDS = 600.0
+LONGEST_WAIT_SECONDS = 60.0
+"""So far a window grows for a failure that comes more rarely than its usual window is long."""
+APPLYING_SECONDS = 120.0
+"""Quiet of up to so long before the end of the last step is the fix itself: the service stops and starts."""
 _BASIS: Mapping[str, Basis] = {
     "memory-limit-low": "settings",
     "single-process": "settings",
@@ -47,6 +57,8 @@ _BASIS: Mapping[str, Basis] = {
     "missing-env": "start",
 }
 _WINDOWS: Mapping[str, float] = {"worker-timeout": 60.0, "pool-exhausted": 60.0, "memory-leak": 180.0}
+_HAPPENS = frozenset({"oom-killed"})
+"""Failures that happen at moments though their evidence may be counters alone; so does all that logs or events tell."""
 
 
 class Load(Frozen, frozen=True):
@@ -65,6 +77,8 @@ class Verification(Frozen, frozen=True):
     basis: Basis
     window_seconds: float
     before: Load
+    every_seconds: float = 0.0
+    """The mean time between two failures before the change; 0 where it is measured at every look."""
 
     @property
     def evidence_from(self) -> datetime:
@@ -83,13 +97,16 @@ class Answer(Frozen, frozen=True):
 def begin(finding: Finding, applied_at: datetime, series: Series) -> Verification:
     """Starts to verify; ``applied_at`` is when the last step was done (UTC)."""
     end = applied_at.timestamp()
+    basis = _BASIS.get(finding.signature, "load")
+    every = _every(finding, applied_at) if basis == "load" else 0.0
     return Verification(
         deployment=finding.deployment,
         signature=finding.signature,
         applied_at=applied_at,
-        basis=_BASIS.get(finding.signature, "load"),
-        window_seconds=_WINDOWS.get(finding.signature, WINDOW_SECONDS),
+        basis=basis,
+        window_seconds=max(_WINDOWS.get(finding.signature, WINDOW_SECONDS), min(every, LONGEST_WAIT_SECONDS)),
         before=load(series, end - BEFORE_SECONDS, end),
+        every_seconds=every,
     )
 
 
@@ -117,7 +134,23 @@ def judge(
         return Answer("untested", f"It takes {verdict.needs} to tell.")
     if verification.basis == "load" and (idle := _idle(verification, deployment, series, now)) is not None:
         return Answer("untested", idle)
+    quiet = (now - verification.applied_at).total_seconds()
+    if quiet < verification.every_seconds:
+        every, more = duration(verification.every_seconds), duration(verification.every_seconds - quiet)
+        return Answer("untested", f"Quiet so far, but it came every {every}; {more} more are needed.")
     return Answer("gone")
+
+
+def _every(finding: Finding, applied_at: datetime) -> float:
+    """Seconds between two failures: the mean, or the quiet before the change where the last one is longer ago."""
+    happens = finding.signature in _HAPPENS or any(e.source in ("log", "event") for e in finding.evidence)
+    if not happens:
+        return 0.0
+    known = min((applied_at - finding.since).total_seconds(), LOOK_BACK_SECONDS)
+    last = max((e.at for e in finding.evidence if e.at is not None), default=applied_at)
+    quiet = (applied_at - last).total_seconds()
+    every = max(known / max(1, finding.count), quiet if quiet > APPLYING_SECONDS else 0.0)
+    return min(max(0.0, every), LONGEST_QUIET_SECONDS)
 
 
 def load(series: Series, start: float, end: float) -> Load:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fixes.model import SILENT, Fires, Undecided, Verdict
+from fixes.model import SILENT, Evidence, Finding, Fires, Undecided, Verdict
 from fixes.verify import Answer, Series, begin, judge
 from probes.history import Metric, Point
 from probes.model import Deployment, HttpSample
@@ -129,3 +129,45 @@ def test_a_service_that_does_not_run_proves_nothing(signature: str, now_is: Depl
 def test_a_start_is_judged_at_the_end_of_the_window() -> None:
     assert answer("missing-env", SILENT, 10, up(), series()).verified is None
     assert answer("missing-env", SILENT, 30, up(), series()).verified == "gone"
+
+
+BUSY = series(established=[(-60, 8), (-30, 8), *((second, 8) for second in range(0, 700, 10))])
+
+
+def rare(count: int, first: float, last: float, signature: str = "oom-killed", source: Any = "event") -> Finding:
+    """Failures before the change: how many, since and until how many seconds before."""
+    seen = tuple(Evidence(source, "it failed", at=after(-ago)) for ago in (first, last))
+    return finding(signature, since=after(-first), count=count, evidence=seen)
+
+
+@pytest.mark.parametrize(
+    ("found", "window", "needed"),
+    [
+        (rare(2, 720, 10), 60, 360),
+        (rare(20, 800, 10), 40, 40),
+        (rare(1, 20, 20), 30, 30),
+        (rare(30, 300, 290), 60, 290),  # it had stopped by itself
+        (rare(1, 86400, 10), 60, 600),  # open for a day: the count is of the look-back, the quiet is bounded
+        (rare(4, 800, 10, "worker-timeout", "log"), 60, 200),
+    ],
+)
+def test_a_rare_failure_is_gone_only_after_the_time_in_which_it_used_to_come(
+    found: Finding, window: float, needed: float
+) -> None:
+    verification = begin(found, NOW, BUSY)
+    assert verification.window_seconds == window
+    assert judge(verification, SILENT, up(), BUSY, after(window - 1)).verified is None
+    said = judge(verification, SILENT, up(), BUSY, after(window))
+    assert said.verified == ("gone" if needed == window else "untested")
+    assert ("more are needed" in (said.why or "")) == (needed > window)
+    assert judge(verification, SILENT, up(), BUSY, after(needed)).verified == "gone"
+
+
+def test_untested_says_how_often_it_came_and_how_long_is_missing() -> None:
+    said = judge(begin(rare(2, 720, 10), NOW, BUSY), SILENT, up(), BUSY, after(60))
+    assert said.why == "Quiet so far, but it came every 6 min; 5 min more are needed."
+
+
+@pytest.mark.parametrize("signature", ["memory-leak", "cpu-throttled", "fd-exhausted"])
+def test_what_is_measured_at_every_look_needs_no_longer_quiet(signature: str) -> None:
+    assert begin(rare(2, 720, 1, signature, "cgroup"), NOW, BUSY).every_seconds == 0
