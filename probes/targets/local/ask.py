@@ -38,6 +38,12 @@ class Asker:
         for task in list(self._tasks.values()):
             task.cancel()
 
+    async def end(self) -> None:
+        """Ends what is under way and waits until its connections are closed."""
+        tasks = list(self._tasks.values())
+        self.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     async def _loop(self, service: Service) -> None:
         master, port = service.master, service.port()
         if master is None or port is None:

@@ -127,7 +127,7 @@ class LocalTarget:
 
     async def close(self) -> None:
         """Closes files, requests and journal readers."""
-        self._asker.cancel()
+        await self._asker.end()
         self._services.close()
         await self._access.close()
 
