@@ -32,19 +32,19 @@ class Run:
         self._steps: list[Step] = [done.step for done in entry.steps]
 
     async def forward(self, steps: Sequence[Step]) -> None:
-        """Performs what is not done yet, in order, and closes the change as applied."""
+        """Performs what is not done yet, in order, and closes the change as applied.
+
+        What the writer raises leaves the step ``begun``: :meth:`back` abandons it, whatever was raised.
+        """
         self._steps = list(steps)
         for number, step in enumerate(steps):
             if self.entry.steps[number].state == "done":
                 continue
             self._mark(number, "begun")
             self._progress(line(step.summary, 300))
-            try:
-                async with asyncio.timeout(STEP_SECONDS):
-                    point = await self._writer.perform(step, self.entry.id, self._progress)
-            except Refused:
-                self._keep(number, "restored")  # by its contract the writer has put back what it had begun
-                raise
+            # A refused step stays "begun": the refusal says nothing of what an earlier, interrupted attempt left.
+            async with asyncio.timeout(STEP_SECONDS):
+                point = await self._writer.perform(step, self.entry.id, self._progress)
             self._mark(number, "done", point)
         self.close("applied", None)
 
@@ -65,7 +65,8 @@ class Run:
         except TimeoutError:
             failed.append("Taking it back took too long.")
         stays_open = bool(failed or (refused and not leave_refused))
-        self.close(self.entry.state if stays_open else ends, " ".join([why, *refused, *failed]))
+        said = [why, *refused, *failed, *([f"`fastops resume {self.entry.id}` ends it."] if stays_open else [])]
+        self.close(self.entry.state if stays_open else ends, " ".join(said))
 
     async def undo(self) -> None:
         """Restores what is done, from last to first, and closes the change as undone; raises what the writer raises."""

@@ -82,15 +82,11 @@ async def test_a_step_that_fails_takes_the_earlier_ones_back(tmp_path: Path, err
     world = World(TEXTS)
 
     def hook(point: str) -> None:
-        # By its contract a writer that refuses has put back what it had begun: only the places before that refuse.
-        if point == at and not (isinstance(error, Refused) and not point.startswith("begin")):
+        if point == at:
             raise error
 
     world.hook = hook
     entry = await fixer(world, tmp_path).apply(await plan_of(world), quiet)
-    if isinstance(error, Refused) and not at.startswith("begin"):
-        assert entry.state == "applied"
-        return
     assert entry.state == "failed"
     assert str(error) in (entry.why or "")
     assert world.texts == TEXTS
@@ -289,6 +285,52 @@ async def test_a_way_back_that_fails_leaves_the_change_open(tmp_path: Path) -> N
     world.hook = quiet
     ended = await engine.resume(entry.id, finish=False, progress=quiet)
     assert ended.state == "failed"
+    assert world.texts == TEXTS
+
+
+async def test_a_refusal_that_cannot_be_taken_back_leaves_the_change_open(tmp_path: Path) -> None:
+    world = World(TEXTS)
+    engine = fixer(world, tmp_path)
+
+    def hook(point: str) -> None:
+        if point in {"end file:/b.yaml", "abandon file:/b.yaml"}:
+            raise Refused("it cannot be put back now")
+
+    world.hook = hook
+    entry = await engine.apply(await plan_of(world), quiet)
+    assert entry.state == "applying"
+    assert f"`fastops resume {entry.id}`" in (entry.why or "")
+    assert [done.state for done in entry.steps] == ["restored", "begun", "pending", "pending"]
+    assert [e.id for e in engine.journal.pending()] == [entry.id]
+    world.hook = quiet
+    assert (await engine.resume(entry.id, finish=False, progress=quiet)).state == "failed"
+    assert world.texts == TEXTS
+
+
+@pytest.mark.parametrize("resumable", [True, False])
+async def test_finishing_that_is_refused_takes_back_what_the_interrupted_attempt_left(
+    tmp_path: Path, resumable: bool
+) -> None:
+    world = World(TEXTS, resumable=resumable)
+    engine = fixer(world, tmp_path)
+    plan = await plan_of(world)
+    await crash(engine, world, plan, "end file:/b.yaml")
+    left = dict(world.texts)
+
+    def hook(point: str) -> None:
+        if point == "begin file:/b.yaml":
+            raise Refused("it was restarted since")
+
+    world.hook = hook
+    if not resumable:  # nothing is begun without the text, so nothing is taken back either
+        with pytest.raises(Refused, match="can be taken back"):
+            await engine.resume(plan.id, finish=True, progress=quiet)
+        assert world.texts == left
+        assert [e.id for e in engine.journal.pending()] == [plan.id]
+        return
+    ended = await engine.resume(plan.id, finish=True, progress=quiet)
+    assert ended.state == "failed"
+    assert "restarted since" in (ended.why or "")
     assert world.texts == TEXTS
 
 

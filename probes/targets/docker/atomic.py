@@ -68,6 +68,9 @@ class FileWriter:
     def abandon(self, step: Step, change: str, progress: Progress) -> None:
         """Puts the former text back, where it was written over."""
         path, backup = _places(step.subject, change)
+        if not backup.exists() and _hash(_read(path)) != step.after.version:
+            _temporary(backup).unlink(missing_ok=True)
+            return  # the backup is written first: without it nothing was begun, whoever changed the file since
         self._back(path, backup, step.before.version, step.after.version, progress)
 
     def restore(self, point: RestorePoint, progress: Progress) -> None:

@@ -62,16 +62,18 @@ class Restarter:
         await self._back(point.data, point.left, progress)
 
     async def abandon(self, step: Step, progress: Progress) -> None:
-        """Goes back to the former command where the new one is in force already."""
-        with contextlib.suppress(Refused):
+        """Goes back to the former command where the new one is in force; another command is somebody else's."""
+        whom, _ = _former(step.arguments)
+        if whom is None:
+            return
+        described = await supervised.ask(whom, "describe")
+        if documents.sha256(documents.command_text(described.argv)) == step.after.version:
             await self._back(step.arguments, step.after.version, progress)
 
     async def _back(self, data: Mapping[str, object], left: str, progress: Progress) -> None:
-        former = data.get("former")
-        if not isinstance(former, list | tuple) or not former:
+        whom, argv = _former(data)
+        if whom is None:
             return
-        whom = supervised.Supervised(socket=str(data["socket"]), service=str(data["service"]))
-        argv = tuple(str(one) for one in former)
         described = await supervised.ask(whom, "describe")
         if described.argv == argv:
             return
@@ -131,3 +133,12 @@ class Restarter:
 
     def _below(self, pid: int) -> tuple[int, ...]:
         return self._procfs.tree().descendants(pid)
+
+
+def _former(data: Mapping[str, object]) -> tuple[supervised.Supervised | None, tuple[str, ...]]:
+    """Whom to ask for the former command, and the command; nobody where the command was not changed."""
+    former = data.get("former")
+    if not isinstance(former, list | tuple) or not former:
+        return None, ()
+    whom = supervised.Supervised(socket=str(data["socket"]), service=str(data["service"]))
+    return whom, tuple(str(one) for one in former)

@@ -29,7 +29,8 @@ class Limiter:
         former = _former(step.arguments)
         if not isinstance(soft, int) or not former:
             raise Refused("The step does not say which limits it sets.")
-        if documents.sha256(now) not in (step.before.version, step.after.version):
+        expected = documents.sha256(now) in (step.before.version, step.after.version)
+        if not expected and not self._is_half_done(found, former, soft):
             raise Refused("The limits were changed since the diff was made; plan again.")
         for _ in range(2):  # a worker that was forked between the two had its master's former limit
             for pid, _, _ in self._processes(step.subject):
@@ -51,16 +52,28 @@ class Limiter:
         self._put_back(point.subject, former)
 
     def abandon(self, step: Step, progress: Callable[[str], None]) -> None:
-        """Sets the former limits after an interrupted ``perform``."""
-        if step.subject in self._masters():
+        """Sets the former limit of the processes that have the wanted one; another one is somebody else's."""
+        soft, former = step.arguments.get("soft"), _former(step.arguments)
+        if step.subject in self._masters() and isinstance(soft, int):
             progress("setting the former limits")
-            self._put_back(step.subject, _former(step.arguments))
+            self._put_back(step.subject, former, only=soft)
 
-    def _put_back(self, replica: str, former: Mapping[str, tuple[int, int]]) -> None:
-        for pid, _, role in self._processes(replica):
+    def _put_back(self, replica: str, former: Mapping[str, tuple[int, int]], only: int | None = None) -> None:
+        for pid, start, role in self._processes(replica):
             wanted = former.get(role) or next(iter(former.values()), None)
-            if wanted is not None:
+            if wanted is not None and (only is None or self._has(pid, start, role, only)):
                 self._set(pid, wanted[0], lower=True)
+
+    @staticmethod
+    def _has(pid: int, start: int, role: WorkerRole, soft: int) -> bool:
+        """Whether this process has the limit that was wanted, or as much of it as its hard limit allows."""
+        return any(present == min(soft, hard) for _, present, hard in documents.open_file_limits([(pid, start, role)]))
+
+    @staticmethod
+    def _is_half_done(found: Processes, former: Mapping[str, tuple[int, int]], soft: int) -> bool:
+        """Whether each process has either its former limit or the wanted one: what an interrupted attempt leaves."""
+        limits = documents.open_file_limits(found)
+        return all(present in (former.get(role, (present,))[0], min(soft, hard)) for role, present, hard in limits)
 
     def _is_former(self, replica: str, former: Mapping[str, tuple[int, int]]) -> bool:
         found = documents.open_file_limits(self._processes(replica))

@@ -239,6 +239,13 @@ def test_a_file_that_was_changed_meanwhile_is_left_alone(file: Path, tmp_path: P
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_a_write_that_was_never_begun_is_abandoned_whoever_changed_the_file_since(file: Path, tmp_path: Path):
+    step = file_step(file, "a: 2\r\n")
+    file.write_text("mine: 1\n")
+    FileWriter().abandon(step, CHANGE, lambda _: None)
+    assert file.read_text() == "mine: 1\n"
+
+
 def test_what_an_interrupted_write_left_is_taken_back(file: Path, tmp_path: Path):
     before, step = file.read_bytes(), file_step(file, "a: 2\n")
     leftover = tmp_path / f".real.yaml.fastops-{CHANGE}-new"
@@ -286,3 +293,24 @@ async def test_nothing_is_written_in_read_only_mode(engine: str):
             await DockerWriter(client)._containers.update(step.subject, {"Memory": 1})
     finally:
         await client.close()
+
+
+def test_a_container_that_its_policy_restarted_since_the_diff_is_restarted_all_the_same(workshop: Workshop):
+    once_ended = "trap 'exit 0' TERM; [ -f /tmp/ended ] || { touch /tmp/ended; sleep 2; exit 1; }; sleep 300 & wait"
+    name = workshop.run(
+        "policy",
+        command=["sh", "-c", once_ended],
+        HostConfig={"RestartPolicy": {"Name": "always", "MaximumRetryCount": 0}},
+    )
+    (step,) = workshop.draft(workshop.deployment(name, ports=()), Restart())
+    deadline = time.monotonic() + 30
+    while not (workshop.inspect(name)["RestartCount"] and workshop.inspect(name)["State"]["Running"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    by_policy = workshop.inspect(name)["State"]["StartedAt"]
+    perform(workshop, step)
+    by_fastops = workshop.inspect(name)
+    assert by_fastops["State"]["StartedAt"] != by_policy
+    assert by_fastops["RestartCount"] == 0
+    perform(workshop, step)
+    assert workshop.inspect(name)["State"]["StartedAt"] == by_fastops["State"]["StartedAt"], "once"

@@ -7,13 +7,17 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from probes.model import Deployment, Desired, Intent, Restart, Step
+from fixes.apply import Fixer
+from fixes.journal import Journal, blanked
+from fixes.model import ChangeId, Done, Entry, RemedyId, SignatureId
+from probes.model import Deployment, DeploymentId, Desired, Intent, Restart, Step
 from probes.procfs import ProcFs
-from probes.target import Options, ReadOnly, Refused
+from probes.target import Options, ReadOnly, Refused, Writer
 from probes.targets.local import rerun
 from probes.targets.local.target import LocalTarget
 from tests.probes.local.servers import APP, Watch, free_port, gunicorn, running, unique, uvicorn, watched
@@ -173,6 +177,81 @@ async def test_what_an_interrupted_reload_left_is_taken_back_or_finished(tmp_pat
         await writer.abandon(_blanked(step), CHANGE, said)
         assert config.read_text() == step.before.text
         assert not backup.exists()
+
+
+async def interrupted(tmp_path: Path, step: Step, writer: Writer) -> Fixer:
+    """What kill -9 within this step leaves in the journal."""
+    entry = Entry(
+        id=ChangeId(CHANGE),
+        at=datetime.now(UTC),
+        deployment=DeploymentId("local/any"),
+        signature=SignatureId("worker-timeout"),
+        remedy=RemedyId("set-worker-timeout"),
+        title="",
+        state="applying",
+        steps=(Done(summary="the step", step=blanked(step), state="begun", wanted=step.after.version),),
+        diff=(),
+        evidence=None,
+        by="",
+        values={},
+    )
+    journal = Journal(tmp_path / "journal")
+    journal.write(entry)
+    return Fixer(journal, lambda _: writer)
+
+
+async def test_a_fix_killed_before_its_hup_is_taken_back_where_gunicorn_was_restarted_meanwhile(tmp_path: Path) -> None:
+    folder = tmp_path / SHOP
+    async with service(folder) as (watch, deployment, _):
+        (step,) = await plan(watch, deployment, Desired(gunicorn={"timeout": 60}))
+    config = folder / "gunicorn.conf.py"
+    config.with_name(f".{config.name}.{CHANGE}.backup").write_text(step.before.text)
+    config.write_text(step.after.text)
+    port = free_port()
+    with running(gunicorn(port), folder, port) as process:
+        writer = LocalTarget(Options()).writer()
+        fixer = await interrupted(tmp_path, step, writer)
+        before = workers(process.pid)
+        ended = await fixer.resume(ChangeId(CHANGE), finish=True, progress=said)
+        assert ended.state == "failed"
+        assert "restarted" in (ended.why or "")
+        assert config.read_text() == step.before.text
+        assert sorted(one.name for one in folder.iterdir() if "gunicorn.conf" in one.name) == ["gunicorn.conf.py"]
+        assert not workers(process.pid) & before  # they read the former file
+        assert fixer.journal.pending() == ()
+
+
+@pytest.mark.parametrize("finish", [True, False])
+async def test_limits_set_for_half_of_the_processes_are_completed_or_taken_back(tmp_path: Path, finish: bool) -> None:
+    async with service(tmp_path / GATEWAY, "--workers", "2") as (watch, deployment, process):
+        pids = [process.pid, *workers(process.pid)]
+        soft, hard = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+        wanted = soft + 1 if soft < hard else soft
+        for pid in pids:
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (256, hard))
+        (step,) = await plan(watch, deployment, Desired(open_files_limit=wanted))
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (wanted, hard))  # and then it was killed
+        fixer = await interrupted(tmp_path, step, watch.target.writer())
+        ended = await fixer.resume(ChangeId(CHANGE), finish=finish, progress=said)
+        assert ended.state == ("applied" if finish else "failed"), ended.why
+        limits = {resource.prlimit(pid, resource.RLIMIT_NOFILE)[0] for pid in pids}
+        assert limits == {wanted if finish else 256}
+
+
+async def test_limits_that_somebody_else_set_are_neither_overwritten_nor_taken_back(tmp_path: Path) -> None:
+    async with service(tmp_path / GATEWAY) as (watch, deployment, process):
+        pids = [process.pid, *workers(process.pid)]
+        hard = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)[1]
+        for pid in pids:
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (256, hard))
+        (step,) = await plan(watch, deployment, Desired(open_files_limit=512))
+        for pid in pids:
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (300, hard))
+        fixer = await interrupted(tmp_path, step, watch.target.writer())
+        ended = await fixer.resume(ChangeId(CHANGE), finish=True, progress=said)
+        assert ended.state == "failed"
+        assert "changed since" in (ended.why or "")
+        assert {resource.prlimit(pid, resource.RLIMIT_NOFILE)[0] for pid in pids} == {300}
 
 
 async def test_the_limit_of_open_files_is_raised_at_once_and_taken_back(tmp_path: Path) -> None:
