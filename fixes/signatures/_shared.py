@@ -139,13 +139,24 @@ def unfolded(text: str) -> list[str]:
     return text.replace("\\n", "\n").replace('\\"', '"').split("\n") if "\\n" in text else [text]
 
 
+NEAR = timedelta(seconds=30)
+"""Between the kernel's kill and the death that the engine, the log or the process table tells of."""
+
+
 class Rise(NamedTuple):
     """How far a counter rose in the window, and when it was last seen to rise."""
 
     by: int
     at: datetime | None
+    """``None`` when it rose before it was looked at first: nobody knows when."""
     seen: int
     """The counter's latest value."""
+    spans: tuple[tuple[datetime, datetime], ...]
+    """For each rise the time in which it came: between two looks, or between the start and the first look."""
+
+    def near(self, moment: datetime | None) -> bool:
+        """Whether it rose about then; unknown times are near nothing."""
+        return moment is not None and any(begin - NEAR <= moment <= end + NEAR for begin, end in self.spans)
 
 
 def oom_rises(view: View) -> Mapping[ReplicaId, Rise]:
@@ -153,27 +164,41 @@ def oom_rises(view: View) -> Mapping[ReplicaId, Rise]:
 
     The counter begins at 0 with the control group, so in a container that started within the window all of them count.
     """
-    found: dict[ReplicaId, Rise] = {}
-    series = view.series("oom-kills")
-    for replica in view.deployment.replicas:
-        points = series.get(replica.id, ())
-        rise, at = _risen(points, view.start.timestamp())
-        kills = replica.memory.oom_kills
-        if not rise and kills and replica.started_at is not None and replica.started_at >= view.start:
-            rise, at = kills, replica.sampled_at
-        if rise:
-            found[replica.id] = Rise(rise, at, int(points[-1].value) if points else int(kills or rise))
-    return found
+    found = {replica.id: oom_rise(view, replica, view.start) for replica in view.deployment.replicas}
+    return {identity: rise for identity, rise in found.items() if rise is not None}
 
 
-def _risen(points: Sequence[Point], since: float) -> tuple[int, datetime | None]:
-    total, at = 0, None
+def oom_rise(view: View, replica: Replica, since: datetime | None = None) -> Rise | None:
+    """The kernel's kills for memory in one replica's control group since then, or since they are known of."""
+    points = view.series("oom-kills").get(replica.id, ())
+    total, spans = _risen(points, since.timestamp() if since is not None else 0.0)
+    last = spans[-1][1] if spans else None
+    begun = replica.started_at
+    if begun is not None and (since is None or begun >= since):
+        # What the first look at this start shows came before it, unless a look at the start before it told it apart.
+        first = bisect_left(points, begun.timestamp(), key=lambda p: p.at)
+        if first < len(points):
+            looked, shown = datetime.fromtimestamp(points[first].at, UTC), int(points[first].value)
+        else:
+            looked, shown = max(begun, replica.sampled_at or view.now), replica.memory.oom_kills or 0
+        if shown and (first == 0 or first == len(points) or points[first - 1].value == points[first].value):
+            total, spans = total + shown, [(begun, looked), *spans]
+    if not total:
+        return None
+    seen = points[-1].value if points else replica.memory.oom_kills or total
+    return Rise(total, last, int(seen), tuple(spans))
+
+
+def _risen(points: Sequence[Point], since: float) -> tuple[int, list[tuple[datetime, datetime]]]:
+    total, spans = 0, []
     first = bisect_left(points, since, key=lambda p: p.at)
     for before, after in pairwise(points[max(0, first - 1) :]):
-        if after.value > before.value:
-            total += int(after.value - before.value)
-            at = datetime.fromtimestamp(after.at, UTC)
-    return total, at
+        # A counter that fell began anew at 0, with a new control group.
+        by = after.value - before.value if after.value >= before.value else after.value
+        if by > 0:
+            total += int(by)
+            spans.append((datetime.fromtimestamp(before.at, UTC), datetime.fromtimestamp(after.at, UTC)))
+    return total, spans
 
 
 def times(number: int) -> str:

@@ -9,23 +9,22 @@ with a death beside it; or the control group's ``oom_kill`` counter rising while
 
 What it is not. Exit code 137 alone is SIGKILL: ``docker stop`` past its grace period, ``kill -9``, a supervisor. A
 flag or an exit from before the window is history. A helper process that the kernel killed while server and workers
-live on is not this either.
+live on is not this either, nor is it when a worker ends for another reason more than 30 s before or after.
 
 What to do. Give it the memory that it needs, or find what grows; recycling workers bounds a slow leak.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Undecided, Verdict, View
 from fixes.signatures import _cases, _shared, _wording
-from fixes.signatures._shared import Rise
+from fixes.signatures._shared import NEAR, Rise
 from probes.history import Metric, Point
 from probes.model import UNLIMITED, Limit, Memory, Replica
 
-_NEAR = timedelta(seconds=30)
-"""Between the kernel's kill and the death that the engine, the log or the process table tells of."""
+_LOST = (_wording.KILLED, _wording.KILLED_BEFORE_21, _wording.CHILD_DIED, _wording.TIMED_OUT)
+_BY_SIGNAL = _shared.keys((_wording.KILLED, _wording.KILLED_BEFORE_21))
+"""What these lines say is a kill even where nobody knows when they were written."""
 
 
 def detect(view: View) -> Verdict:
@@ -62,7 +61,7 @@ def _engine(view: View, replica: Replica) -> list[Evidence]:
     found += [
         Evidence("event", event.text or "oom: out of memory", at=event.at, replica=replica.id)
         for event in recent
-        if event.kind == "oom" and _died(view, replica, event.at)
+        if event.kind == "oom" and _died(view, replica, Rise(1, event.at, 1, ((event.at, event.at),)))
     ]
     return found
 
@@ -71,7 +70,7 @@ def _counter(view: View, replica: Replica, rise: Rise | None) -> tuple[list[Evid
     """The control group's counter where a death goes with it; and whether that could not be told."""
     if rise is None:
         return [], False
-    if _died(view, replica, rise.at):
+    if _died(view, replica, rise):
         value = float(rise.seen)
         text = f"oom_kill of the control group rose by {rise.by}"
         return [Evidence("cgroup", text, at=rise.at, replica=replica.id, value=value, unit="kills")], False
@@ -79,25 +78,20 @@ def _counter(view: View, replica: Replica, rise: Rise | None) -> tuple[list[Evid
     return [], not known
 
 
-def _died(view: View, replica: Replica, at: datetime | None) -> bool:
+def _died(view: View, replica: Replica, rise: Rise) -> bool:
     """Whether the main process or a worker died about then: by the engine, by the log, by a worker that is younger."""
-    since = (at or view.start) - _NEAR
-
-    def fits(moment: datetime | None) -> bool:
-        return moment is not None and moment >= since
-
-    if any(e.kind == "die" and fits(e.at) for e in replica.events):
+    if any(e.kind == "die" and rise.near(e.at) for e in replica.events):
         return True
-    if replica.state in ("exited", "dead", "restarting") and fits(replica.finished_at):
+    if replica.state in ("exited", "dead", "restarting") and rise.near(replica.finished_at):
         return True
-    lost = (_wording.KILLED, _wording.KILLED_BEFORE_21, _wording.CHILD_DIED, _wording.TIMED_OUT)
     if any(
-        hit.replica == replica.id and (place.at is None or fits(place.at)) for hit, place in _shared.places(view, *lost)
+        hit.replica == replica.id and (rise.near(place.at) or (place.at is None and hit.key in _BY_SIGNAL))
+        for hit, place in _shared.places(view, *_LOST)
     ):
         return True
     begun = replica.started_at
     return any(
-        fits(w.started_at) and (begun is None or w.started_at is None or w.started_at > begun + _NEAR)
+        rise.near(w.started_at) and (begun is None or w.started_at is None or w.started_at > begun + NEAR)
         for w in _shared.serving(replica)
         if w.role == "worker"
     )
@@ -142,7 +136,7 @@ SIGNATURE = Signature(
     detect=detect,
     remedies=(RemedyId("set-memory-limit"), RemedyId("enable-worker-recycling")),
     source="Linux cgroup v1 memory.oom_control and v2 memory.events; Docker Engine API, ContainerState.OOMKilled",
-    patterns=(_wording.KILLED, _wording.KILLED_BEFORE_21, _wording.CHILD_DIED, _wording.TIMED_OUT),
+    patterns=_LOST,
     explains=(SignatureId("worker-sigkill"), SignatureId("worker-timeout"), SignatureId("crash-loop")),
     fires=(
         Example(
@@ -161,12 +155,39 @@ SIGNATURE = Signature(
             "the counter rose and gunicorn lost a worker",
             "[2026-11-22 09:53:23 +0000] [6567] [ERROR] Worker (pid:6569) was sent SIGKILL! Perhaps out of memory?\n",
             deployment=_cases.container(memory=_LIMIT),
-            series=_RISE,
+            series={"oom-kills": {_cases.REPLICA: _cases.points((-36, 0), (-34, 1))}},
         ),
         Example(
             "the counter rose and a worker is younger than that",
             deployment=_cases.container(memory=_LIMIT, workers=(_cases.worker(started_at=_cases.ago(119)),)),
             series=_RISE,
+        ),
+        Example(
+            "a helper was killed after the worker",
+            deployment=_cases.container(memory=_LIMIT, workers=(_cases.worker(started_at=_cases.ago(598)),)),
+            series={"oom-kills": {_cases.REPLICA: _cases.points((-602, 0), (-600, 1), (-62, 1), (-60, 2))}},
+        ),
+        Example(
+            "before the first look at a container that started in the window",
+            deployment=_cases.container(
+                memory=_LIMIT,
+                started_at=_cases.ago(600),
+                workers=(_cases.worker(started_at=_cases.ago(240)), _cases.worker(18, started_at=_cases.ago(595))),
+            ),
+        ),
+        Example(
+            "before the first look, which was four minutes later",
+            deployment=_cases.container(
+                memory=_LIMIT, started_at=_cases.ago(600), workers=(_cases.worker(started_at=_cases.ago(240)),)
+            ),
+            series={"oom-kills": {_cases.REPLICA: _cases.points((-10, 1), (0, 1))}},
+        ),
+        Example(
+            "in a container that started again, whose counter shows as many as before",
+            deployment=_cases.container(
+                memory=_LIMIT, started_at=_cases.ago(600), workers=(_cases.worker(started_at=_cases.ago(240)),)
+            ),
+            series={"oom-kills": {_cases.REPLICA: _cases.points((-700, 1), (-10, 1), (0, 1))}},
         ),
     ),
     silent=(
@@ -188,6 +209,21 @@ SIGNATURE = Signature(
             "a helper was killed, server and workers are older",
             deployment=_cases.container(memory=_LIMIT, workers=(_cases.worker(), _cases.worker(18))),
             series=_RISE,
+        ),
+        Example(
+            "a helper was killed, a worker was replaced eight minutes later",
+            deployment=_cases.container(memory=_LIMIT, workers=(_cases.worker(started_at=_cases.ago(120)),)),
+            series={"oom-kills": {_cases.REPLICA: _cases.points((-610, 0), (-600, 1))}},
+        ),
+        Example(
+            "a helper was killed, a worker timed out eight minutes later",
+            "[2026-11-22 09:53:23 +0000] [6567] [CRITICAL] WORKER TIMEOUT (pid:6569)\n",
+            deployment=_cases.container(memory=_LIMIT, workers=(_cases.worker(started_at=_cases.ago(29)),)),
+            series={"oom-kills": {_cases.REPLICA: _cases.points((-610, 0), (-600, 1))}},
+        ),
+        Example(
+            "an event of a helper, and the end of the container eight minutes later",
+            deployment=_cases.container(events=(_cases.event("oom", 600), _cases.event("die", 120, 0))),
         ),
         Example(
             "an event without a death",

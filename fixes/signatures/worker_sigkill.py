@@ -6,7 +6,7 @@ starts a new one, so the service seems to run.
 
 What proves it. gunicorn 21 and later: ``Worker (pid:N) was sent SIGKILL!``; gunicorn 20: ``Worker with pid N was
 terminated due to signal 9``. uvicorn says ``Child process [N] died`` with neither code nor signal: it counts only
-while the control group's counter of kernel kills rises too.
+where the control group's counter of kernel kills rose within 30 s of it.
 
 What it is not. gunicorn's own kill after ``WORKER TIMEOUT (pid:N)`` (``worker-timeout``: its ``asgi`` worker always
 ends with this line). The end of a slow shutdown: after ``Handling signal: term`` the master kills who did not stop in
@@ -17,7 +17,7 @@ What to do. Find who killed: where the kernel did, ``oom-killed`` stands beside 
 
 from __future__ import annotations
 
-from fixes.model import Evidence, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.model import Evidence, Example, Fires, RemedyId, Signature, SignatureId, Undecided, Verdict, View
 from fixes.signatures import _cases, _shared, _wording
 from fixes.signatures._shared import At
 from probes.model import LogHit, Memory
@@ -27,11 +27,14 @@ def detect(view: View) -> Verdict:
     """Fires on workers that SIGKILL ended and no master sent it."""
     found = [(hit, place) for hit, place in _kills(view) if not _by_master(view, hit, place)]
     rises = _shared.oom_rises(view)
-    found += [
+    died = [
         (hit, place)
         for hit, place in _shared.places(view, _wording.CHILD_DIED)
         if hit.replica in rises and not _stopping(view, place)
     ]
+    found += [(hit, place) for hit, place in died if rises[hit.replica].near(place.at)]
+    if not found and any(place.at is None for _, place in died):
+        return Undecided("when uvicorn's child died: its log has no times")
     if not found:
         return _shared.unseen(view)
     pids = list(dict.fromkeys(hit.fields.get("pid", "") for hit, _ in found))
@@ -88,6 +91,7 @@ def _stopping(view: View, place: At) -> bool:
 
 
 _KILL = "[2026-11-22 09:53:23 +0000] [6567] [ERROR] Worker (pid:6569) was sent SIGKILL! Perhaps out of memory?\n"
+_DIED = "2026-11-22T11:59:30.000000000Z INFO:     Child process [31] died\n"
 
 SIGNATURE = Signature(
     id=SignatureId("worker-sigkill"),
@@ -122,9 +126,14 @@ SIGNATURE = Signature(
         Example("with a prefix", "09:46:36 api.1  | " + _KILL),
         Example(
             "uvicorn's child, and the kernel's counter rose",
-            "INFO:     Child process [31] died\n",
+            _DIED,
             deployment=_cases.container(memory=Memory(oom_kills=1)),
-            series={"oom-kills": {_cases.REPLICA: _cases.points((-120, 0), (-60, 1))}},
+            series={"oom-kills": {_cases.REPLICA: _cases.points((-36, 0), (-34, 1))}},
+        ),
+        Example(
+            "uvicorn's child, before the first look at a container that started in the window",
+            _DIED,
+            deployment=_cases.container(memory=Memory(oom_kills=1), started_at=_cases.ago(600)),
         ),
     ),
     silent=(
@@ -138,7 +147,20 @@ SIGNATURE = Signature(
             "[2026-11-22 09:22:40 +0000] [3016] [INFO] Handling signal: term\n"
             "[2026-11-22 09:23:10 +0000] [3016] [ERROR] Worker (pid:3018) was sent SIGKILL! Perhaps out of memory?\n",
         ),
-        Example("uvicorn's child died of something else", "INFO:     Child process [31] died\n"),
+        Example("uvicorn's child died of something else", _DIED),
+        Example(
+            "uvicorn's child missed its ping, ten minutes after the kernel killed a helper",
+            _DIED,
+            deployment=_cases.container(memory=Memory(oom_kills=1)),
+            series={"oom-kills": {_cases.REPLICA: _cases.points((-610, 0), (-600, 1))}},
+        ),
+        Example(
+            "uvicorn's child died at a time that nobody knows",
+            "INFO:     Child process [31] died\n",
+            deployment=_cases.container(memory=Memory(oom_kills=1)),
+            series={"oom-kills": {_cases.REPLICA: _cases.points((-610, 0), (-600, 1))}},
+            undecided=True,
+        ),
         Example("signal 9 of another number", "Worker with pid 8 was terminated due to signal 90\n"),
     ),
 )
