@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from probes import text
-from probes.model import Frozen, RestorePoint, Step
+from probes.model import RestorePoint, Step
 from probes.target import Refused, Unreadable
 from probes.targets.docker.client import EngineError
 from probes.targets.docker.containers import Containers, grace_of
@@ -32,6 +32,8 @@ from probes.targets.docker.documents import (
     name_of,
     staged_name,
 )
+from probes.targets.docker.former import NO_POLICY, Former, Policy, is_up, policy_of, run_as, told_by_label, was_started
+from probes.targets.docker.former import policy as policy_in
 from probes.targets.docker.joins import attachments
 from probes.targets.docker.ready import NotReady
 from probes.targets.docker.remake import Remade
@@ -39,14 +41,6 @@ from probes.targets.docker.rendering import document
 
 Json = dict[str, Any]
 Progress = Callable[[str], None]
-NO_POLICY: Json = {"Name": "no", "MaximumRetryCount": 0}
-
-
-class Former(Frozen, frozen=True):
-    """How a container was run before it was replaced."""
-
-    policy: dict[str, str | int]
-    running: bool
 
 
 class Recreate:
@@ -68,7 +62,7 @@ class Recreate:
         name, old = str(step.arguments["name"]), step.subject
         new = await self._made(change, old) or await self._stage(step, change, name, progress)
         try:
-            former = _former(new)
+            former = told_by_label(new)
             await self._join(old, new)
             progress(f"putting the new container in the place of {text.clean(name, 200)}")
             start = bool(step.arguments["start"])
@@ -99,17 +93,21 @@ class Recreate:
         new = await self._made(change, step.subject)
         if new is None:
             return  # nothing was begun, or all was put back: the new container goes last
-        former, name = _former(new), str(step.arguments["name"])
-        if await self._containers.inspect(step.subject) is None:
+        former, name = told_by_label(new), str(step.arguments["name"])
+        old = await self._containers.inspect(step.subject)
+        if old is None:
             raise Refused(f"The former container of {text.clean(name, 200)} is gone; the new one is left as it is.")
         progress(f"putting the former container {text.clean(name, 200)} back")
+        if name_of(new) == staged_name(name, change) and not was_started(new):
+            # The engine ends a stop that it was asked for, whoever waits for it: started now, it would be stopped.
+            await self._stop(old)
         await self._back(step.subject, new["Id"], name, change, former)
 
     async def restore(self, point: RestorePoint, change: str, progress: Progress) -> None:
         """Puts the former container back in place of what the step left; raises :class:`Refused` where that is gone."""
         name, new = str(point.data["name"]), str(point.data["new"])
         shown = text.clean(name, 200)
-        former = Former(policy=_policy_of(point.data["policy"]), running=bool(point.data["running"]))
+        former = Former(policy=policy_of(point.data["policy"]), running=bool(point.data["running"]))
         if await self._containers.inspect(point.subject) is None:
             raise Refused(f"The former container of {shown} is gone: there is nothing to go back to.")
         there = await self._containers.inspect(new)
@@ -125,6 +123,7 @@ class Recreate:
         except EngineError as error:
             if there is None:
                 raise
+            await self._stop(await self._fresh(new))  # its stop may be under way still
             await self._exchange(new, point.subject, name, str(point.data["kept"]), former.policy, start=True)
             raise Refused(f"The former container does not start: {_why(error)}. The fixed one runs on.") from None
 
@@ -137,9 +136,8 @@ class Recreate:
     async def _stage(self, step: Step, change: str, name: str, progress: Progress) -> Json:
         """Makes the new container beside the former one, which is not touched."""
         draft = await self._draft(step)
-        state = draft.inspect["State"]
         host: Json = draft.body["HostConfig"]
-        former = Former(policy=_policy_of(host.get("RestartPolicy")), running=bool(state.get("Running")))
+        former = run_as(draft.inspect)
         labels = {
             CHANGE_LABEL: change,
             REPLACES_LABEL: step.subject,
@@ -187,18 +185,19 @@ class Recreate:
 
     async def _back(self, old: str, new: str | None, name: str, change: str, former: Former) -> None:
         await self._exchange(old, new, name, staged_name(name, change), former.policy, start=former.running)
+        back = await self._fresh(old)
+        if former.running and not is_up(back):
+            code = back["State"].get("ExitCode")
+            raise EngineError(None, f"{text.clean(name, 200)} was started and ended again with code {code}")
         if new is not None:
             await self._containers.remove(new)
 
-    async def _exchange(
-        self, come: str, go: str | None, name: str, aside: str, policy: dict[str, str | int], *, start: bool
-    ) -> None:
+    async def _exchange(self, come: str, go: str | None, name: str, aside: str, policy: Policy, *, start: bool) -> None:
         """``come`` takes the name and the policy, ``go`` (where there is one) is stopped and set aside."""
         if go is not None:
             going = await self._fresh(go)
-            if going["State"].get("Running") or going["State"].get("Restarting"):
-                await self._containers.stop(go, grace_of(going))
-            if _policy(going) != _policy_of(NO_POLICY):
+            await self._stop(going)
+            if policy_in(going) != NO_POLICY:
                 await self._containers.update(go, {"RestartPolicy": NO_POLICY})
             if name_of(going) == name:
                 await self._containers.rename(go, aside)
@@ -206,10 +205,15 @@ class Recreate:
         if name_of(coming) != name:
             await self._refuse_taken(name, come)
             await self._containers.rename(come, name)
-        if _policy(coming) != policy:
+        if policy_in(coming) != policy:
             await self._containers.update(come, {"RestartPolicy": policy})
         if start and not coming["State"].get("Running"):
             await self._containers.start(come)
+
+    async def _stop(self, inspect: Json) -> None:
+        """Stops it where it runs, also where that is under way: then it ends within the same grace period."""
+        if is_up(inspect):
+            await self._containers.stop(inspect["Id"], grace_of(inspect))
 
     async def _refuse_taken(self, name: str, own: str) -> None:
         holder = await self._containers.inspect(name)
@@ -222,10 +226,10 @@ class Recreate:
             raise EngineError(404, f"the container {container[:12]} is gone")
         return found
 
-    async def _version(self, container: str, policy: dict[str, str | int] | None = None) -> str:
+    async def _version(self, container: str, policy: Policy | None = None) -> str:
         """``policy`` is what it had before it was stopped and set aside."""
         inspect = await self._fresh(container)
-        if policy is not None and not inspect["State"].get("Running") and _policy(inspect) == _policy_of(NO_POLICY):
+        if policy is not None and not inspect["State"].get("Running") and policy_in(inspect) == NO_POLICY:
             inspect["HostConfig"]["RestartPolicy"] = policy
         return document(inspect, await self._containers.image(inspect["Image"])).version
 
@@ -240,26 +244,9 @@ _ERROR = re.compile(r"(?i)error|invalid|fail|not (found|permitted|allowed)")
 _BACK = "The former one is in its place again."
 
 
-def _former(new: Json) -> Former:
-    try:
-        return msgspec.json.decode(new["Config"]["Labels"][FORMER_LABEL], type=Former)
-    except (KeyError, TypeError, msgspec.DecodeError):
-        raise Refused(f"The labels of {text.clean(name_of(new), 200)} were changed: fastops leaves it alone.") from None
-
-
 def _check_image(new: Json, old: Json) -> None:
     if new["Image"] != old["Image"]:
         raise EngineError(None, "it got another image than the former one has")
-
-
-def _policy(inspect: Json) -> dict[str, str | int]:
-    return _policy_of(inspect["HostConfig"].get("RestartPolicy"))
-
-
-def _policy_of(policy: object) -> dict[str, str | int]:
-    """A restart policy as the engine takes it; none at all is ``no``."""
-    said = policy if isinstance(policy, dict) else {}
-    return {"Name": str(said.get("Name") or "no"), "MaximumRetryCount": int(said.get("MaximumRetryCount") or 0)}
 
 
 def _why(error: Exception) -> str:

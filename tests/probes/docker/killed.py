@@ -1,7 +1,7 @@
-"""Performs or takes back a step and kills itself, as ``kill -9`` would, before or after its n-th write to the engine.
+"""Performs or takes back a step and kills itself, as ``kill -9`` would, around its n-th write to the engine.
 
 Arguments: engine, what to do (``perform``, ``abandon`` or ``restore``), the change's id, the file with the step or the
-point, ``before`` or ``after``, n. It ends with -9, or with 0 where there were fewer writes.
+point, ``before``, ``during`` (half a second after it was sent) or ``after``, n. It ends with -9, or with 0 where there were fewer writes.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ class Mortal(EngineClient):
         self.number -= 1
         if self.number == 0 and self.when == "before":
             os.kill(os.getpid(), signal.SIGKILL)
+        if self.number == 0 and self.when == "during":
+            asyncio.get_running_loop().call_later(0.5, os.kill, os.getpid(), signal.SIGKILL)
         answer = await super().request(method, path, **options)
         if self.number == 0:
             os.kill(os.getpid(), signal.SIGKILL)

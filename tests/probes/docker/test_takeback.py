@@ -1,0 +1,95 @@
+"""What was begun is taken back truly: also during a stop, after somebody tidied up, and without losing a file."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from probes.model import Desired, Step
+from probes.targets.docker.client import EngineClient
+from probes.targets.docker.write import DockerWriter
+from tests.probes.docker.test_kill9 import CHANGE, blanked, killed_at
+from tests.probes.docker.workshop import Workshop, workshop
+
+__all__ = ["workshop"]
+ALWAYS = {"Name": "always", "MaximumRetryCount": 0}
+SLEEPER = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.2; done"]
+SLOW = ["sh", "-c", "trap : TERM; while :; do sleep 0.2; done"]
+GRACE_SECONDS = 4
+
+
+def planned(workshop: Workshop, kind: str, command: list[str], **options: Any) -> tuple[str, Step]:
+    options = {"HostConfig": {"RestartPolicy": ALWAYS}, **options}
+    name = workshop.run(kind, command=command, **options)
+    (step,) = workshop.draft(workshop.deployment(name, ports=()), Desired(open_files_limit=4096))
+    return name, blanked(step)
+
+
+def call(workshop: Workshop, act: str, what: Any) -> Any:
+    return workshop.write(lambda w: getattr(w, act)(what, CHANGE, workshop.said.append))
+
+
+def stays_up(workshop: Workshop, name: str, seconds: float) -> bool:
+    """Whether it runs now and all the while."""
+    deadline = time.monotonic() + seconds
+    while workshop.inspect(name)["State"]["Running"]:
+        if time.monotonic() > deadline:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+# During a stop
+
+
+def is_as_before(workshop: Workshop, name: str, before: dict[str, Any]) -> None:
+    # An engine that was told to stop goes on with it for the whole grace period.
+    assert stays_up(workshop, name, GRACE_SECONDS + 2)
+    now = workshop.inspect(name)
+    assert now["Id"] == before["Id"]
+    assert now["HostConfig"]["RestartPolicy"] == ALWAYS
+    assert workshop.named(name) == {name: "running"}
+
+
+def test_a_recreate_that_was_killed_during_the_stop_is_taken_back_to_a_running_service(
+    workshop: Workshop, tmp_path: Path
+):
+    name, step = planned(workshop, "slow", SLOW, StopTimeout=GRACE_SECONDS)
+    before = workshop.inspect(name)
+    assert killed_at(workshop, "perform", step, tmp_path, "during", 2), "the second write is the stop"
+    assert workshop.inspect(name)["State"]["Running"], "the stop is under way"
+    call(workshop, "abandon", step)
+    is_as_before(workshop, name, before)
+    started = workshop.inspect(name)["State"]["StartedAt"]
+    call(workshop, "abandon", step)
+    assert workshop.inspect(name)["State"]["StartedAt"] == started, "nothing is left to be taken back"
+
+
+def test_a_recreate_that_was_cancelled_during_the_stop_is_taken_back_to_a_running_service(workshop: Workshop):
+    name, step = planned(workshop, "cancel", SLOW, StopTimeout=GRACE_SECONDS)
+    before = workshop.inspect(name)
+
+    async def cancelled(client: EngineClient) -> None:
+        stopping = asyncio.Event()
+        request = client.request
+
+        async def watched(method: str, path: str, **options: Any) -> bytes:
+            if path.endswith("/stop"):
+                asyncio.get_running_loop().call_later(0.5, stopping.set)
+            return await request(method, path, **options)
+
+        client.request = watched  # type: ignore[method-assign]
+        writer = DockerWriter(client, 60.0, settle_seconds=0.5)
+        task = asyncio.create_task(writer.perform(step, CHANGE, workshop.said.append))
+        await asyncio.wait_for(stopping.wait(), 30)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await writer.abandon(step, CHANGE, workshop.said.append)
+
+    workshop.call(cancelled)
+    is_as_before(workshop, name, before)
