@@ -39,7 +39,7 @@ SAMPLE_PAUSE_SECONDS = 0.3
 MOST_PROFILED = 8
 LOOK_SECONDS = 0.5
 PENDING_SECONDS = 5.0
-"""How often the journal's files are read for interrupted changes."""
+"""How often the journal is looked at for interrupted changes."""
 
 
 def journal() -> Journal:

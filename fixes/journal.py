@@ -29,6 +29,8 @@ MOST_ENTRIES = 1000
 OPEN_STATES = ("applying", "undoing")
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _TICKS_PER_DAY = 36**4
+_SETTLED_SECONDS = 1.0
+"""A folder whose time of change is younger may be written again without a later one: file systems count in ticks."""
 
 
 class Journal:
@@ -37,6 +39,8 @@ class Journal:
     def __init__(self, folder: Path | None = None) -> None:
         """``folder`` defaults to ``fastops/journal`` in the user's state directory; it is made when first written."""
         self.folder = default_folder() if folder is None else folder
+        self._open: tuple[Entry, ...] = ()
+        self._read_at: int | None = None
 
     @property
     def evidence(self) -> Path:
@@ -74,8 +78,16 @@ class Journal:
         return tuple(found for found in self._all() if isinstance(found, Failure))
 
     def pending(self) -> tuple[Entry, ...]:
-        """Changes that were begun and are neither finished nor being worked on by a living program."""
-        return tuple(e for e in self.entries() if e.state in OPEN_STATES and not self._is_locked(_change_lock(e.id)))
+        """Changes that were begun and are neither finished nor being worked on by a living program.
+
+        The files are read again only where the folder was changed since: each write replaces a file in it. Who works
+        on a change is asked each time.
+        """
+        changed_at = self._changed_at()
+        if changed_at is None or changed_at != self._read_at:
+            self._open = tuple(e for e in self.entries() if e.state in OPEN_STATES)
+            self._read_at = changed_at
+        return tuple(e for e in self._open if not self._is_locked(_change_lock(e.id)))
 
     def latest_undoable(self, deployment: DeploymentId | None = None) -> Entry | None:
         """The latest change that can be taken back, of one deployment or of all."""
@@ -126,6 +138,14 @@ class Journal:
             os.close(handle)
         return False
 
+    def _changed_at(self) -> int | None:
+        """When the folder was changed last, in nanoseconds; ``None`` where that may not tell the next change apart."""
+        try:
+            changed_at = self.folder.stat().st_mtime_ns
+        except OSError:
+            return None
+        return changed_at if time.time_ns() - changed_at > _SETTLED_SECONDS * 1e9 else None
+
     def _all(self) -> Iterator[Entry | Failure]:
         try:
             paths = sorted(self.folder.glob("*.json"), reverse=True)
@@ -140,7 +160,7 @@ class Journal:
             return msgspec.json.decode(path.read_bytes(), type=Entry)
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return Failure(
                 code="journal-unreadable",
                 what=f"the journal's file {clean(str(path), 300)}",

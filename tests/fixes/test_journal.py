@@ -10,6 +10,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import fixes.journal
@@ -178,3 +179,47 @@ def test_ids_sort_by_time_and_fit_the_names_of_containers() -> None:
     assert ids[0].startswith("20261122-")
     assert ids[-1].startswith("20261123-")
     assert all(len(one) == 15 and one.replace("-", "").isalnum() and one == one.lower() for one in ids)
+
+
+@pytest.mark.parametrize("data", [b'{"id":"\xff\xfe"}', b'{"x":' + b"[" * 100_000, b"\x00", b""])
+async def test_a_file_of_any_bytes_is_named_and_hides_no_other_change(tmp_path: Path, data: bytes) -> None:
+    journal = Journal(tmp_path)
+    entry = await entry_of()
+    journal.write(entry)
+    (tmp_path / "20261122-zzzzzz.json").write_bytes(data)
+    assert journal.entries() == (entry,)
+    assert journal.pending() == (entry,)
+    assert journal.read(ChangeId("20261122-zzzzzz")) is None
+    assert [f.code for f in journal.failures()] == ["journal-unreadable"]
+
+
+class CountingJournal(Journal):
+    """Counts how often all files are read."""
+
+    reads = 0
+
+    def entries(self) -> tuple[Entry, ...]:
+        self.reads += 1
+        return super().entries()
+
+
+async def test_the_files_are_read_again_only_after_a_change_and_locks_each_time(tmp_path: Path) -> None:
+    journal, other = CountingJournal(tmp_path), Journal(tmp_path)
+    entry = await entry_of()
+    journal.write(entry)
+    _age(tmp_path)
+    assert [e.id for e in journal.pending()] == [entry.id]
+    with other.lock(entry.id, entry.deployment):
+        assert journal.pending() == ()
+    assert [e.id for e in journal.pending()] == [entry.id]
+    assert journal.reads == 1
+    other.write(msgspec.structs.replace(entry, state="failed"))
+    assert journal.pending() == ()
+    other.write(entry)  # within the same moment: what was just written is not trusted to be the last
+    assert [e.id for e in journal.pending()] == [entry.id]
+
+
+def _age(folder: Path) -> None:
+    """As if it had been written a while ago."""
+    stat = folder.stat()
+    os.utime(folder, ns=(stat.st_atime_ns, stat.st_mtime_ns - 10_000_000_000))
