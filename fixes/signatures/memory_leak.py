@@ -8,7 +8,7 @@ above zero with 99 % confidence, in each third of the time that was watched; ove
 minute at least when the limit is nearer than 20 such times. The first minute of a worker's life does not count.
 
 What it is not. The start of a worker, a cache that fills and levels off, page cache, or the saw-tooth of workers that
-``max_requests`` replaces in time.
+``max_requests`` replaces in time: an earlier one grew as far, and none was killed for memory.
 
 What to do. Recycling workers bounds it today, a higher limit delays it, the profile and the code end it.
 """
@@ -16,15 +16,17 @@ What to do. Recycling workers bounds it today, a higher limit delays it, the pro
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
+
+import msgspec
 
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Undecided, Verdict, View
 from fixes.signatures import _cases, _shared
 from fixes.signatures._shared import MIB, duration, mebibytes
 from fixes.signatures._slope import LEAST_POINTS, Growth, steady_growth
-from probes.history import Point
+from probes.history import Metric, Point
 from probes.model import UNLIMITED, Limit, Memory, Replica, Worker
 
 WARM_UP_SECONDS = 60.0
@@ -33,6 +35,8 @@ SHORT_SECONDS = 60.0
 NEAR_WINDOWS = 20
 SOON_SECONDS = 3600.0
 LEAST_RISE_BYTES = 4.0 * MIB
+AS_FAR = 0.9
+"""Of the present size: an earlier worker that grew so far was replaced in time (max_requests_jitter varies it)."""
 
 
 class _Leak(NamedTuple):
@@ -135,7 +139,7 @@ def _rate(bytes_per_second: float) -> str:
 def _life(view: View, replica: Replica, worker: Worker) -> Sequence[Point]:
     """A worker's memory after its first minute."""
     label = f"{replica.id}/{worker.pid}"
-    points = view.series("worker-anonymous").get(label) or view.series("worker-rss").get(label) or ()
+    points = view.series(_metric(view, label)).get(label, ())
     if not points:
         return ()
     born = worker.started_at.timestamp() if worker.started_at is not None else points[0].at
@@ -143,6 +147,11 @@ def _life(view: View, replica: Replica, worker: Worker) -> Sequence[Point]:
     if view.after is not None:
         since = max(since, view.after.timestamp())
     return points[bisect_left(points, since, key=lambda p: p.at) :]
+
+
+def _metric(view: View, label: str) -> Metric:
+    """A worker's anonymous memory where it is known, else its resident memory."""
+    return "worker-anonymous" if view.series("worker-anonymous").get(label) else "worker-rss"
 
 
 def _with_limit(
@@ -185,13 +194,23 @@ def _recycles(view: View) -> bool:
 
 
 def _recycled_in_time(view: View, leak: _Leak) -> bool:
-    """Whether an earlier worker of this replica came as far and was replaced: the saw has a tooth already."""
+    """Whether earlier workers of this replica came as far and were replaced: the saw has teeth already.
+
+    One that the kernel killed for memory was not replaced in time, whatever came of the others.
+    """
     living = {str(w.pid) for w in leak.replica.workers}
-    for label, points in view.series("worker-anonymous").items():
+    metric = _metric(view, f"{leak.replica.id}/{leak.worker.pid}")
+    kills = _shared.oom_rise(view, leak.replica)
+    begun = leak.replica.started_at.timestamp() if leak.replica.started_at is not None else 0.0
+    teeth = False
+    for label, points in view.series(metric).items():
         replica, _, pid = label.rpartition("/")
-        if replica == leak.replica.id and pid not in living and points:
-            return True
-    return False
+        if replica != leak.replica.id or pid in living or not points or points[-1].at < begun:
+            continue  # what ended with its master was not replaced by it
+        if kills is not None and kills.near(datetime.fromtimestamp(points[-1].at, UTC)):
+            return False
+        teeth = teeth or max(p.value for p in points) >= AS_FAR * leak.growth.last.value
+    return teeth
 
 
 def _line(start: float, end: float, first: float, last: float, step: float = 10.0) -> tuple[Point, ...]:
@@ -202,10 +221,27 @@ def _line(start: float, end: float, first: float, last: float, step: float = 10.
 _LIMITED = Memory(used_bytes=300 << 20, limit=Limit(limited=True, value=float(512 << 20)))
 _ONE = _cases.container(memory=_LIMITED, workers=(_cases.worker(),))
 _FREE = _cases.container(memory=Memory(limit=UNLIMITED), workers=(_cases.worker(),))
+_RECYCLED = _cases.container(
+    settings={"max_requests": 100_000},
+    memory=msgspec.structs.replace(_LIMITED, oom_kills=1),
+    workers=(_cases.worker(started_at=_cases.ago(2600)),),
+)
 _LABEL = f"{_cases.REPLICA}/17"
 _CURVE = tuple(Point(-2400.0 + 10 * i, (100 + 150 * (1 - 0.985**i)) * MIB) for i in range(240))
 _SAW = tuple(Point(-2400.0 + 10 * i, (100 + (i % 60)) * MIB) for i in range(240))
 _NOISE = tuple(Point(-2400.0 + 10 * i, (150 + (i * 7919 % 13)) * MIB) for i in range(240))
+
+
+def _earlier(
+    ended: Mapping[int, tuple[float, int]], *kills: tuple[float, int]
+) -> dict[Metric, dict[str, tuple[Point, ...]]]:
+    """A worker that grows now, and earlier ones: when they ended and at how many MiB."""
+    memory = {_LABEL: _line(-2400, 0, 100 * MIB, 300 * MIB)}
+    memory |= {
+        f"{_cases.REPLICA}/{pid}": _line(at - 1000, at, 100 * MIB, peak * MIB) for pid, (at, peak) in ended.items()
+    }
+    return {"worker-anonymous": memory, "oom-kills": {_cases.REPLICA: _cases.points(*kills)}}
+
 
 SIGNATURE = Signature(
     id=SignatureId("memory-leak"),
@@ -235,6 +271,26 @@ SIGNATURE = Signature(
             "without a limit, over forty minutes",
             deployment=_FREE,
             series={"worker-anonymous": {_LABEL: _line(-2400, 0, 100 * MIB, 300 * MIB)}},
+        ),
+        Example(
+            "max_requests is too high: the kernel killed the worker before",
+            deployment=_RECYCLED,
+            series=_earlier({16: (-2700, 500), 15: (-6100, 310)}, (-6000, 0), (-2710, 0), (-2690, 1), (0, 1)),
+        ),
+        Example(
+            "max_requests is too high: nobody knows when the kernel killed",
+            deployment=_RECYCLED,
+            series=_earlier({16: (-2700, 500)}),
+        ),
+        Example(
+            "an earlier worker ended long before it was so large",
+            deployment=_RECYCLED,
+            series=_earlier({16: (-2700, 150)}, (-6000, 0), (0, 0)),
+        ),
+        Example(
+            "an earlier worker ended with its master",
+            deployment=_RECYCLED,
+            series=_earlier({16: (-7300, 400)}, (-7000, 0), (0, 0)),
         ),
     ),
     silent=(
@@ -269,6 +325,16 @@ SIGNATURE = Signature(
                 "worker-anonymous": {
                     _LABEL: _line(-2400, 0, 100 * MIB, 180 * MIB),
                     f"{_cases.REPLICA}/16": _line(-6000, -2410, 100 * MIB, 220 * MIB),
+                }
+            },
+        ),
+        Example(
+            "workers that max_requests replaces in time, by their resident memory",
+            deployment=_cases.container(settings={"max_requests": 1000}, memory=_LIMITED, workers=(_cases.worker(),)),
+            series={
+                "worker-rss": {
+                    _LABEL: _line(-2400, 0, 100 * MIB, 180 * MIB),
+                    f"{_cases.REPLICA}/16": _line(-6000, -2410, 100 * MIB, 175 * MIB),
                 }
             },
         ),
