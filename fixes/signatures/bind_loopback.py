@@ -134,6 +134,13 @@ def _configured(deployment: Deployment) -> list[tuple[str, int | None]]:
     return [] if host is None else [(str(host), port if isinstance(port, int) else None)]
 
 
+def configured_ports(deployment: Deployment) -> list[int]:
+    """The ports that the server's settings name."""
+    port = deployment.setting("port")
+    named = [port] if isinstance(port, int) else []
+    return [*named, *(port for _, port in _configured(deployment) if port is not None)]
+
+
 def _in_code(deployment: Deployment, address: str) -> bool:
     """Whether the program chose the address itself: the settings that are known say another one."""
     known = _configured(deployment)

@@ -5,7 +5,8 @@ refused, or reset behind Docker's own proxy. Often the image's default changed, 
 mapping.
 
 What proves it. The listening sockets of a replica that has been up for 30 s: none on a published container port,
-while the server listens on another port on all interfaces.
+while the server listens on another port on all interfaces. That it is the server's: its settings name the port, or its
+log says that it listens or that the application started.
 
 What it is not. A server that is still starting: it has no listener yet, whatever metrics listen on already. A server on
 loopback (``bind-loopback``). A second published port, of a debugger or of metrics, while the server's own port is
@@ -16,11 +17,11 @@ What to do. Publish the port on which it listens, or listen on the one that is p
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Undecided, Verdict, View
 from fixes.signatures import _cases, _shared, _wording
-from fixes.signatures.bind_loopback import RESOLVER, is_loopback
+from fixes.signatures.bind_loopback import RESOLVER, configured_ports, is_loopback
 from probes.model import Listener, PublishedPort, Replica
 
 STARTING = timedelta(seconds=30)
@@ -30,18 +31,20 @@ STARTING = timedelta(seconds=30)
 def detect(view: View) -> Verdict:
     """Fires for running replicas whose published ports all lead nowhere while their server listens elsewhere."""
     found: list[tuple[int, int, Evidence]] = []
-    unknown = False
+    needs = None
     for replica in view.deployment.running:
         if not replica.ports or _starting(view, replica):
             continue
         if replica.listeners is None:
-            unknown = True
+            needs = "the listening sockets of its containers"
             continue
-        seen = _mismatch(replica)
-        if seen is not None:
+        seen = _mismatch(view, replica)
+        if isinstance(seen, Undecided):
+            needs = needs or seen.needs
+        elif seen is not None:
             found.append(seen)
     if not found:
-        return Undecided("the listening sockets of its containers") if unknown else SILENT
+        return Undecided(needs) if needs else SILENT
     published, listening, _ = found[0]
     host_port = next(
         (p.host_port for r in view.deployment.running for p in r.ports if p.container_port == published), 0
@@ -63,20 +66,45 @@ def _starting(view: View, replica: Replica) -> bool:
     return waits is not None and (done is None or done.line < waits.line)
 
 
-def _mismatch(replica: Replica) -> tuple[int, int, Evidence] | None:
+def _mismatch(view: View, replica: Replica) -> tuple[int, int, Evidence] | Undecided | None:
     listeners = [x for x in replica.listeners or () if x.address != RESOLVER]
     outside = sorted({x.port for x in listeners if not is_loopback(x.address)})
     published = list(dict.fromkeys(p.container_port for p in replica.ports))
     if not outside or {x.port for x in listeners} & set(published):
         return None
+    own = [port for port in (*_told(view, replica), *configured_ports(view.deployment)) if port in outside]
+    if not own and not _has_started(view, replica):
+        return Undecided("its server's own port: what listens may be opened before the server does")
     text = (
         f"published: {', '.join(map(str, published))}; listening: "
         f"{', '.join(f'{x.address}:{x.port}' for x in listeners[:8])}"
     )
-    return published[0], outside[0], Evidence("proc", text, at=replica.sampled_at, replica=replica.id)
+    return published[0], (own or outside)[0], Evidence("proc", text, at=replica.sampled_at, replica=replica.id)
+
+
+def _told(view: View, replica: Replica) -> list[int]:
+    """The ports of which the server said that it listens there, the last one first."""
+    told = [
+        (mark.line, int(hit.fields["port"][:5]))
+        for hit in view.deployment.hits
+        if hit.key == _wording.LISTENING.key and hit.replica == replica.id
+        for mark in hit.marks
+        if _is_of_this_start(replica, mark.at)
+    ]
+    return [port for _, port in sorted(told, reverse=True)]
+
+
+def _has_started(view: View, replica: Replica) -> bool:
+    good = _shared.latest_line(view, replica.id, None, _wording.STARTED)
+    return good is not None and _is_of_this_start(replica, good.at)
+
+
+def _is_of_this_start(replica: Replica, at: datetime | None) -> bool:
+    return at is None or replica.started_at is None or at >= replica.started_at
 
 
 _ALL = "0.0.0.0"  # noqa: S104 - what servers in containers listen on
+_UP = "INFO:     Application startup complete.\n"
 _PORTS = (PublishedPort(8000, _ALL, 8080),)
 
 SIGNATURE = Signature(
@@ -86,12 +114,26 @@ SIGNATURE = Signature(
     detect=detect,
     remedies=(RemedyId("advise"),),
     source="Docker Engine API, NetworkSettings.Ports; /proc/PID/net/tcp",
-    patterns=(_wording.WAITING, _wording.STARTED),
+    patterns=(_wording.WAITING, _wording.STARTED, _wording.LISTENING),
     fires=(
-        Example("another port", deployment=_cases.container(listeners=(Listener(_ALL, 80),), ports=_PORTS)),
-        Example("on IPv6", deployment=_cases.container(listeners=(Listener("::", 5000),), ports=_PORTS)),
+        Example("another port", _UP, deployment=_cases.container(listeners=(Listener(_ALL, 80),), ports=_PORTS)),
+        Example("on IPv6", _UP, deployment=_cases.container(listeners=(Listener("::", 5000),), ports=_PORTS)),
+        Example(
+            "by its settings, the log is silent",
+            deployment=_cases.container({"bind": "0.0.0.0:80"}, listeners=(Listener(_ALL, 80),), ports=_PORTS),
+        ),
+        Example(
+            "by its command line, the log is silent",
+            deployment=_cases.container({"port": 5000}, listeners=(Listener(_ALL, 5000),), ports=_PORTS),
+        ),
+        Example(
+            "by its own word, beside metrics",
+            "INFO:     Uvicorn running on http://0.0.0.0:9200 (Press CTRL+C to quit)\n",
+            deployment=_cases.container(listeners=(Listener(_ALL, 9100), Listener(_ALL, 9200)), ports=_PORTS),
+        ),
         Example(
             "beside Docker's resolver",
+            _UP,
             deployment=_cases.container(listeners=(Listener(_ALL, 80), Listener(RESOLVER, 33211)), ports=_PORTS),
         ),
     ),
@@ -106,6 +148,13 @@ SIGNATURE = Signature(
             "metrics listen, the application is still starting",
             "INFO:     Started server process [1]\nINFO:     Waiting for application startup.\n",
             deployment=_cases.container(listeners=(Listener(_ALL, 9100),), ports=_PORTS),
+        ),
+        Example(
+            "metrics listen, a model is being loaded before the server says a word",
+            deployment=_cases.container(
+                {"port": 8000}, listeners=(Listener(_ALL, 9100),), ports=_PORTS, started_at=_cases.ago(45)
+            ),
+            undecided=True,
         ),
         Example("on loopback", deployment=_cases.container(listeners=(Listener("127.0.0.1", 80),), ports=_PORTS)),
         Example(
