@@ -14,6 +14,7 @@ from probes.targets.docker.client import EngineClient
 from probes.targets.docker.compose import Command, Edited, Goal, edit
 from probes.targets.docker.containers import Containers
 from probes.targets.docker.documents import environment, is_kept, name_of, version_of
+from probes.targets.docker.former import run_as
 from probes.targets.docker.guards import layer_confirmation, refuse_joined, refuse_owned, refuse_recreate
 from probes.targets.docker.limits import (
     former_values,
@@ -103,6 +104,7 @@ class DockerDrafter:
             "packages": dict(deployment.packages),
             "known_hard": known_hard_limit(deployment),
             "start": running or _died(inspect),
+            "former": msgspec.to_builtins(run_as(inspect)),
             "resumable": True,
             "notes": list(made.notes),
             **await self._expected(deployment, replica, inspect),

@@ -6,8 +6,9 @@ former one was run. Then the two change places: the former is stopped, loses its
 then. Until the former's policy goes, a reboot brings the former back; right after, the new one.
 
 Every act first looks whether it was done, and all that is needed stands in the engine (names, ids and labels), so
-that ``perform`` finishes and ``abandon`` takes back whatever a kill at any moment left. The former container is removed
-by :meth:`Recreate.discard` alone.
+that ``perform`` finishes and ``abandon`` takes back whatever a kill at any moment left. How the former one was run
+stands in the step as well: it is put back also where somebody removed the new one meanwhile. The former container is
+removed by :meth:`Recreate.discard` alone.
 """
 
 from __future__ import annotations
@@ -32,7 +33,17 @@ from probes.targets.docker.documents import (
     name_of,
     staged_name,
 )
-from probes.targets.docker.former import NO_POLICY, Former, Policy, is_up, policy_of, run_as, told_by_label, was_started
+from probes.targets.docker.former import (
+    NO_POLICY,
+    Former,
+    Policy,
+    is_up,
+    policy_of,
+    run_as,
+    told_by_label,
+    told_by_step,
+    was_started,
+)
 from probes.targets.docker.former import policy as policy_in
 from probes.targets.docker.joins import attachments
 from probes.targets.docker.ready import NotReady
@@ -91,10 +102,13 @@ class Recreate:
     async def abandon(self, step: Step, change: str, progress: Progress) -> None:
         """Puts the former container back, whatever was done; raises ``Unreadable``, ``EngineError`` or ``Refused``."""
         new = await self._made(change, step.subject)
-        if new is None:
-            return  # nothing was begun, or all was put back: the new container goes last
-        former, name = told_by_label(new), str(step.arguments["name"])
         old = await self._containers.inspect(step.subject)
+        name = str(step.arguments["name"])
+        if new is None:
+            if old is not None:
+                await self._back_alone(old, name, change, told_by_step(step), progress)
+            return
+        former = told_by_label(new)
         if old is None:
             raise Refused(f"The former container of {text.clean(name, 200)} is gone; the new one is left as it is.")
         progress(f"putting the former container {text.clean(name, 200)} back")
@@ -191,6 +205,17 @@ class Recreate:
             raise EngineError(None, f"{text.clean(name, 200)} was started and ended again with code {code}")
         if new is not None:
             await self._containers.remove(new)
+
+    async def _back_alone(self, old: Json, name: str, change: str, former: Former, progress: Progress) -> None:
+        """Puts the former container back where the new one is not there: never made, or removed by somebody."""
+        shown = text.clean(name, 200)
+        unset = policy_in(old) == NO_POLICY != former.policy and not is_up(old)
+        if name_of(old) == kept_name(name, change) or (name_of(old) == name and unset):
+            progress(f"putting the former container {shown} back")
+            await self._back(old["Id"], None, name, change, former)
+        elif former.running and not is_up(old):
+            # Without a trace of its own fastops cannot tell its stop from that of a person, who wants it stopped.
+            raise Refused(f"{shown} ran when the fix was planned and is stopped now: `docker start {shown}` starts it.")
 
     async def _exchange(self, come: str, go: str | None, name: str, aside: str, policy: Policy, *, start: bool) -> None:
         """``come`` takes the name and the policy, ``go`` (where there is one) is stopped and set aside."""

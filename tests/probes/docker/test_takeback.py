@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from probes.model import Desired, Step
+from probes.target import Refused
 from probes.targets.docker.client import EngineClient
 from probes.targets.docker.write import DockerWriter
 from tests.probes.docker.test_kill9 import CHANGE, blanked, killed_at
@@ -93,3 +94,37 @@ def test_a_recreate_that_was_cancelled_during_the_stop_is_taken_back_to_a_runnin
 
     workshop.call(cancelled)
     is_as_before(workshop, name, before)
+
+
+# After somebody removed what fastops had made
+
+
+@pytest.mark.parametrize("writes", [2, 3, 4], ids=["stopped", "without its policy", "set aside"])
+def test_a_former_container_is_put_back_though_somebody_removed_the_new_one(
+    workshop: Workshop, tmp_path: Path, writes: int
+):
+    name, step = planned(workshop, "tidied", SLEEPER)
+    before = workshop.inspect(name)
+    assert killed_at(workshop, "perform", step, tmp_path, "after", writes)
+    workshop.sdk.remove_container(f"{name}.fastops-{CHANGE}-new")
+    if writes == 2:
+        # Just as if somebody had stopped it: fastops left no trace, so it tells and lets people decide.
+        with pytest.raises(Refused, match=f"docker start {name}"):
+            call(workshop, "abandon", step)
+        workshop.sdk.start(name)
+    call(workshop, "abandon", step)
+    now = workshop.inspect(name)
+    assert (now["Id"], now["State"]["Running"]) == (before["Id"], True)
+    assert now["HostConfig"]["RestartPolicy"] == ALWAYS
+    assert workshop.named(name) == {name: "running"}
+
+
+def test_nothing_is_done_where_nothing_was_begun(workshop: Workshop):
+    name, step = planned(workshop, "nothing", SLEEPER)
+    before = workshop.inspect(name)
+    call(workshop, "abandon", step)
+    now = workshop.inspect(name)
+    assert now["State"]["StartedAt"] == before["State"]["StartedAt"]
+    workshop.sdk.remove_container(name, force=True)
+    call(workshop, "abandon", step)
+    assert workshop.named(name) == {}
