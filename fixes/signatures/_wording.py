@@ -35,7 +35,10 @@ LISTENING = pattern(
 STOPPING = pattern("server/stopping", r"Handling signal: (?P<signal>term|int|quit)")
 """gunicorn's master was told to end."""
 
-NO_DESCRIPTOR = pattern("server/errno-24", r"\[Errno 24\]|Too many open files(?: \(os error 24\)|[\]'\"]|$)")
+# inotify takes the same number for want of watchers: "[Errno 24] inotify instance limit reached".
+NO_DESCRIPTOR = pattern(
+    "server/errno-24", r"\[Errno 24\] ?(?:[^ i]|i[^n]|$)|Too many open files(?: \(os error 24\)|[\]'\"]|$)"
+)
 ACCEPT_FAILED = pattern("server/accept-failed", r"socket\.accept\(\) out of system resource")
 
 BOOT_FAILURES = (

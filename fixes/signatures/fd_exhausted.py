@@ -7,7 +7,8 @@ server at its limit was seen to write 33,000 in 12 s).
 What proves it. ``[Errno 24]`` (EMFILE) or asyncio's ``socket.accept() out of system resource`` in the log, or a
 worker with at least 95 % of its soft limit open.
 
-What it is not. ``[Errno 23]`` is the whole machine's limit. Descriptors below 95 %, however many they are.
+What it is not. ``[Errno 23]`` is the whole machine's limit, ``[Errno 24] inotify …`` the user's limit of watchers.
+Descriptors below 95 %, however many they are.
 
 What to do. Raise the limit; if the number only grows, find what is not closed.
 """
@@ -99,6 +100,8 @@ SIGNATURE = Signature(
     fires=(
         Example("uvicorn with asyncio", "socket.accept() out of system resource\n"),
         Example("the application", "OSError: [Errno 24] Too many open files: '/dev/null'\n"),
+        Example("in words of musl", "OSError: [Errno 24] No file descriptors available: '/dev/null'\n"),
+        Example("the number alone", "OSError: [Errno 24]\n"),
         Example("granian", "[ERROR] accept error: Too many open files (os error 24)\n"),
         Example("gunicorn", "OSError: [Errno 24] Too many open files\n" * 3),
         Example(
@@ -116,6 +119,7 @@ SIGNATURE = Signature(
             "OSError: [Errno 98] Address already in use\n[Errno 9] Bad file descriptor\n",
         ),
         Example("the machine's limit", "OSError: [Errno 23] Too many open files in system\n"),
+        Example("no inotify watchers are left", "OSError: [Errno 24] inotify instance limit reached\n"),
         Example("ulimit -a", "open files                          (-n) 1024\n"),
     ),
 )
