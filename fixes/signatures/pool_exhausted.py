@@ -10,7 +10,8 @@ after N sec``, psycopg2 ``connection pool exhausted``, or a time-out that ends i
 aiomysql's pool.
 
 What it is not. The server refusing connections (SQLSTATE 53300) or not being reached: psycopg_pool says the same
-words then, after ``error connecting in 'pool-1'``; asyncpg's time-out then ends in ``connect``. ``httpx.PoolTimeout``
+words then, after ``error connecting in 'pool-1'`` while the request waited or between two tries;
+asyncpg's time-out then ends in ``connect``. ``httpx.PoolTimeout``
 is about HTTP connections.
 
 What to do. Give connections back sooner; then size the pool within the server's ``max_connections``.
@@ -19,6 +20,7 @@ What to do. Give connections back sooner; then size the pool within the server's
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 from fixes.model import Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.signatures import _shared, _wording
@@ -46,6 +48,12 @@ _TIMED_OUT = re.compile(r"(?:^|[|\s])(?:[\w.]*\.)?TimeoutError\s*:?\s*$")
 _DIALLING = re.compile(
     r"in (?:_?connect\b|_?_connect_addr|_get_new_connection|_fill_free_pool|start_tls|_open_connection)"
 )
+NEAR_LINES = 100
+"""In logs without times: so close a failure to connect explains a time-out."""
+SLACK = timedelta(seconds=2)
+RETRYING = timedelta(seconds=300)
+BACKOFF = 1.25
+"""psycopg_pool: ``reconnect_timeout``, and tries that double with a tenth of jitter (ConnectionAttempt)."""
 
 
 def detect(view: View) -> Verdict:
@@ -95,10 +103,32 @@ def _title(facts: dict[str, str | int | float | bool]) -> str:
 def _own(view: View, hit: LogHit, place: At) -> bool:
     """Whether the pool was full, rather than the server out of reach."""
     if hit.key == PSYCOPG.key:
-        return _shared.latest_line(view, place.replica, place.line, CONNECTING, REFUSED) is None
+        return not _out_of_reach(view, hit, place)
     if hit.key == ACQUIRE.key:
         return _gave_up_waiting(hit)
     return True
+
+
+def _out_of_reach(view: View, hit: LogHit, place: At) -> bool:
+    """Whether psycopg_pool failed to connect while this request waited, or was about to try again.
+
+    Its tries come 1, 2, 4, … s apart for 300 s: the next one is about as far away as the first one is long ago.
+    """
+    last = _shared.latest_line(view, place.replica, place.line, CONNECTING, REFUSED)
+    if last is None:
+        return False
+    if last.at is None or place.at is None:
+        return place.line - last.line <= NEAR_LINES
+    tries = [
+        mark.at
+        for other in view.deployment.hits
+        if other.replica == place.replica and other.key == CONNECTING.key
+        for mark in other.marks
+        if mark.at is not None and last.at - RETRYING <= mark.at <= last.at
+    ]
+    retrying = BACKOFF * (last.at - min(tries, default=last.at))
+    waited = timedelta(seconds=float(hit.fields["timeout"][:9])) + SLACK
+    return place.at - last.at <= max(waited, retrying)
 
 
 def _gave_up_waiting(hit: LogHit) -> bool:
@@ -121,6 +151,9 @@ _ACQUIRE_LINES = (
     '  File "/opt/venv/lib/python3.11/site-packages/asyncpg/pool.py", line 1016, in _acquire\n'
     "    return await compat.wait_for(\n"
 )
+_CONNECTING = "WARNING:psycopg.pool:error connecting in 'pool-1': connection refused"
+_OUT = "2026-11-22T{}.000000000Z " + _CONNECTING + "\n"
+_GAVE_UP = "2026-11-22T11:59:30.000000000Z psycopg_pool.PoolTimeout: couldn't get a connection after 30.00 sec\n"
 
 SIGNATURE = Signature(
     id=SignatureId("pool-exhausted"),
@@ -135,6 +168,11 @@ SIGNATURE = Signature(
         Example("SQLAlchemy", _QUEUE_LINE),
         Example("SQLAlchemy in JSON", '{"level": "ERROR", "exc": "Traceback...\\n' + _QUEUE_LINE.strip() + '"}\n'),
         Example("psycopg_pool", "psycopg_pool.PoolTimeout: couldn't get a connection after 30.00 sec\n"),
+        Example("psycopg_pool, the server was out of reach an hour before", _OUT.format("10:59:00") + _GAVE_UP),
+        Example(
+            "psycopg_pool, the server was out of reach long before in a log without times",
+            f"{_CONNECTING}\n" + 'INFO:     10.0.0.2:4 - "GET / HTTP/1.1" 200 OK\n' * 200 + _GAVE_UP[31:],
+        ),
         Example("psycopg2", "psycopg2.pool.PoolError: connection pool exhausted\n"),
         Example(
             "asyncpg",
@@ -149,6 +187,11 @@ SIGNATURE = Signature(
             "the server refused",
             "WARNING:psycopg.pool:error connecting in 'pool-1': FATAL:  sorry, too many clients already\n"
             "psycopg_pool.PoolTimeout: couldn't get a connection after 30.00 sec\n",
+        ),
+        Example("psycopg_pool failed to connect meanwhile", _OUT.format("11:59:10") + _GAVE_UP),
+        Example(
+            "psycopg_pool is between two tries a minute apart",
+            "".join(_OUT.format(at) for at in ("11:57:42", "11:57:43", "11:57:45", "11:58:13", "11:58:45")) + _GAVE_UP,
         ),
         Example(
             "the server is out of reach",
