@@ -17,17 +17,18 @@ What to do. Set the variables where the deployment sets them: the advice shows t
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import pairwise
 
 from fixes.model import Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
-from fixes.signatures import _shared, _wording
+from fixes.signatures import _shared, _traceback, _wording
 from fixes.signatures._shared import At
 from probes.model import LogHit
 
 _NAME = r"(?P<name>[A-Za-z_][A-Za-z0-9_]{1,127})"
 VALIDATION = _wording.pattern("env/validation", r"\d+ validation errors? for (?P<model>[A-Za-z_][\w.\[\]]*)", 20)
 REQUIRED = _wording.pattern("env/required", r"[Ff]ield required (?:\[type=missing|\(type=value_error\.missing\))", 12)
-ENVIRON = _wording.pattern("env/key-error", r"(?:^|[\s|\"n])KeyError: '" + _NAME + "'", 8)
+ENVIRON = _wording.pattern("env/key-error", r"(?:^|[\s|\"n])KeyError: '" + _NAME + "'", 20)
 NAMED = (
     _wording.pattern("env/starlette", rf"Config '{_NAME}' is missing"),
     _wording.pattern("env/decouple", rf"UndefinedValueError: {_NAME} not found\. Declare it"),
@@ -69,6 +70,14 @@ _REQUEST_CODE = (
     "ResponseValidationError",
     "422",
 )
+_IN_REQUEST = re.compile(
+    r"Exception in ASGI application|Error in ASGI Framework|Application callable raised|Error handling request /"
+    r"|in (?:run_endpoint_function|run_asgi|wrapped_app|run_in_threadpool)(?:[^\w]|$)"
+    r"|(?:starlette|fastapi)/routing\.py\\?\", line \d+, in (?:__call__|app|handle)(?:[^\w]|$)"
+)
+"""What stands in the traceback of a request; Starlette's own of a start begins at ``in lifespan``."""
+_BEGIN = "Traceback (most recent call last)"
+_CHAINED = re.compile("The above exception was the direct cause|During handling of the above exception")
 _SETTINGS_NAME = re.compile(r"(?i)settings|config|env")
 _DEATH = ("Child process [", "failed to start", "Worker exiting", "Shutting down: Master", "Stopping reloader")
 _FIELD_V2 = re.compile(r"^(?:.*[|\]:>]\s+|[|\s]*)(?P<name>[A-Za-z_][\w.]*)\s*$")
@@ -80,7 +89,7 @@ def detect(view: View) -> Verdict:
     used: list[tuple[LogHit, At]] = []
     just_started = False
     for hit, place in _shared.places(view, VALIDATION, REQUIRED, ENVIRON, NO_URL, *NAMED):
-        missing = _missing(hit)
+        missing = None if hit.key == ENVIRON.key and _is_below_a_request(view, place) else _missing(hit)
         good = False if missing is None else _shared.came_up(view, place)
         just_started = just_started or good is None
         if missing is None or good is not False:
@@ -116,18 +125,34 @@ def _missing(hit: LogHit) -> tuple[str, ...] | None:
     if hit.key == REQUIRED.key:
         return _of_field(hit)
     if hit.key == ENVIRON.key:
-        lines = [*hit.before, *_shared.unfolded(hit.sample)]
-        return (
-            (hit.fields["name"],)
-            if any("os.environ" in x or "<frozen os>" in x or "/os.py" in x for x in lines)
-            else None
-        )
+        lines = [*_own_traceback(hit.before), *_shared.unfolded(hit.sample)]
+        environ = any("os.environ" in x or "<frozen os>" in x or "/os.py" in x for x in lines)
+        return (hit.fields["name"],) if environ and not any(_IN_REQUEST.search(x) for x in lines) else None
     if hit.key == NO_URL.key:
         return ()
     if hit.key in _LOOSE and not _is_grave(hit):
         return None
     found = hit.fields.get("name") or hit.fields.get("names", "")
     return tuple(re.findall(r"[A-Za-z_]\w+", found.replace(" and ", " "))) or None
+
+
+def _own_traceback(before: Sequence[str]) -> Sequence[str]:
+    """Of the lines before the end of a traceback those that belong to it, and the server's words above it."""
+    heads = [i for i, line in enumerate(before) if _BEGIN in line]
+    while len(heads) > 1 and any(_CHAINED.search(line) for line in before[heads[-2] : heads[-1]]):
+        heads.pop()
+    return before[max(0, heads[-1] - 1) :] if heads else before
+
+
+def _is_below_a_request(view: View, place: At) -> bool:
+    """Whether the traceback that ends here began below a server's word of an exception in a request.
+
+    Longer tracebacks than the lines that are kept with a match: their own head is the latest one.
+    """
+    begun = _shared.latest_line(view, place.replica, place.line, _traceback.BEGIN)
+    told = _shared.latest_line(view, place.replica, place.line, _traceback.HEADER)
+    near = begun is not None and told is not None and abs(begun.line - told.line) <= 1
+    return near and begun is not None and place.line - begun.line <= _traceback.LONGEST
 
 
 def _is_grave(hit: LogHit) -> bool:
@@ -175,6 +200,12 @@ _V2 = (
     "secret_key\n  Field required [type=missing, input_value={}, input_type=dict]\n"
     "    For further information visit https://errors.pydantic.dev/2.14/v/missing\n"
 )
+_KEY_ERROR = (
+    '  File "/srv/app/main.py", line 40, in report\n    x = os.environ["FEATURE_X"]\n'
+    "  File \"<frozen os>\", line 679, in __getitem__\n    raise KeyError(key) from None\nKeyError: 'FEATURE_X'\n"
+)
+_REQUEST = "ERROR:    Exception in ASGI application\nTraceback (most recent call last):\n"
+_CALLS = '  File "/srv/app/deep.py", line 7, in call\n    return inner()\n'
 
 SIGNATURE = Signature(
     id=SignatureId("missing-env"),
@@ -183,7 +214,7 @@ SIGNATURE = Signature(
     detect=detect,
     remedies=(RemedyId("advise"),),
     source="pydantic 1 and 2, pydantic-settings 2, starlette/config.py, CPython os.environ, SQLAlchemy engine/url.py",
-    patterns=(VALIDATION, REQUIRED, ENVIRON, NO_URL, *NAMED, _wording.STARTED),
+    patterns=(VALIDATION, REQUIRED, ENVIRON, NO_URL, *NAMED, _wording.STARTED, _traceback.HEADER, _traceback.BEGIN),
     explains=(SignatureId("worker-boot-failed"), SignatureId("worker-died"), SignatureId("crash-loop")),
     fires=(
         Example("pydantic-settings 2", _V2),
@@ -199,6 +230,16 @@ SIGNATURE = Signature(
             "         ~~~~~~~~~~^^^^^^^^^^^^^^^^\n"
             '  File "<frozen os>", line 679, in __getitem__\n'
             "    raise KeyError(key) from None\nKeyError: 'DATABASE_URL'\n",
+        ),
+        Example(
+            "os.environ at import, after an exception of a request",
+            _REQUEST + "ValueError: 5\n" + "Traceback (most recent call last):\n" + _KEY_ERROR,
+        ),
+        Example(
+            "os.environ in the application's start",
+            "ERROR:    Traceback (most recent call last):\n"
+            '  File "/opt/venv/lib/python3.11/site-packages/starlette/routing.py", line 693, in lifespan\n'
+            "    async with self.lifespan_context(app) as maybe_state:\n" + _KEY_ERROR,
         ),
         Example("starlette", "KeyError: \"Config 'SECRET_KEY' is missing, and has no default.\"\n"),
         Example("one's own words", "RuntimeError: Missing required environment variables: DATABASE_URL, REDIS_URL\n"),
@@ -231,6 +272,13 @@ SIGNATURE = Signature(
             "ERROR:    Exception in ASGI application\n"
             "pydantic_core._pydantic_core.ValidationError: 1 validation error for Item\n"
             "name\n  Field required [type=missing, input_value={'x': 1}, input_type=dict]\n",
+        ),
+        Example("os.environ in a request", _REQUEST + _KEY_ERROR),
+        Example("os.environ in a request, deep below it", _REQUEST + _CALLS * 40 + _KEY_ERROR),
+        Example(
+            "os.environ in a request whose head is not in the log any more",
+            '  File "/opt/venv/lib/python3.11/site-packages/fastapi/routing.py", line 212, in run_endpoint_function\n'
+            "    return await dependant.call(**values)\n" + _CALLS * 3 + _KEY_ERROR,
         ),
         Example(
             "a KeyError of a dictionary",
