@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from types import MappingProxyType, ModuleType
 
@@ -44,15 +44,21 @@ def remedies() -> Mapping[RemedyId, Remedy]:
     return MappingProxyType(dict(sorted(found.items())))
 
 
+def page(signature: Signature) -> str:
+    """What a signature means: its module's docstring, or the text of its file."""
+    return documentation("signatures", signature.id) if signature.page is None else signature.page
+
+
 def documentation(kind: str, identity: str) -> str:
     """The docstring of a signature's or remedy's module (``kind`` is ``signatures`` or ``remedies``)."""
     module = importlib.import_module(f"fixes.{kind}.{identity.replace('-', '_')}")
     return inspect.getdoc(module) or ""
 
 
-def patterns() -> tuple[Pattern, ...]:
-    """The patterns of all signatures, for the log matcher; a key that several share stands once."""
-    by_key = {pattern.key: pattern for signature in signatures().values() for pattern in signature.patterns}
+def patterns(chosen: Iterable[Signature] | None = None) -> tuple[Pattern, ...]:
+    """The patterns of these signatures, or of all, for the log matcher; a key that several share stands once."""
+    chosen = signatures().values() if chosen is None else chosen
+    by_key = {pattern.key: pattern for signature in chosen for pattern in signature.patterns}
     return tuple(by_key.values())
 
 

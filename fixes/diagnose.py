@@ -7,7 +7,7 @@ moment that they name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import MAXYEAR, datetime, timedelta
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from fixes import catalogue
 from fixes.model import Finding, Report, Signature
 from fixes.pastedplaces import Places
+from fixes.policy import Policy
 from fixes.track import LOOK_BACK, Tracker
 from probes import pastedkernel
 from probes.history import History
@@ -58,6 +59,8 @@ class Diagnosis(Frozen, frozen=True):
     found: tuple[Diagnosed, ...] = ()
     documents: int = 0
     """Containers and pods that it describes."""
+    silenced: int = 0
+    """Findings that the configuration silences."""
     failures: tuple[Failure, ...] = ()
 
 
@@ -68,20 +71,22 @@ def matcher(signatures: Iterable[Signature] | None = None) -> Matcher:
     return Matcher((*patterns.values(), *pastedkernel.PATTERNS))
 
 
-def diagnose(pasted: Pasted, signatures: Iterable[Signature] | None = None) -> Diagnosis:
+def diagnose(pasted: Pasted, signatures: Iterable[Signature] | None = None, decided: Policy | None = None) -> Diagnosis:
     """Judges one text; raises nothing that is not a defect."""
-    chosen = list(catalogue.signatures().values() if signatures is None else signatures)
+    known = catalogue.signatures().values() if signatures is None else signatures
+    chosen = [one if one.quiet_after is None else replace(one, quiet_after=None) for one in known]
     described = documents(pasted.head)
     looks = [_Look(one, _moment(one, pasted.read_at), LOOK_BACK) for one in described]
     log = _log(pasted)
     if log is not None:
         looks = [_joined(log, looks[0], pasted)] if len(looks) == 1 else [log, *looks]
-    reports = [_judge(chosen, look) for look in looks]
+    reports = [_judge(chosen, look, decided) for look in looks]
     places = Places(pasted, described, {s.id: s for s in chosen})
-    found = [places.of(finding) for report in reports for finding in _findings(report) if _is_proved(finding)]
+    found = [places.of(finding) for report in reports for finding in _proved(report.findings)]
     return Diagnosis(
         found=tuple(Diagnosed(finding, lines) for finding, lines in found),
         documents=len(described),
+        silenced=sum(len(list(_proved(report.silenced))) for report in reports),
         failures=tuple(failure for report in reports for failure in report.failures),
     )
 
@@ -150,7 +155,7 @@ def _moment(described: Deployment, unknown: datetime) -> datetime:
     return max(known, default=unknown) + AFTERWARDS
 
 
-def _judge(signatures: Sequence[Signature], look: _Look) -> Report:
+def _judge(signatures: Sequence[Signature], look: _Look, decided: Policy | None) -> Report:
     identity = look.deployment.id
     state = TargetState(
         target=_PASTED,
@@ -160,12 +165,11 @@ def _judge(signatures: Sequence[Signature], look: _Look) -> Report:
         changed=frozenset({identity}),
         complete=True,
     )
-    return Tracker(signatures, look.window).advance(Snapshot(look.now, {_PASTED: state}), History(), look.now)
+    return Tracker(signatures, look.window, decided).advance(Snapshot(look.now, {_PASTED: state}), History(), look.now)
 
 
-def _findings(report: Report) -> Iterable[Finding]:
-    for deployment in report.findings:
-        yield from report.of(deployment)
+def _proved(findings: Mapping[DeploymentId, Sequence[Finding]]) -> Iterator[Finding]:
+    return (finding for many in findings.values() for finding in many if _is_proved(finding))
 
 
 def _is_proved(finding: Finding) -> bool:

@@ -80,6 +80,19 @@ Verdict = Fires | Silent | Undecided
 SILENT = Silent()
 
 
+class Threshold(Frozen, frozen=True):
+    """A number of a signature's rule that the configuration may change."""
+
+    name: str
+    default: float
+    what: str
+    """The rule, for people: ``fires where the limit is below this``."""
+    unit: str | None = None
+    """``bytes``, ``seconds``; ``None`` for ratios."""
+    minimum: float | None = None
+    maximum: float | None = None
+
+
 class View(Frozen, frozen=True):
     """All that a signature may look at."""
 
@@ -92,6 +105,12 @@ class View(Frozen, frozen=True):
     node: Node | None = None
     after: datetime | None = None
     """Evidence from before this moment does not count: set while a fix is verified."""
+    thresholds: Mapping[Threshold, float] = {}
+    """Those that the configuration changed."""
+
+    def threshold(self, one: Threshold) -> float:
+        """The number that counts: what the configuration says, else its default."""
+        return self.thresholds.get(one, one.default)
 
     def hits(self, *keys: str) -> tuple[LogHit, ...]:
         """Log matches of these patterns in the window, in order of their latest mark."""
@@ -141,9 +160,13 @@ class Signature(Frozen, frozen=True):
     explains: tuple[SignatureId, ...] = ()
     """The effects that this failure has: where both are found, the effect names this one as its cause."""
     quiet_after: timedelta | None = None
-    """How long its logs must be quiet before it closes; the look-back when ``None``."""
+    """How long its logs must be quiet before it closes, and how far it looks back at most; else the look-back."""
     fires: tuple[Example, ...] = ()
     silent: tuple[Example, ...] = ()
+    thresholds: tuple[Threshold, ...] = ()
+    """What the configuration may change; names are unique within a signature."""
+    page: str | None = None
+    """Its documentation where it has no module: a signature of the user's own."""
 
 
 class Offer(Frozen, frozen=True):
@@ -193,10 +216,12 @@ class Report(Frozen, frozen=True):
     findings: Mapping[DeploymentId, tuple[Finding, ...]] = {}
     """The worst first, effects after causes."""
     undecided: Mapping[DeploymentId, tuple[Open, ...]] = {}
+    silenced: Mapping[DeploymentId, tuple[Finding, ...]] = {}
+    """What is there and shall not be shown: neither opened nor closed, explains nothing."""
     opened: tuple[Finding, ...] = ()
     closed: tuple[Finding, ...] = ()
     failures: tuple[Failure, ...] = ()
-    """Signatures that crashed: a defect of fastops that hurts no other signature."""
+    """Signatures that crashed, which is a defect of fastops, and files of own ones that cannot be used."""
     observed_seconds: float = 0.0
     pending: tuple[ChangeId, ...] = ()
     """Changes that were interrupted and await ``resume``."""

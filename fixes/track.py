@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from fixes import catalogue
+from fixes import catalogue, policy
 from fixes.explain import explain
 from fixes.model import (
     Finding,
@@ -26,6 +26,7 @@ from fixes.model import (
 )
 from fixes.opened import Opened
 from fixes.plan import offer
+from fixes.policy import Policy
 from probes import text
 from probes.history import History, Metric, Point, SeriesKey
 from probes.model import Deployment, DeploymentId, Failure, Node, Snapshot, TargetState
@@ -38,7 +39,7 @@ AGAIN = timedelta(seconds=5)
 class _Known:
     """What is known of one deployment between two steps."""
 
-    __slots__ = ("deployment", "judged_at", "open", "report", "undecided")
+    __slots__ = ("deployment", "judged_at", "open", "report", "silenced", "undecided")
 
     def __init__(self) -> None:
         self.deployment: Deployment | None = None
@@ -46,16 +47,28 @@ class _Known:
         self.open: dict[SignatureId, Opened] = {}
         self.undecided: tuple[Open, ...] = ()
         self.report: tuple[Finding, ...] = ()
+        self.silenced: tuple[Finding, ...] = ()
 
 
 class Tracker:
     """Folds snapshots into reports."""
 
-    def __init__(self, signatures: Iterable[Signature] | None = None, window: timedelta = LOOK_BACK) -> None:
-        """``window`` is the look-back; without ``signatures`` the whole catalogue is used."""
+    def __init__(
+        self,
+        signatures: Iterable[Signature] | None = None,
+        window: timedelta = LOOK_BACK,
+        decided: Policy | None = None,
+        failures: Sequence[Failure] = (),
+    ) -> None:
+        """``window`` is the look-back; without ``signatures`` the whole catalogue is used.
+
+        ``failures`` are of signatures that could not be taken in; each report names them.
+        """
         chosen = catalogue.signatures().values() if signatures is None else signatures
         self._signatures = {signature.id: signature for signature in chosen}
         self._window = window
+        self._policy = decided or Policy()
+        self._not_taken = tuple(failures)
         self._known: dict[DeploymentId, _Known] = {}
         self._settled: dict[tuple[DeploymentId, SignatureId], datetime] = {}
         self._failures: dict[tuple[DeploymentId, SignatureId], Failure] = {}
@@ -77,9 +90,10 @@ class Tracker:
             snapshot=snapshot,
             findings={identity: known.report for identity, known in sorted(self._known.items()) if known.report},
             undecided={identity: known.undecided for identity, known in sorted(self._known.items()) if known.undecided},
+            silenced={identity: known.silenced for identity, known in sorted(self._known.items()) if known.silenced},
             opened=tuple(opened),
             closed=tuple(closed),
-            failures=tuple(failure for _, failure in sorted(self._failures.items())),
+            failures=(*self._not_taken, *(failure for _, failure in sorted(self._failures.items()))),
         )
 
     def judge(
@@ -116,7 +130,15 @@ class Tracker:
                 read[metric] = {label: history.series(SeriesKey(deployment.id, metric, label)) for label in labels}
             return read[metric]
 
-        return View(deployment=deployment, now=now, window=self._window, series=series, node=node, after=after)
+        return View(
+            deployment=deployment,
+            now=now,
+            window=self._window,
+            series=series,
+            node=node,
+            after=after,
+            thresholds=self._policy.thresholds,
+        )
 
     def _forget_gone(self, state: TargetState) -> list[Finding]:
         """Closes what was found on deployments that a live target has no more."""
@@ -145,20 +167,21 @@ class Tracker:
         closed: list[Finding],
     ) -> None:
         undecided: list[Open] = []
-        new: list[SignatureId] = []
         ended: list[SignatureId] = []
+        silenced = policy.silenced(self._policy, deployment.id, now)
         whole = self._view(deployment, history, now, node, None)
         for identity, signature in self._signatures.items():
             after = self._settled.get((deployment.id, identity))
             view = whole if after is None else replace(whole, after=after)
+            if signature.quiet_after is not None and signature.quiet_after < view.window:
+                view = replace(view, window=signature.quiet_after)
             verdict = self._verdict(signature, view)
-            if isinstance(verdict, Undecided):
+            if isinstance(verdict, Undecided) and identity not in silenced:
                 undecided.append(Open(identity, verdict.needs))
             current = known.open.get(identity)
             if current is None:
                 if isinstance(verdict, Fires):
                     known.open[identity] = Opened.begin(signature, verdict, view)
-                    new.append(identity)
                 continue
             if verdict is not None and current.step(signature, verdict, view):
                 ended.append(identity)
@@ -166,8 +189,10 @@ class Tracker:
         closed += [before[identity] for identity in ended if identity in before]
         for identity in ended:
             del known.open[identity]
-        known.report = explain((self._finding(deployment, o) for o in known.open.values()), self._signatures)
-        opened += [finding for finding in known.report if finding.signature in new]
+        found = [self._finding(deployment, one) for one in known.open.values()]
+        known.silenced = tuple(finding for finding in found if finding.signature in silenced)
+        known.report = explain((finding for finding in found if finding.signature not in silenced), self._signatures)
+        opened += [finding for finding in known.report if finding.signature not in before]
         known.deployment, known.judged_at, known.undecided = deployment, now, tuple(undecided)
 
     def _verdict(self, signature: Signature, view: View) -> Verdict | None:
@@ -192,7 +217,8 @@ class Tracker:
                 self._failures[deployment.id, finding.signature] = Failure(
                     "remedy-crashed", f"the remedy {identity}", _reason(error), "Please report this defect of fastops."
                 )
-        return replace(finding, remedies=tuple(offers))
+        severity = self._policy.severities.get(finding.signature, finding.severity)
+        return replace(finding, severity=severity, remedies=tuple(offers))
 
 
 def _crash(signature: Signature, deployment: Deployment, error: Exception) -> Failure:

@@ -17,13 +17,15 @@ from probes.model import Deployment
 
 
 def _why_not(_deployment: Deployment, finding: Finding) -> str | None:
-    if finding.signature not in ADVICE:
+    if finding.signature not in ADVICE and "advice" not in finding.facts:
         return f"There is no advice for {finding.signature}."
     return None
 
 
 def _advise(deployment: Deployment, finding: Finding) -> Advice:
-    return ADVICE[finding.signature](deployment, finding)
+    if finding.signature in ADVICE:
+        return ADVICE[finding.signature](deployment, finding)
+    return Advice(finding.title, str(finding.facts["advice"]))  # a signature of the user's own brings its advice
 
 
 REMEDY = Remedy(

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
+from fixes.model import Threshold
 from fixes.signatures import _shared
 from probes.model import HttpSample, Replica, StackSample
 
 SLOW_SECONDS = 1.0
 """A 404 takes about a millisecond; a loop that needs a second for it was held."""
+TOOK = Threshold(
+    "took_seconds", SLOW_SECONDS, "a path without a route must take so long", "seconds", minimum=0.05, maximum=5.0
+)
+"""fastops waits 5 s for an answer; whatever takes longer is slow."""
 BUSY_PERCENT = 50.0
 THROTTLED_RATIO = 0.25
 START_UP = timedelta(seconds=15)
@@ -28,11 +33,11 @@ def young(replica: Replica, sample: StackSample) -> bool:
     return born is not None and sample.at < born + START_UP
 
 
-def slow(probes: Sequence[HttpSample], workers: int) -> list[HttpSample]:
+def slow(probes: Sequence[HttpSample], workers: int, least_seconds: float = SLOW_SECONDS) -> list[HttpSample]:
     """The slow ones among the latest probes, where they are enough."""
     for reach in (3, 6) if workers > 1 else (3,):
         answered = [p for p in probes[-reach:] if p.error in (None, "timeout")]
-        found = [p for p in answered if p.took_seconds >= SLOW_SECONDS or p.error == "timeout"]
+        found = [p for p in answered if p.took_seconds >= least_seconds or p.error == "timeout"]
         if len(found) >= 2:
             return found
     return []

@@ -16,11 +16,17 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Threshold, Verdict, View
 from fixes.signatures import _cases, _shared
 from probes.model import Cpu, Limit, Replica
 
-PERIODS = 0.25
+PERIODS = Threshold(
+    "throttled_ratio",
+    0.25,
+    "so many of the periods must be throttled, in each of three samples",
+    minimum=0.01,
+    maximum=1.0,
+)
 TIME = 0.05
 SAMPLES = 3
 START_UP = timedelta(seconds=60)
@@ -34,7 +40,7 @@ def detect(view: View) -> Verdict:
         time = replica.cpu.throttled_time_ratio
         if len(points) < SAMPLES or time is None or time < TIME or _young(view, replica):
             continue
-        if all(point.value >= PERIODS for point in points[-SAMPLES:]):
+        if all(point.value >= view.threshold(PERIODS) for point in points[-SAMPLES:]):
             limit = replica.cpu.limit.value if replica.cpu.limit.limited else None
             of = f" of its {limit:g} cores" if limit else ""
             text = f"{points[-1].value:.0%} of the periods{of} were throttled, {time:.0%} of the time"
@@ -74,6 +80,7 @@ SIGNATURE = Signature(
     severity="warning",
     detect=detect,
     remedies=(RemedyId("advise"),),
+    thresholds=(PERIODS,),
     source="Documentation/scheduler/sched-bwc.rst (nr_throttled, throttled_time)",
     explains=(SignatureId("slow-requests"), SignatureId("worker-timeout")),
     fires=(

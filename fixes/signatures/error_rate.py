@@ -17,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from fixes.model import Example, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.model import Example, RemedyId, Signature, SignatureId, Threshold, Verdict, View
 from fixes.signatures import _logged, _shared, _traceback, _wording
 from fixes.signatures._shared import At
 from probes.model import LogHit, ReplicaId
@@ -27,7 +27,13 @@ FAILED = _wording.pattern(
     r"\"?(?:GET|POST|PUT|PATCH|DELETE|HEAD) [^\"]* ?(?:HTTP/)?[123](?:\.\d)?\\?\" (?P<status>5\d\d)(?:[^0-9]|$)",
 )
 LEAST = 5
-SHARE = 0.05
+SHARE = Threshold(
+    "error_ratio",
+    0.05,
+    "so many of the lines must be answers with 5xx, two minutes running",
+    minimum=0.001,
+    maximum=1.0,
+)
 MINUTE = timedelta(minutes=1)
 
 
@@ -59,7 +65,7 @@ def _worst(view: View, found: Sequence[tuple[LogHit, At]]) -> list[tuple[LogHit,
     both = [*before, *latest]
     first, end = both[0][1].line, both[-1][1].line
     lines = end - first + 1 - _of_tracebacks(view, both[0][1].replica, first, end)
-    return both if len(both) >= SHARE * max(1, lines) else []
+    return both if len(both) >= view.threshold(SHARE) * max(1, lines) else []
 
 
 def _at(one: tuple[LogHit, At]) -> datetime:
@@ -96,6 +102,7 @@ SIGNATURE = Signature(
     severity="error",
     detect=detect,
     remedies=(RemedyId("advise"), RemedyId("restart")),
+    thresholds=(SHARE,),
     source="sre.google/workbook/alerting-on-slos; access logs of uvicorn, gunicorn, hypercorn and granian",
     patterns=(FAILED, _traceback.HEADER, _traceback.NAMED),
     fires=(

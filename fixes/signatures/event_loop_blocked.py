@@ -62,7 +62,7 @@ def _replica(view: View, replica: Replica) -> Verdict:
     probes = [p for p in replica.loop_probes if p.at >= since and not _loop.while_replaced(replica, p)]
     held = held_at([s for s in replica.stacks if s.at >= since and not _loop.young(replica, s)])
     sure = held is not None and held.times >= 2 and any(w.pid == held.sample.pid for w in replica.workers)
-    slow = _loop.slow(probes, len(_shared.serving(replica)))
+    slow = _loop.slow(probes, len(_shared.serving(replica)), view.threshold(_loop.TOOK))
     if not slow and not sure:
         return SILENT
     busy = _loop.busy(replica)
@@ -177,6 +177,7 @@ SIGNATURE = Signature(
     title="Event loop blocked",
     severity="error",
     detect=detect,
+    thresholds=(_loop.TOOK,),
     remedies=(RemedyId("profile"), RemedyId("advise")),
     source="docs.python.org/3/library/asyncio-dev.html (running blocking code, debug mode); fastapi.tiangolo.com/async",
     patterns=(DEBUG, _wording.NO_DESCRIPTOR, _wording.ACCEPT_FAILED),

@@ -14,11 +14,23 @@ What to do. At least 512 MiB; 1 GiB, or 1.5 times the most that was seen in use.
 
 from __future__ import annotations
 
-from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Undecided, Verdict, View
+from fixes.model import (
+    SILENT,
+    Evidence,
+    Example,
+    Fires,
+    RemedyId,
+    Signature,
+    SignatureId,
+    Threshold,
+    Undecided,
+    Verdict,
+    View,
+)
 from fixes.signatures import _cases, _shared
 from probes.model import UNLIMITED, Limit, Memory, Replica
 
-LOW_BYTES = 512_000_000
+LOW = Threshold("limit_bytes", 512_000_000, "a limit below it is low", unit="bytes", minimum=32 << 20, maximum=1 << 40)
 VERY_LOW_BYTES = 256 * 1024 * 1024
 
 
@@ -31,10 +43,12 @@ def detect(view: View) -> Verdict:
         unknown = any(r.memory.limit.limited is None for r in view.deployment.running)
         return Undecided("the memory limit") if unknown else SILENT
     limit, replica = min(limited, key=lambda one: one[0])
-    if limit >= LOW_BYTES:
+    low = view.threshold(LOW)
+    if limit >= low:
         return SILENT
     peak = _peak(view, replica)
     warn = limit <= VERY_LOW_BYTES or (peak is not None and peak > limit / 2)
+    enough = "512 MiB" if low == LOW.default else _shared.mebibytes(low)
     used = f", {_shared.mebibytes(peak)} of it were in use" if peak is not None else ""
     evidence = [
         Evidence(
@@ -59,7 +73,7 @@ def detect(view: View) -> Verdict:
         )
     return Fires(
         severity="warning" if warn else "info",
-        title=f"the memory limit is {_shared.mebibytes(limit)}{used}; a FastAPI service should have 512 MiB or more",
+        title=f"the memory limit is {_shared.mebibytes(limit)}{used}; a FastAPI service should have {enough} or more",
         evidence=tuple(evidence),
         facts={"limit_bytes": int(limit), **({"peak_bytes": int(peak)} if peak is not None else {})},
     )
@@ -85,6 +99,7 @@ SIGNATURE = Signature(
     severity="warning",
     detect=detect,
     remedies=(RemedyId("set-memory-limit"),),
+    thresholds=(LOW,),
     source="measured: idle workers of FastAPI 0.88 to 0.165 with SQLAlchemy take 60 to 150 MB",
     fires=(
         Example("400 MiB, hardly used", deployment=_cases.container(memory=_memory(400 << 20, 90 << 20))),

@@ -12,11 +12,11 @@ What to do. More memory, or fewer workers; where it rises steadily, ``memory-lea
 
 from __future__ import annotations
 
-from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Threshold, Verdict, View
 from fixes.signatures import _cases, _shared
 from probes.model import Limit, Memory
 
-NEAR = 0.9
+NEAR = Threshold("used_ratio", 0.9, "so much of the limit is near it", minimum=0.1, maximum=1.0)
 SAMPLES = 3
 FRESH_SECONDS = 120.0
 
@@ -24,14 +24,14 @@ FRESH_SECONDS = 120.0
 def detect(view: View) -> Verdict:
     """Fires for replicas whose last three samples are near their limit."""
     evidence: list[Evidence] = []
-    worst = 0.0
+    near, worst = view.threshold(NEAR), 0.0
     for replica in view.deployment.running:
         limit = replica.memory.limit.value if replica.memory.limit.limited else None
         since = view.start.timestamp()
         points = [p for p in view.series("memory-used").get(replica.id, ()) if p.at >= since][-SAMPLES:]
         if not limit or len(points) < SAMPLES or view.now.timestamp() - points[-1].at > FRESH_SECONDS:
             continue
-        if all(point.value >= NEAR * limit for point in points):
+        if all(point.value >= near * limit for point in points):
             used = points[-1].value
             worst = max(worst, used / limit)
             text = f"{_shared.mebibytes(used)} of {_shared.mebibytes(limit)} are in use"
@@ -63,6 +63,7 @@ SIGNATURE = Signature(
     severity="warning",
     detect=detect,
     remedies=(RemedyId("set-memory-limit"),),
+    thresholds=(NEAR,),
     source="Documentation/admin-guide/cgroup-v2.rst (memory.current, inactive_file); kubelet's working set",
     explains=(SignatureId("oom-killed"),),
     fires=(

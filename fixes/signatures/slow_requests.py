@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from fixes.model import Example, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.model import Example, RemedyId, Signature, SignatureId, Threshold, Verdict, View
 from fixes.signatures import _logged, _shared, _wording
 from fixes.signatures._shared import At
 from probes.model import LogHit
@@ -55,6 +55,10 @@ STATEMENT = _wording.pattern(
 )
 PATTERNS = (SECONDS, PLAIN, MILLIS, GRANIAN, KEYED, FIELD, FIELD_SECONDS, TOLD, STATEMENT)
 
+P95 = Threshold(
+    "p95_seconds", 1.0, "the 95th percentile of requests must be this or longer", "seconds", minimum=1.0, maximum=3600.0
+)
+"""A request below a second is not slow, and its line is not read for that."""
 SHORT_TEXT_LINES = 20
 SHORT_TEXT_SECONDS = 2.0
 LEAST_SLOW = 5
@@ -76,13 +80,14 @@ class Slow(NamedTuple):
 
 def detect(view: View) -> Verdict:
     """Fires where a good part of the requests is slow."""
-    found = slow(view)
+    least = view.threshold(P95)
+    found = [one for one in slow(view) if one.seconds >= least]
     if not found:
         return _shared.unseen(view)
     by_replica: dict[str, list[Slow]] = {}
     for one in found:
         by_replica.setdefault(one.place.replica, []).append(one)
-    bad = [one for many in by_replica.values() if _often(many) for one in many]
+    bad = [one for many in by_replica.values() if _often(many, least) for one in many]
     if not bad:
         return _shared.unseen(view)
     longest = max(bad, key=lambda one: one.seconds)
@@ -112,11 +117,11 @@ def slow(view: View) -> list[Slow]:
     return sorted(found.values(), key=lambda one: (one.place.replica, one.place.line))
 
 
-def _often(many: list[Slow]) -> bool:
-    """Whether the 95th percentile is above a second: lines bound the number of requests from above."""
+def _often(many: list[Slow], least_seconds: float) -> bool:
+    """Whether the 95th percentile is so long: lines bound the number of requests from above."""
     last = many[-1].place.line
     if last < SHORT_TEXT_LINES:
-        return any(one.seconds >= SHORT_TEXT_SECONDS for one in many)
+        return any(one.seconds >= max(SHORT_TEXT_SECONDS, least_seconds) for one in many)
     lines = last - max(0, many[0].place.line - SHORT_TEXT_LINES)
     return len(many) >= LEAST_SLOW and len(many) > SHARE * lines
 
@@ -130,6 +135,7 @@ SIGNATURE = Signature(
     severity="warning",
     detect=detect,
     remedies=(RemedyId("profile"), RemedyId("advise")),
+    thresholds=(P95,),
     source="access log formats of gunicorn (%(L)s), hypercorn (%(L)s), granian (%(dt_ms)s), nginx ($request_time)",
     patterns=PATTERNS,
     explains=(SignatureId("connections-dropped"),),
