@@ -24,6 +24,7 @@ import msgspec
 
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Undecided, Verdict, View
 from fixes.signatures import _cases, _shared
+from fixes.signatures._recycling import metric_of, recycled_in_time, recycles
 from fixes.signatures._shared import MIB, duration, mebibytes
 from fixes.signatures._slope import LEAST_POINTS, Growth, steady_growth
 from probes.history import Metric, Point
@@ -35,8 +36,6 @@ SHORT_SECONDS = 60.0
 NEAR_WINDOWS = 20
 SOON_SECONDS = 3600.0
 LEAST_RISE_BYTES = 4.0 * MIB
-AS_FAR = 0.9
-"""Of the present size: an earlier worker that grew so far was replaced in time (max_requests_jitter varies it)."""
 
 
 class _Leak(NamedTuple):
@@ -79,8 +78,8 @@ def _judge(view: View, leaks: list[_Leak]) -> Verdict:
     expected = leak.left[0] if leak.left else far
     if leak.growth.seconds < LONG_SECONDS and expected > NEAR_WINDOWS * leak.growth.seconds:
         return Undecided(f"{duration(LONG_SECONDS)} of memory, {duration(leak.growth.seconds)} seen")
-    if _recycles(view):
-        if _recycled_in_time(view, leak):
+    if recycles(view):
+        if recycled_in_time(view, leak.replica, leak.worker, leak.growth.last.value):
             return SILENT
         if expected > SOON_SECONDS:
             return Undecided("the life of a worker until max_requests replaces it")
@@ -139,7 +138,7 @@ def _rate(bytes_per_second: float) -> str:
 def _life(view: View, replica: Replica, worker: Worker) -> Sequence[Point]:
     """A worker's memory after its first minute."""
     label = f"{replica.id}/{worker.pid}"
-    points = view.series(_metric(view, label)).get(label, ())
+    points = view.series(metric_of(view, label)).get(label, ())
     if not points:
         return ()
     born = worker.started_at.timestamp() if worker.started_at is not None else points[0].at
@@ -147,11 +146,6 @@ def _life(view: View, replica: Replica, worker: Worker) -> Sequence[Point]:
     if view.after is not None:
         since = max(since, view.after.timestamp())
     return points[bisect_left(points, since, key=lambda p: p.at) :]
-
-
-def _metric(view: View, label: str) -> Metric:
-    """A worker's anonymous memory where it is known, else its resident memory."""
-    return "worker-anonymous" if view.series("worker-anonymous").get(label) else "worker-rss"
 
 
 def _with_limit(
@@ -186,31 +180,6 @@ def _with_limit(
 
 def _bounds(low: float, value: float, high: float) -> tuple[float, float, float]:
     return max(low, 1e-9), max(value, 1e-9), max(high, 1e-9)
-
-
-def _recycles(view: View) -> bool:
-    value = view.deployment.setting("max_requests")
-    return isinstance(value, (int, float)) and value > 0
-
-
-def _recycled_in_time(view: View, leak: _Leak) -> bool:
-    """Whether earlier workers of this replica came as far and were replaced: the saw has teeth already.
-
-    One that the kernel killed for memory was not replaced in time, whatever came of the others.
-    """
-    living = {str(w.pid) for w in leak.replica.workers}
-    metric = _metric(view, f"{leak.replica.id}/{leak.worker.pid}")
-    kills = _shared.oom_rise(view, leak.replica)
-    begun = leak.replica.started_at.timestamp() if leak.replica.started_at is not None else 0.0
-    teeth = False
-    for label, points in view.series(metric).items():
-        replica, _, pid = label.rpartition("/")
-        if replica != leak.replica.id or pid in living or not points or points[-1].at < begun:
-            continue  # what ended with its master was not replaced by it
-        if kills is not None and kills.near(datetime.fromtimestamp(points[-1].at, UTC)):
-            return False
-        teeth = teeth or max(p.value for p in points) >= AS_FAR * leak.growth.last.value
-    return teeth
 
 
 def _line(start: float, end: float, first: float, last: float, step: float = 10.0) -> tuple[Point, ...]:
