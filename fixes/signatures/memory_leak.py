@@ -112,15 +112,8 @@ def _fires(leak: _Leak, number: int) -> Fires:
         )
     ]
     if leak.limit is not None:
-        limit = Evidence(
-            "cgroup",
-            f"limit of memory: {mebibytes(leak.limit)}",
-            at=at,
-            replica=leak.replica.id,
-            value=leak.limit,
-            unit="bytes",
-        )
-        evidence.append(limit)
+        text = f"limit of memory: {mebibytes(leak.limit)}"
+        evidence.append(Evidence("cgroup", text, at=at, replica=leak.replica.id, value=leak.limit, unit="bytes"))
     return Fires(
         severity="error" if leak.left is not None and leak.left[0] < SOON_SECONDS else "warning",
         title=f"worker {pid} grows by {rate} for {duration(growth.seconds)}{ending}{others}",
@@ -198,6 +191,7 @@ _RECYCLED = _cases.container(
 _LABEL = f"{_cases.REPLICA}/17"
 _CURVE = tuple(Point(-2400.0 + 10 * i, (100 + 150 * (1 - 0.985**i)) * MIB) for i in range(240))
 _SAW = tuple(Point(-2400.0 + 10 * i, (100 + (i % 60)) * MIB) for i in range(240))
+_STEP = (*_line(-2400, -1210, 100 * MIB, 101 * MIB), *_line(-1200, 0, 200 * MIB, 201 * MIB))
 _NOISE = tuple(Point(-2400.0 + 10 * i, (150 + (i * 7919 % 13)) * MIB) for i in range(240))
 
 
@@ -266,15 +260,7 @@ SIGNATURE = Signature(
         Example("it levels off", deployment=_ONE, series={"worker-anonymous": {_LABEL: _CURVE}}),
         Example("a saw-tooth", deployment=_ONE, series={"worker-anonymous": {_LABEL: _SAW}}),
         Example("noise", deployment=_ONE, series={"worker-anonymous": {_LABEL: _NOISE}}),
-        Example(
-            "one step up",
-            deployment=_ONE,
-            series={
-                "worker-anonymous": {
-                    _LABEL: (*_line(-2400, -1210, 100 * MIB, 101 * MIB), *_line(-1200, 0, 200 * MIB, 201 * MIB))
-                }
-            },
-        ),
+        Example("one step up", deployment=_ONE, series={"worker-anonymous": {_LABEL: _STEP}}),
         Example(
             "the first minute of a worker",
             deployment=_cases.container(memory=_LIMITED, workers=(_cases.worker(started_at=_cases.ago(70)),)),
