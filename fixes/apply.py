@@ -21,7 +21,7 @@ from fixes import evidence
 from fixes.journal import Journal, blanked, sha256, undoable
 from fixes.model import ChangeId, Done, Entry, Plan, Verified
 from fixes.run import Progress, Run, sentence, to_the_end
-from probes.model import DeploymentId, Step
+from probes.model import DeploymentId, RestorePoint, Step
 from probes.target import Refused, Unreadable, Writer
 from probes.text import clean, line
 
@@ -64,7 +64,7 @@ class Fixer:
             run.write()
             await _forward(run, plan.steps)
             if run.entry.state == "applied":
-                await self._forget_older(run.entry, writer)
+                await self._forget_older(run.entry, writer, progress)
                 self.journal.prune()
             return run.entry
 
@@ -162,14 +162,37 @@ class Fixer:
             return None if folder is None else str(folder)
         return None
 
-    async def _forget_older(self, latest: Entry, writer: Writer) -> None:
-        """Removes what is kept for the undo of changes that are too old to be undone."""
+    async def _forget_older(self, latest: Entry, writer: Writer, progress: Progress) -> None:
+        """Removes what is kept for the undo of changes that are too old to be undone.
+
+        Where a writer keeps it (it is the only copy of somebody's files) that is told, and the change stays undoable.
+        """
         same = [e for e in self.journal.entries() if e.deployment == latest.deployment and undoable(e)]
         for entry in same[KEPT_UNDOS:]:
-            for done in entry.steps:
-                if done.point is not None:
-                    await Run.ignoring_failures(writer.discard(done.point))
-            self.journal.write(replace(entry, steps=tuple(replace(done, point=None) for done in entry.steps)))
+            steps = list(entry.steps)
+            for number in reversed(range(len(steps))):
+                point = steps[number].point
+                if point is not None and not await _discarded(writer, point, progress):
+                    break
+                steps[number] = replace(steps[number], point=None)
+            if tuple(steps) != entry.steps:
+                self.journal.write(replace(entry, steps=tuple(steps)))
+
+
+async def _discarded(writer: Writer, point: RestorePoint, progress: Progress) -> bool:
+    """Whether it is forgotten; a failure of tidying does no harm, a refusal has a reason that people must know."""
+    refused: list[Refused] = []
+
+    async def work() -> None:
+        try:
+            await writer.discard(point)
+        except Refused as error:
+            refused.append(error)
+
+    await Run.ignoring_failures(work())
+    for error in refused:
+        progress(sentence(error))
+    return not refused
 
 
 def opened(plan: Plan, saved: str | None) -> Entry:

@@ -123,6 +123,7 @@ def undo_plan(entry: Entry) -> Plan:
         ),
         risk=_risk(steps),
         restart=any(step.restarts for step in steps),
+        warnings=tuple(dict.fromkeys(_told(steps, "undo_notes"))),
     )
 
 
@@ -148,10 +149,13 @@ def _warnings(
     if cause is not None:
         elsewhere = f" of {cause.deployment}" if cause.deployment != deployment.id else ""
         said.append(f"This finding is an effect of {cause.signature}{elsewhere}: that is what has to be fixed.")
-    for step in steps:
-        notes = step.arguments.get("notes", ())
-        said += [line(str(note), 500) for note in notes] if isinstance(notes, (list, tuple)) else []
-    return tuple(dict.fromkeys(said))
+    return tuple(dict.fromkeys([*said, *_told(steps, "notes")]))
+
+
+def _told(steps: Sequence[Step], key: str) -> list[str]:
+    """The sentences that drafters gave with their steps."""
+    given = [step.arguments.get(key) for step in steps]
+    return [line(str(note), 500) for notes in given if isinstance(notes, (list, tuple)) for note in notes]
 
 
 def _confirm(

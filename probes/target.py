@@ -103,7 +103,8 @@ class Writer(Protocol):
     that hash is there, the new container exists) or raises :class:`Refused` having changed nothing.
     ``restore`` and ``abandon`` accept what they have put back already, and steps of which nothing was begun.
     A drafter may also set ``arguments["confirm"]`` (why the deployment's name has to be typed) and
-    ``arguments["notes"]`` (a list of sentences shown with the diff).
+    ``arguments["notes"]`` (a list of sentences shown with the diff) and ``arguments["undo_notes"]`` (shown with the
+    diff of an undo).
     """
 
     async def perform(self, step: Step, change: str, progress: Callable[[str], None]) -> RestorePoint:
@@ -116,7 +117,10 @@ class Writer(Protocol):
         """Takes back what an interrupted ``perform`` of this step left, whatever that is."""
 
     async def discard(self, point: RestorePoint) -> None:
-        """Removes what was kept for an undo that will not come (a kept container, a backup)."""
+        """Removes what was kept for an undo that will not come (a kept container, a backup).
+
+        Raises :class:`Refused`, having removed nothing, where that is the only copy of somebody's files.
+        """
 
 
 class Target(Protocol):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from fixes.apply import KEPT_UNDOS, Fixer
 from fixes.journal import Journal
 from fixes.plan import redraft
+from probes.model import RestorePoint
 from probes.target import ReadOnly, Refused
 from tests.fixes.fake import Crash, World, deployment, plan_of, remedy
 
@@ -413,6 +414,21 @@ async def test_what_old_changes_keep_for_their_undo_is_removed(tmp_path: Path) -
     undoable = [e.id for e in engine.journal.entries() if e.steps[0].point is not None]
     assert len(undoable) == KEPT_UNDOS
     assert len(world.backups) == KEPT_UNDOS
+
+
+async def test_what_a_writer_will_not_remove_is_told_and_stays_undoable(tmp_path: Path) -> None:
+    class Keeper(World):
+        async def discard(self, point: RestorePoint) -> None:
+            raise Refused("Files stay in it.")
+
+    world = Keeper({"file:/a.yaml": ""})
+    engine = fixer(world, tmp_path)
+    said: list[str] = []
+    for _ in range(KEPT_UNDOS + 1):
+        world.texts["file:/a.yaml"] = world.texts["file:/a.yaml"].replace("limit: 1g", "limit: 0")
+        assert (await engine.apply(await plan_of(world), said.append)).state == "applied"
+    assert said.count("Files stay in it.") == 1
+    assert all(done.point is not None for entry in engine.journal.entries() for done in entry.steps)
 
 
 async def test_a_change_below_a_later_one_is_not_undone_first(tmp_path: Path) -> None:

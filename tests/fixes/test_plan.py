@@ -103,6 +103,17 @@ async def test_the_undo_of_a_change_is_shown_as_its_diff_turned_round() -> None:
     assert back.id == plan.id
     assert "-limit: 1g" in back.changes[-1].diff
     assert back.risk == "restart"
+    assert back.warnings == ()
+
+
+async def test_what_a_drafter_notes_about_the_way_back_is_shown_with_the_undo() -> None:
+    plan = await plan_of(World({"file:/a.yaml": "a: 1\n"}))
+    steps = [replace(step, arguments={"undo_notes": ["Files stay\x1b behind."]}) for step in plan.steps]
+    entry = opened(replace(plan, steps=tuple(steps)), None)
+    entry = replace(entry, state="applied", steps=tuple(replace(s, state="done") for s in entry.steps))
+    (said,) = undo_plan(entry).warnings
+    assert said.startswith("Files stay")
+    assert "\x1b" not in said
 
 
 @pytest.mark.parametrize(

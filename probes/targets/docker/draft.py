@@ -32,6 +32,11 @@ Json = dict[str, Any]
 # A container that a person stopped (docker stop, also past its grace period, or Ctrl-C) is left stopped.
 _STOPPED_ON_PURPOSE = frozenset({0, 130, 137, 143})
 
+_UNDONE = (
+    "The former container has no files that were changed inside the new one since: "
+    "where there are any, that one is kept, stopped, under a name that ends in -undone."
+)
+
 
 class DockerDrafter:
     """Drafts steps; see :class:`probes.target.Drafter`."""
@@ -107,6 +112,7 @@ class DockerDrafter:
             "former": msgspec.to_builtins(run_as(inspect)),
             "resumable": True,
             "notes": list(made.notes),
+            "undo_notes": [_UNDONE],
             **await self._expected(deployment, replica, inspect),
         }
         return Step(

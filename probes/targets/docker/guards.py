@@ -57,13 +57,20 @@ async def refuse_joined(containers: Containers, inspect: Json) -> None:
 
 async def layer_confirmation(containers: Containers, inspect: Json) -> str | None:
     """The sentence to confirm where files were changed inside the container; ``None`` where nothing would be lost."""
+    lost = await layer_files(containers, inspect)
+    if lost is None:
+        return None
+    name = text.clean(name_of(inspect), 200)
+    return f"Files were changed inside {name}, and the new container will not have them: {lost}."
+
+
+async def layer_files(containers: Containers, inspect: Json) -> str | None:
+    """The files that would be lost with a container, the first of them named; ``None`` where there are none."""
     lost = worth_keeping(await containers.changes(inspect["Id"]), [m["Destination"] for m in inspect["Mounts"] or []])
     if not lost:
         return None
     shown = ", ".join(text.clean(path, 120) for path in lost[:_NAMED])
-    more = f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
-    name = text.clean(name_of(inspect), 200)
-    return f"Files were changed inside {name}, and the new container will not have them: {shown}{more}."
+    return f"{shown} and {len(lost) - _NAMED} more" if len(lost) > _NAMED else shown
 
 
 def worth_keeping(changes: Sequence[Json], mounted: Sequence[str]) -> list[str]:

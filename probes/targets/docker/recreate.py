@@ -8,7 +8,7 @@ then. Until the former's policy goes, a reboot brings the former back; right aft
 Every act first looks whether it was done, and all that is needed stands in the engine (names, ids and labels), so
 that ``perform`` finishes and ``abandon`` takes back whatever a kill at any moment left. How the former one was run
 stands in the step as well: it is put back also where somebody removed the new one meanwhile. The former container is
-removed by :meth:`Recreate.discard` alone.
+removed by :func:`probes.targets.docker.keep.discard` alone.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from probes.targets.docker.documents import (
     CHANGE_LABEL,
     FORMER_LABEL,
     REPLACES_LABEL,
-    is_kept,
     kept_name,
     name_of,
     staged_name,
@@ -46,6 +45,7 @@ from probes.targets.docker.former import (
 )
 from probes.targets.docker.former import policy as policy_in
 from probes.targets.docker.joins import attachments
+from probes.targets.docker.keep import is_undone, put_away
 from probes.targets.docker.ready import NotReady
 from probes.targets.docker.remake import Remade
 from probes.targets.docker.rendering import document
@@ -115,7 +115,7 @@ class Recreate:
         if name_of(new) == staged_name(name, change) and not was_started(new):
             # The engine ends a stop that it was asked for, whoever waits for it: started now, it would be stopped.
             await self._stop(old)
-        await self._back(step.subject, new["Id"], name, change, former)
+        await self._back(step.subject, new["Id"], name, change, former, progress)
 
     async def restore(self, point: RestorePoint, change: str, progress: Progress) -> None:
         """Puts the former container back in place of what the step left; raises :class:`Refused` where that is gone."""
@@ -127,25 +127,22 @@ class Recreate:
         there = await self._containers.inspect(new)
         if there is None:
             await self._refuse_taken(name, point.subject)
+        elif is_undone(there):
+            there = None
+            await self._refuse_taken(name, point.subject)
         elif name_of(there) not in {name, staged_name(name, change)}:
             raise Refused(f"{shown} was replaced since, by something else: it is not taken back.")
         elif await self._version(new, former.policy) != point.left:
             raise Refused(f"{shown} was changed since: it is not what this fix left, so it is not taken back.")
         progress(f"putting the former container {shown} back")
         try:
-            await self._back(point.subject, None if there is None else new, name, change, former)
+            await self._back(point.subject, None if there is None else new, name, change, former, progress)
         except EngineError as error:
             if there is None:
                 raise
             await self._stop(await self._fresh(new))  # its stop may be under way still
             await self._exchange(new, point.subject, name, str(point.data["kept"]), former.policy, start=True)
             raise Refused(f"The former container does not start: {_why(error)}. The fixed one runs on.") from None
-
-    async def discard(self, point: RestorePoint) -> None:
-        """Removes the former container, its volumes kept: the new one uses them."""
-        kept = await self._containers.inspect(point.subject)
-        if kept is not None and is_kept(name_of(kept)) and not kept["State"].get("Running"):
-            await self._containers.remove(point.subject)
 
     async def _stage(self, step: Step, change: str, name: str, progress: Progress) -> Json:
         """Makes the new container beside the former one, which is not touched."""
@@ -170,17 +167,17 @@ class Recreate:
             await self._join(step.subject, new)
         except (EngineError, Unreadable) as error:
             made = await self._made(change, step.subject)
-            if made is not None:
+            if made is not None:  # never started: there is nothing in it
                 await self._containers.remove(made["Id"])
             raise Refused(f"The engine will not make the new container: {_why(error)}. Nothing was changed.") from None
         return new
 
     async def _made(self, change: str, old: str) -> Json | None:
-        """The container that this change made in place of ``old``."""
+        """The container that this change made in place of ``old``, but for one that was taken back."""
         filters = {"label": [f"{CHANGE_LABEL}={change}", f"{REPLACES_LABEL}={old}"]}
         for found in await self._containers.ids(filters):
             inspect = await self._containers.inspect(found)
-            if inspect is not None:
+            if inspect is not None and not is_undone(inspect):
                 return inspect
         return None
 
@@ -197,14 +194,16 @@ class Recreate:
         if wanted.leaves and wanted.leaves in has:
             await self._containers.disconnect(new["Id"], wanted.leaves)
 
-    async def _back(self, old: str, new: str | None, name: str, change: str, former: Former) -> None:
+    async def _back(
+        self, old: str, new: str | None, name: str, change: str, former: Former, progress: Progress
+    ) -> None:
         await self._exchange(old, new, name, staged_name(name, change), former.policy, start=former.running)
         back = await self._fresh(old)
         if former.running and not is_up(back):
             code = back["State"].get("ExitCode")
             raise EngineError(None, f"{text.clean(name, 200)} was started and ended again with code {code}")
         if new is not None:
-            await self._containers.remove(new)
+            await put_away(self._containers, await self._fresh(new), name, change, progress)
 
     async def _back_alone(self, old: Json, name: str, change: str, former: Former, progress: Progress) -> None:
         """Puts the former container back where the new one is not there: never made, or removed by somebody."""
@@ -212,7 +211,7 @@ class Recreate:
         unset = policy_in(old) == NO_POLICY != former.policy and not is_up(old)
         if name_of(old) == kept_name(name, change) or (name_of(old) == name and unset):
             progress(f"putting the former container {shown} back")
-            await self._back(old["Id"], None, name, change, former)
+            await self._back(old["Id"], None, name, change, former, progress)
         elif former.running and not is_up(old):
             # Without a trace of its own fastops cannot tell its stop from that of a person, who wants it stopped.
             raise Refused(f"{shown} ran when the fix was planned and is stopped now: `docker start {shown}` starts it.")

@@ -14,6 +14,7 @@ from probes.targets.docker.client import EngineClient, EngineError
 from probes.targets.docker.containers import Containers, grace_of
 from probes.targets.docker.documents import name_of
 from probes.targets.docker.guards import refuse_joined, refuse_recreate
+from probes.targets.docker.keep import discard
 from probes.targets.docker.ready import READY_SECONDS, SETTLE_SECONDS, Expected, NotReady, wait_ready
 from probes.targets.docker.recreate import Recreate
 from probes.targets.docker.remake import Remade, remake
@@ -76,9 +77,9 @@ class DockerWriter:
             progress("a restart leaves nothing to take back")
 
     async def discard(self, point: RestorePoint) -> None:
-        """Removes what was kept for an undo that will not come."""
+        """Removes what was kept for an undo that will not come; raises :class:`Refused` for the only copy of files."""
         if point.action == "recreate":
-            await self._recreate.discard(point)
+            await discard(self._containers, point)
         elif point.action == "write-file":
             self._files.discard(point)
 

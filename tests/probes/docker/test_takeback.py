@@ -128,3 +128,72 @@ def test_nothing_is_done_where_nothing_was_begun(workshop: Workshop):
     workshop.sdk.remove_container(name, force=True)
     call(workshop, "abandon", step)
     assert workshop.named(name) == {}
+
+
+# Files inside the containers
+
+
+def write_inside(workshop: Workshop, name: str) -> None:
+    made = workshop.sdk.exec_create(name, ["sh", "-c", "mkdir -p /srv; echo two days > /srv/orders.db"], user="0")
+    workshop.sdk.exec_start(made["Id"])
+
+
+def has_orders(workshop: Workshop, name: str) -> bool:
+    return any(one["Path"] == "/srv/orders.db" for one in workshop.sdk.diff(name) or [])
+
+
+def test_an_undo_keeps_the_files_that_were_written_since_and_says_where(workshop: Workshop):
+    name, step = planned(workshop, "orders", SLEEPER)
+    first = workshop.inspect(name)["Id"]
+    undone = f"{name}.fastops-{CHANGE}-undone"
+    point = call(workshop, "perform", step)
+    write_inside(workshop, name)
+    for _ in range(2):
+        call(workshop, "restore", point)
+        assert workshop.inspect(name)["Id"] == first
+        assert workshop.named(name) == {name: "running", undone: "exited"}
+    assert has_orders(workshop, undone)
+    assert workshop.inspect(undone)["HostConfig"]["RestartPolicy"]["Name"] == "no"
+    assert any("/srv/orders.db" in said and undone in said for said in workshop.said)
+    assert "-undone" in " ".join(step.arguments["undo_notes"])
+    call(workshop, "abandon", step)
+    again = call(workshop, "perform", step)
+    write_inside(workshop, name)
+    call(workshop, "restore", again)
+    assert set(workshop.named(name).values()) == {"running", "exited"}
+    assert len(workshop.named(name)) == 3, "both of them hold files that nothing else has"
+
+
+def test_an_interrupted_fix_that_is_taken_back_keeps_the_files_too(workshop: Workshop):
+    name, step = planned(workshop, "half", SLEEPER)
+    call(workshop, "perform", step)
+    write_inside(workshop, name)
+    call(workshop, "abandon", step)
+    assert has_orders(workshop, f"{name}.fastops-{CHANGE}-undone")
+
+
+def test_an_undo_that_was_killed_anywhere_loses_no_file(workshop: Workshop, tmp_path: Path):
+    name, step = planned(workshop, "killed", SLEEPER)
+    undone = f"{name}.fastops-{CHANGE}-undone"
+    point = call(workshop, "perform", step)
+    write_inside(workshop, name)
+    for number in range(1, 12):
+        killed = killed_at(workshop, "restore", point, tmp_path, "before", number)
+        if not killed:
+            assert number == 2, "all but the first write was done by the restore below"
+            return
+        call(workshop, "restore", point)
+        assert has_orders(workshop, undone)
+        assert workshop.named(name) == {name: "running", undone: "exited"}
+    pytest.fail("a restore that was done writes again and again")
+
+
+def test_a_kept_container_with_files_of_its_own_is_not_discarded(workshop: Workshop):
+    name = workshop.run("typed", command=SLEEPER)
+    write_inside(workshop, name)
+    (step,) = workshop.draft(workshop.deployment(name, ports=()), Desired(open_files_limit=4096))
+    assert "/srv/orders.db" in step.arguments["confirm"]
+    point = call(workshop, "perform", step)
+    with pytest.raises(Refused, match=f"/srv/orders.db.*docker rm {name}.fastops-{CHANGE}"):
+        workshop.write(lambda w: w.discard(point))
+    assert has_orders(workshop, f"{name}.fastops-{CHANGE}")
