@@ -22,7 +22,7 @@ import re
 
 from fixes.model import Example, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.signatures import _cases, _logged, _shared, _wording
-from fixes.signatures._shared import At
+from fixes.signatures._shared import At, Rise
 from probes.model import LogHit, Memory
 
 FINISHED = _wording.pattern("server/finished", r"Finished server process \[(?P<pid>\d+)\]")
@@ -53,7 +53,7 @@ def detect(view: View) -> Verdict:
         if not _explained(view, hit, place)
     ]
     rises = _shared.oom_rises(view)
-    found = [(hit, place) for hit, place in found if place.replica not in rises]
+    found = [(hit, place) for hit, place in found if not _of_memory(rises.get(place.replica), place)]
     if not found:
         return _shared.unseen(view)
     hit = found[-1][0]
@@ -68,6 +68,11 @@ def detect(view: View) -> Verdict:
         f"{who} died{how} and nothing tells why",
         facts={"pid": int(pid)} if pid and len(pid) < 12 else {},
     )
+
+
+def _of_memory(rise: Rise | None, place: At) -> bool:
+    """Whether the kernel killed for memory about then; where the line has no time, whether it did at all."""
+    return rise is not None and (place.at is None or rise.near(place.at))
 
 
 def _explained(view: View, hit: LogHit, place: At) -> bool:
