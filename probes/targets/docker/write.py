@@ -106,14 +106,19 @@ class DockerWriter:
         await wait_ready(self._containers, container, expected, progress, self._ready_seconds, self._settle_seconds)
 
     async def _restart(self, step: Step, progress: Progress) -> RestorePoint:
-        """Once: a container that was started since the plan was made is only waited for."""
+        """Once: a container that a request started since the plan was made is only waited for.
+
+        Such a start sets the engine's count of restarts to zero, one by the restart policy raises it: so a container
+        that came back by itself between the diff and the yes is restarted all the same.
+        """
         inspect = await self._containers.inspect(step.subject)
         if inspect is None:
             raise Refused("The container is gone; plan again.")
         name = text.clean(name_of(inspect), 200)
         state = inspect["State"]
         try:
-            if not state["Running"] or state["StartedAt"] == step.arguments["started_at"]:
+            asked_for = state["StartedAt"] != step.arguments["started_at"] and not inspect.get("RestartCount")
+            if not (state["Running"] and asked_for):
                 progress(f"restarting {name}")
                 await self._containers.restart(step.subject, grace_of(inspect))
             await self._wait(step.subject, step, progress)
