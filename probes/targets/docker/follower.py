@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from probes import text
 from probes.logs import LogStream
 from probes.logtime import LineClock
 from probes.model import LogCoverage
@@ -50,7 +51,7 @@ class Follower:
                 self.coverage = _until(self.coverage, datetime.now(UTC), self.coverage.why)
 
     async def run(self, client: EngineClient) -> None:
-        """Until the container stops, or is gone. Never raises."""
+        """Until the container stops, or is gone. Never raises: a defect ends it, and the coverage says so."""
         why = logs.unreadable(self._container.base.log_driver)
         if why is not None:
             self._settle(LogCoverage(state="unread", why=why))
@@ -58,6 +59,9 @@ class Follower:
         patience = asyncio.get_running_loop().call_later(_FIRST_SECONDS, self._give_up_waiting)
         try:
             await self._follow(client)
+        except Exception as error:  # noqa: BLE001 - a log that is not read must not be taken for a quiet one
+            said = text.line(f"reading it failed: {type(error).__name__}: {error}", 300)
+            self._settle(_until(self.coverage, datetime.now(UTC), said))
         finally:
             patience.cancel()
 
@@ -76,7 +80,7 @@ class Follower:
                 failures = 0 if received else failures + 1
             except Unreadable as unreadable:
                 failures += 1
-                if unreadable.failure.code in {"not-found", "engine-error"} or self._unstarted():
+                if unreadable.failure.code == "not-found" or self._unstarted():
                     self._settle(LogCoverage(state="unread", why=unreadable.failure.why))
                     return
                 self._settle(_until(self.coverage, datetime.now(UTC), unreadable.failure.why))

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from probes.logs import LogStream
 from probes.model import TargetState
 from probes.target import Options, ReadOnly, Unreadable
 from probes.targets.docker.client import EngineClient, EngineError
@@ -205,3 +206,30 @@ async def test_a_log_driver_without_a_log_is_unread_and_says_why(fake):
         (deployment,) = state.deployments.values()
         assert deployment.logs.state == "unread"
         assert "none" in (deployment.logs.why or "")
+
+
+async def test_a_log_that_the_engine_failed_to_give_is_read_once_it_can(fake):
+    fake.status_for = lambda path: 500 if path.endswith("/logs") else 200
+    async with watched(spec(fake)) as seen:
+
+        def state_of(state: TargetState) -> str | None:
+            return next((one.logs.state for one in state.deployments.values()), None)
+
+        failed = await seen.until(lambda s: s.complete and state_of(s) == "unread")
+        (deployment,) = failed.deployments.values()
+        assert "500" in (deployment.logs.why or "")
+        fake.status_for = lambda _path: 200
+        again = await seen.until(lambda s: state_of(s) == "followed")
+        (deployment,) = again.deployments.values()
+        assert deployment.logs.why is None
+
+
+async def test_a_log_that_cannot_be_read_for_a_defect_does_not_count_as_followed(fake, monkeypatch):
+    def broken(self: LogStream, chunk: bytes) -> None:
+        raise KeyError("a defect")
+
+    monkeypatch.setattr(LogStream, "feed", broken)
+    async with watched(spec(fake)) as seen:
+        state = await seen.until(lambda s: any("KeyError" in (d.logs.why or "") for d in s.deployments.values()))
+        (deployment,) = state.deployments.values()
+        assert deployment.logs.state == "unread"
