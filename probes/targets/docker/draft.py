@@ -111,7 +111,7 @@ class DockerDrafter:
             "start": running or _died(inspect),
             "former": msgspec.to_builtins(run_as(inspect)),
             "resumable": True,
-            "notes": list(made.notes),
+            "notes": [*made.notes, *_beside_compose(inspect)],
             "undo_notes": [_UNDONE],
             **await self._expected(deployment, replica, inspect),
         }
@@ -156,6 +156,20 @@ class DockerDrafter:
         found = await answering(inspect, sorted(ports)[:8]) if running else ()
         health = (inspect["State"].get("Health") or {}).get("Status")
         return {"answers": list(found), "healthy": health != "unhealthy"}
+
+
+def _beside_compose(inspect: Json) -> tuple[str, ...]:
+    """Compose finds containers by their labels, which the engine cannot take off the one that is kept."""
+    labels: Json = inspect["Config"].get("Labels") or {}
+    service = text.clean(str(labels.get("com.docker.compose.service") or ""), 100)
+    if not service:
+        return ()
+    note = (
+        f"The former container is kept, stopped, with its labels of Compose: until it is removed, Compose counts two "
+        f"containers of {service}, and `docker compose up` may remove either. Run it only when no undo is wanted, "
+        f"after `docker rm` of the kept one."
+    )
+    return (note,)
 
 
 def _goal(made: Remade, want: Desired) -> Goal:

@@ -46,6 +46,16 @@ def test_limits_and_command_go_into_one_recreate(workshop: Workshop):
         assert line in step.after.text.splitlines()
 
 
+def test_a_recreate_of_a_service_of_compose_says_that_compose_counts_the_kept_container(workshop: Workshop):
+    labels = {"com.docker.compose.project": "shop", "com.docker.compose.service": "web"}
+    said = []
+    for own in (labels, {}):
+        name = workshop.run("compose", command=["sleep", "300"], Labels=own)
+        (step,) = workshop.draft(workshop.deployment(name, ports=()), Desired(open_files_limit=4096))
+        said.append([note for note in step.arguments["notes"] if "Compose counts two containers of web" in note])
+    assert [len(notes) for notes in said] == [1, 0]
+
+
 def test_drafting_sends_only_reads(workshop: Workshop, monkeypatch: pytest.MonkeyPatch):
     from probes.targets.docker.client import EngineClient
 
