@@ -9,6 +9,16 @@ The file is TOML, ``config.toml`` in the user's configuration folder or where ``
     [targets.docker]
     read_only = true
 
+    [[silence]]
+    signature = "memory-limit-low"
+    deployment = "docker/shop/*"
+    until = 2026-12-31
+    reason = "known, ticket 12"
+
+    [signatures."memory-near-limit"]
+    severity = "info"
+    thresholds = { used_ratio = 0.95 }
+
     [keys]
     fix = "F"
 """
@@ -25,6 +35,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from fixes.policy import Override, Silence
 from probes.target import Options, Target
 
 
@@ -47,6 +58,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lookback: str = "15m"
     """How far back logs and events are read, 1 min … 1 day."""
     targets: dict[str, TargetConfig] = {}
+    silence: tuple[Silence, ...] = ()
+    """What is known and shall not be shown; checked where the signatures are known (:mod:`console.rules`)."""
+    signatures: dict[str, Override] = {}
+    """By id: another severity, other thresholds."""
     keys: dict[str, str] = {}
     """Binding → keys, separated by commas."""
 
@@ -135,6 +150,11 @@ def default_path() -> Path:
     import platformdirs
 
     return Path(platformdirs.user_config_dir("fastops")) / "config.toml"
+
+
+def signatures_folder() -> Path:
+    """Where the files of own signatures are looked for: beside the configuration file."""
+    return default_path().parent / "signatures"
 
 
 def state_folder() -> Path:

@@ -15,7 +15,7 @@ from fixes.model import Finding, Outcome, Plan, Reference, Report, Severity, Ver
 from probes.model import Deployment, Failure, HttpSample, Setting, TargetState, Worker
 
 if TYPE_CHECKING:
-    from fixes.diagnose import Diagnosed
+    from fixes.diagnose import Diagnosed, Diagnosis
 
 SCHEMA = 1
 
@@ -159,6 +159,8 @@ class DeploymentOut(Out, frozen=True):
     findings: tuple[FindingOut, ...]
     undecided: tuple[UndecidedOut, ...]
     unreadable: tuple[Failure, ...]
+    silenced: int
+    """Findings that the configuration silences."""
 
 
 class ScanOut(Out, frozen=True):
@@ -246,6 +248,8 @@ class DiagnosedFileOut(Out, frozen=True):
     file: str
     """As it was named; ``-`` is standard input."""
     findings: tuple[DiagnosedOut, ...]
+    silenced: int
+    """Findings that the configuration silences."""
 
 
 class DiagnoseOut(Out, frozen=True):
@@ -296,6 +300,7 @@ def deployment(one: Deployment, report: Report) -> DeploymentOut:
         findings=tuple(finding(f) for f in report.of(one.id)),
         undecided=tuple(UndecidedOut(u.signature, u.needs) for u in report.undecided.get(one.id, ())),
         unreadable=(*one.unreadable, *(f for r in one.replicas for f in r.unreadable)),
+        silenced=len(report.silenced.get(one.id, ())),
     )
 
 
@@ -384,9 +389,11 @@ def evidence(one: Finding) -> tuple[EvidenceOut, ...]:
     )
 
 
-def diagnosis(files: Iterable[tuple[str, Iterable[Diagnosed]]]) -> DiagnoseOut:
+def diagnosis(files: Iterable[tuple[str, Diagnosis]]) -> DiagnoseOut:
     """What was found in each text."""
-    return DiagnoseOut(SCHEMA, tuple(DiagnosedFileOut(name, tuple(map(diagnosed, found))) for name, found in files))
+    return DiagnoseOut(
+        SCHEMA, tuple(DiagnosedFileOut(name, tuple(map(diagnosed, one.found)), one.silenced) for name, one in files)
+    )
 
 
 def diagnosed(one: Diagnosed) -> DiagnosedOut:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
-from fixes.track import Tracker
 
+from console import rules
 from console.config import Config, Wanted
 from console.repairs import Repairs
 from fixes import catalogue
 from fixes.model import Report
+from fixes.track import Tracker
 from probes.history import History
 from probes.model import TargetId
 from probes.target import Options, Target
@@ -28,9 +29,13 @@ class Opened(NamedTuple):
 
 
 def open_all(wanted: Wanted, history: History, report: Callable[[], Report]) -> Opened:
-    """Opens the named targets, or all that is here; raises :class:`probes.targets.UnknownTarget`."""
+    """Opens the named targets, or all that is here.
+
+    Raises :class:`probes.targets.UnknownTarget` and :class:`console.config.BadConfig`.
+    """
+    judged = rules.load(wanted.config)
     options = Options(
-        patterns=catalogue.patterns(),
+        patterns=catalogue.patterns(judged.signatures.values()),
         read_only=wanted.read_only,
         interval_seconds=wanted.config.interval_seconds,
         lookback=wanted.config.lookback_time,
@@ -40,7 +45,7 @@ def open_all(wanted: Wanted, history: History, report: Callable[[], Report]) -> 
     opened = [make(options) for make in wanted.makers]
     opened += [_open(name, options, wanted.config) for name in names]
     targets = {target.id: target for target in opened}
-    tracker = Tracker(tuple(catalogue.signatures().values()), window=options.lookback)
+    tracker = Tracker(judged.signatures.values(), options.lookback, judged.policy, judged.failures)
     return Opened(
         targets=targets,
         read_only=frozenset(t for t in targets if wanted.read_only or wanted.config.is_read_only(t)),

@@ -58,7 +58,9 @@ def print_report(report: Report) -> None:
                 out.print(Text(f"         {line}"))
     shown = sum(len(found) for found in report.findings.values())
     out.print()
-    out.print(f"{len(deployments)} deployments, {shown} findings, observed for {report.observed_seconds:g} s")
+    silenced = sum(len(found) for found in report.silenced.values())
+    hidden = f", {silenced} silenced" if silenced else ""
+    out.print(f"{len(deployments)} deployments, {shown} findings{hidden}, observed for {report.observed_seconds:g} s")
 
 
 def finding_lines(finding: Finding) -> list[str]:

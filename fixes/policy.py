@@ -16,7 +16,7 @@ class BadPolicy(ValueError):
     """Something was decided that cannot be: one sentence that names the entry and the reason."""
 
 
-class Silence(Frozen, frozen=True):
+class Silence(Frozen, frozen=True, forbid_unknown_fields=True):
     """A signature that is known and shall not be shown."""
 
     signature: SignatureId
@@ -27,7 +27,7 @@ class Silence(Frozen, frozen=True):
     """The last day (UTC) on which it is silenced; for good when ``None``."""
 
 
-class Override(Frozen, frozen=True):
+class Override(Frozen, frozen=True, forbid_unknown_fields=True):
     """What is different for one signature; thresholds as they were written (``400MiB``, ``2s``, 0.8)."""
 
     severity: Severity | None = None

@@ -12,7 +12,7 @@ from console.exits import PARTIAL, USAGE, Stop
 from console.session import Session
 from fixes.model import Entry, Report
 from probes import text
-from probes.model import Deployment, TargetState
+from probes.model import Deployment, Failure, TargetState
 
 FIRST_ANSWER_SECONDS = 20.0
 """How long a target may take until everything was read once."""
@@ -79,7 +79,7 @@ def _slow_and_young(report: Report) -> bool:
 
 
 def unread(report: Report, session: Session) -> list[str]:
-    """A sentence for each target of which less than everything was read."""
+    """A sentence for each target of which less than everything was read, and for each signature that was not judged."""
     sentences = []
     for name in session.targets:
         state = report.snapshot.targets.get(name)
@@ -89,10 +89,15 @@ def unread(report: Report, session: Session) -> list[str]:
             why = state.link.why or f"it is {state.link.state}"
             sentences.append(f"{name}: {why}" + (f" ({state.link.hint})" if state.link.hint else ""))
         else:
-            sentences += [f"{name}: {f.what}: {f.why}" + (f" ({f.hint})" if f.hint else "") for f in state.failures]
+            sentences += [f"{name}: {told(failure)}" for failure in state.failures]
             if not state.complete:
                 sentences.append(f"{name}: not everything was read within {FIRST_ANSWER_SECONDS:g} s")
-    return sentences
+    return sentences + [told(failure) for failure in report.failures]
+
+
+def told(failure: Failure) -> str:
+    """A failure as one sentence."""
+    return f"{failure.what}: {failure.why}" + (f" ({failure.hint})" if failure.hint else "")
 
 
 def find(report: Report, named: str) -> Deployment:

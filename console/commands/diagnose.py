@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from console import contract, output
+from console import config as configuration
+from console import contract, output, rules
 from console.exits import FINDINGS, FINE, PARTIAL, USAGE, Stop
 from fixes.diagnose import Diagnosed, Diagnosis, diagnose, matcher
 from fixes.model import SEVERITIES
@@ -28,16 +29,19 @@ def run(files: Sequence[str], *, fmt: str, fail_on: str) -> int:
         raise Stop("name a file, or pipe a text in: `kubectl logs POD | fastops diagnose -`", USAGE)
     if names.count(STDIN) > 1:
         raise Stop("standard input can be read only once", USAGE)
-    patterns = matcher()
+    judged = rules.load(configuration.load())
+    patterns = matcher(judged.signatures.values())
     results: list[tuple[str, Diagnosis, Pasted]] = []
-    partial = False
+    partial = bool(judged.failures)
+    for failure in judged.failures:
+        say(f"{failure.what}: {failure.why} ({failure.hint})")
     for name in names:
         read = _read(name, patterns)
         if isinstance(read, str):
             say(f"{_shown(name)}: {read}")
             partial = True
             continue
-        diagnosis = diagnose(read)
+        diagnosis = diagnose(read, judged.signatures.values(), judged.policy)
         for failure in diagnosis.failures:
             say(f"{_shown(name)}: {failure.what}: {failure.why} ({failure.hint})")
         results.append((_shown(name), diagnosis, read))
@@ -46,7 +50,7 @@ def run(files: Sequence[str], *, fmt: str, fail_on: str) -> int:
             say(f"{_shown(name)}: {doubt}")
         partial = partial or bool(doubt) or bool(diagnosis.failures)
     if fmt == "json":
-        output.write(contract.encode(contract.diagnosis([(name, found.found) for name, found, _ in results])))
+        output.write(contract.encode(contract.diagnosis([(name, found) for name, found, _ in results])))
     else:
         for name, found, read in results:
             _print(name, found, read)
@@ -108,6 +112,7 @@ def _print(name: str, diagnosis: Diagnosis, read: Pasted) -> None:
 
     out = output.console()
     many = f"{read.lines:,} lines" if read.lines != 1 else "1 line"
+    many += f" ({diagnosis.silenced} silenced)" if diagnosis.silenced else ""
     if not diagnosis.found:
         out.print(Text(f"{name}: nothing that fastops knows, in {many}"))
         return

@@ -7,6 +7,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +19,8 @@ from console.commands._session import opened, settle, unread
 from console.exits import FINE, PARTIAL
 from console.session import Session
 from fixes.model import Report
+from fixes.policy import is_over
+from probes import text
 from probes.model import Deployment, TargetState
 
 
@@ -35,7 +38,8 @@ def run(targets: Sequence[str], *, as_json: bool) -> int:
     """Checks; the status is 3 where a target that was asked for cannot be read."""
     with opened(targets, read_only=True) as session:
         report = settle(session, 0)
-        checks = [*here(), *(check for name in session.targets for check in of_target(session, report, name))]
+        checks = [*here(), *judging(report)]
+        checks += [check for name in session.targets for check in of_target(session, report, name)]
         partial = bool(unread(report, session))
     if as_json:
         body = msgspec.json.encode({"schema": 1, "version": __version__, "checks": checks})
@@ -62,6 +66,16 @@ def here() -> Iterator[Check]:
             "their memory maps, descriptors and stacks are not readable for this user",
             "run as root, or as the services' user, to see descriptors, drivers and PSS",
         )
+
+
+def judging(report: Report) -> Iterator[Check]:
+    """What the configuration decided that has ended, and signatures that cannot be judged."""
+    now = datetime.now(UTC)
+    for one in configuration.load().silence:
+        if is_over(one, now):
+            what = f"silenced until {one.until} ({text.line(one.reason, 200)}): that has passed, it is shown again"
+            yield Check(one.signature, "limited", what, "remove the entry, or give it a later date")
+    yield from (Check("signatures", "missing", f"{f.what}: {f.why}", f.hint) for f in report.failures)
 
 
 def of_target(session: Session, report: Report, name: str) -> Iterator[Check]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from typing import NamedTuple
 
-from console import contract, output
+from console import config as configuration
+from console import contract, output, rules
 from console.commands._session import find, opened, progress, say, settle, unread
 from console.config import seconds
 from console.exits import FINE, PARTIAL, REFUSED, UNVERIFIED, USAGE, Stop
@@ -34,7 +35,7 @@ class Request(NamedTuple):
 def run(request: Request, *, observe: str, as_json: bool, read_only: bool) -> int:
     """Fixes one finding; returns the exit status."""
     signature = SignatureId(request.signature)
-    if signature not in catalogue.signatures():
+    if signature not in rules.load(configuration.load()).signatures:
         raise Stop(f"there is no signature {request.signature!r}; `fastops signatures` lists them", USAGE)
     if request.remedy is not None and request.remedy not in catalogue.remedies():
         raise Stop(f"there is no remedy {request.remedy!r}; there are {', '.join(catalogue.remedies())}", USAGE)

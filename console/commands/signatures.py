@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import msgspec
 
-from console import output
-from console.commands._session import warn_interrupted
+from console import config as configuration
+from console import output, rules
+from console.commands._session import say, told, warn_interrupted
 from console.exits import FINE, USAGE, Stop
 from console.repairs import journal
 from fixes import catalogue
 from fixes.model import Signature, SignatureId
+from fixes.values import shown
 
 
 def run(identity: str | None, *, fmt: str) -> int:
     """Prints all signatures, or explains one."""
     warn_interrupted(journal().pending())
-    known = catalogue.signatures()
+    judged = rules.load(configuration.load())
+    known = judged.signatures
+    for failure in judged.failures:
+        say(told(failure))
     if identity is None:
         _list(list(known.values()), fmt)
         return FINE
@@ -23,7 +28,7 @@ def run(identity: str | None, *, fmt: str) -> int:
     if signature is None:
         raise Stop(f"there is no signature {identity!r}; there are {', '.join(known)}", USAGE)
     if fmt == "json":
-        output.write(_json(_described(signature) | {"documentation": catalogue.documentation("signatures", identity)}))
+        output.write(_json(_described(signature) | {"documentation": catalogue.page(signature)}))
     else:
         output.write(page(signature) if fmt == "markdown" else _explained(signature))
     return FINE
@@ -31,11 +36,13 @@ def run(identity: str | None, *, fmt: str) -> int:
 
 def page(signature: Signature) -> str:
     """The documentation page of a signature, in Markdown."""
-    text = catalogue.documentation("signatures", signature.id)
+    text = catalogue.page(signature)
     remedies = "\n".join(f"- `{r}`: {catalogue.remedies()[r].title}" for r in signature.remedies)
+    numbers = "\n".join(f"- `{one.name}` ({shown(one.default, one.unit)}): {one.what}" for one in signature.thresholds)
+    adjusted = f"## Thresholds\n\n{numbers}\n\n" if numbers else ""
     return (
         f"# {signature.id}\n\n**{signature.title}** · severity: up to {signature.severity}\n\n{text}\n\n"
-        f"## Remedies\n\n{remedies}\n\n## Source\n\n{signature.source}"
+        f"## Remedies\n\n{remedies}\n\n{adjusted}## Source\n\n{signature.source}"
     )
 
 
@@ -54,9 +61,11 @@ def _list(known: list[Signature], fmt: str) -> None:
 
 def _explained(signature: Signature) -> str:
     remedies = "\n".join(f"  {r:24} {catalogue.remedies()[r].title}" for r in signature.remedies)
-    text = catalogue.documentation("signatures", signature.id)
+    numbers = "\n".join(f"  {one.name:24} {shown(one.default, one.unit)}: {one.what}" for one in signature.thresholds)
+    adjusted = f"Thresholds\n{numbers}\n\n" if numbers else ""
     return (
-        f"{signature.id} · up to {signature.severity}\n\n{text}\n\nRemedies\n{remedies}\n\nSource: {signature.source}"
+        f"{signature.id} · up to {signature.severity}\n\n{catalogue.page(signature)}\n\n"
+        f"Remedies\n{remedies}\n\n{adjusted}Source: {signature.source}"
     )
 
 
@@ -68,6 +77,7 @@ def _described(signature: Signature) -> dict[str, object]:
         "remedies": signature.remedies,
         "explains": signature.explains,
         "source": signature.source,
+        "thresholds": signature.thresholds,
     }
 
 
