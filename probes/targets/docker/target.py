@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from probes.beside import beside
 from probes.logs import Matcher
 from probes.model import DeploymentId, Failure, Interest, Link, LinkState, LogLine, Node, ReplicaId, TargetState
 from probes.procfs import ProcFs
@@ -72,25 +73,29 @@ class DockerTarget:
     async def run(self, publish: Callable[[TargetState], None]) -> None:
         """Publishes until cancelled; an engine that is down or forbidden is a state, and tried again."""
         self._publish = publish
+        self._link = Link(state="connecting", since=datetime.now(UTC))  # also after a run that a defect ended
         self._tell()
         publisher = asyncio.create_task(self._publish_changes())
-        failures = 0
         try:
-            while True:
-                was_live = False
-                try:
-                    await self._connect_and_follow()
-                except Unreadable as unreadable:
-                    was_live = self._link.state == "live"
-                    failures = 1 if was_live else failures + 1
-                    low, high = _BACKOFF_SECONDS
-                    delay = min(high, low * 2 ** min(failures - 1, 6)) * random.uniform(0.7, 1.3)  # noqa: S311
-                    self._lost(unreadable.failure, delay, was_live=was_live)
-                    await asyncio.sleep(delay)
+            await beside(self._keep_connected(), publisher)
         finally:
             publisher.cancel()
             await asyncio.gather(publisher, return_exceptions=True)
             await self._fleet.close()
+
+    async def _keep_connected(self) -> None:
+        failures = 0
+        while True:
+            was_live = False
+            try:
+                await self._connect_and_follow()
+            except Unreadable as unreadable:
+                was_live = self._link.state == "live"
+                failures = 1 if was_live else failures + 1
+                low, high = _BACKOFF_SECONDS
+                delay = min(high, low * 2 ** min(failures - 1, 6)) * random.uniform(0.7, 1.3)  # noqa: S311
+                self._lost(unreadable.failure, delay, was_live=was_live)
+                await asyncio.sleep(delay)
 
     async def _connect_and_follow(self) -> None:
         client = self._client
@@ -117,7 +122,7 @@ class DockerTarget:
             await engine.list()
             self._listed_at = asyncio.get_running_loop().time()
             self._fleet.woken.set()
-            await engine.follow()
+            await beside(engine.follow(), *tasks)
         finally:
             self._sampler = None
             for task in tasks:
