@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from console.config import state_folder
 from fixes import catalogue, plan, verify
 from fixes.apply import Fixer
-from fixes.journal import Journal
+from fixes.journal import OPEN_STATES, Journal
 from fixes.model import (
     Advice,
     ChangeId,
@@ -104,7 +104,7 @@ class Repairs:
         return from_samples(deployment.name, samples)
 
     async def apply(self, wanted: Plan, confirm: str | None, progress: Progress) -> Outcome:
-        """Applies and verifies; what was refused is in the outcome, nothing is left half done."""
+        """Applies and verifies; what was refused, and whether all of it was taken back, is in the outcome."""
         began = time.monotonic()
         deployment = self._deployment(wanted.deployment)
         if wanted.confirm is not None and confirm != deployment.name:
@@ -116,7 +116,7 @@ class Repairs:
             wanted, progress, current=lambda: plan.redraft(wanted, self._deployment(wanted.deployment), remedy, drafter)
         )
         if entry.state != "applied":
-            return Outcome(False, None, entry.id, time.monotonic() - began, entry.why)
+            return _outcome(entry, False, began)
         verification = verify.begin(finding, datetime.now(UTC), self._series_of(finding.deployment))
         answer = await self._verify(verification, progress)
         verified = answer.verified or "untested"
@@ -133,7 +133,7 @@ class Repairs:
         """Takes a change back; raises :class:`Refused`."""
         began = time.monotonic()
         entry = await self._fixer.undo(change, progress)
-        return Outcome(entry.state == "undone", None, entry.id, time.monotonic() - began, entry.why)
+        return _outcome(entry, entry.state == "undone", began)
 
     async def resume(self, change: ChangeId, finish: bool, progress: Progress) -> Outcome:
         """Finishes an interrupted change or takes it back; raises :class:`Refused`."""
@@ -146,7 +146,7 @@ class Repairs:
             redraft = lambda: plan.redraft(known, deployment, remedy, drafter)  # noqa: E731 -- used once, right below
         entry = await self._fixer.resume(change, finish=finish, progress=progress, redraft=redraft)
         wanted = {"applied", "undone"} if finish else {"failed", "undone"}
-        return Outcome(entry.state in wanted, None, entry.id, time.monotonic() - began, entry.why)
+        return _outcome(entry, entry.state in wanted, began)
 
     async def _verify(self, verification: verify.Verification, progress: Progress) -> verify.Answer:
         """Watches the finding's deployment until there is an answer; the verification's window bounds it."""
@@ -216,3 +216,9 @@ class Repairs:
             names = ", ".join(o.id for o in finding.remedies)
             raise Refused(f"{wanted} is no remedy for {finding.signature}; there are {names}")
         return catalogue.remedies()[wanted]
+
+
+def _outcome(entry: Entry, is_as_wanted: bool, began: float) -> Outcome:
+    """What became of a change that is not verified; ``began`` is monotonic."""
+    took, open_ = time.monotonic() - began, entry.state in OPEN_STATES
+    return Outcome(is_as_wanted, None, entry.id, took, entry.why, half_done=open_)

@@ -321,6 +321,8 @@ class Outcome(Frozen, frozen=True):
     took_seconds: float
     why: str | None = None
     """Why it was refused or failed, or what verification missed."""
+    half_done: bool = False
+    """Something could not be taken back: the change is open, and ``resume`` ends it."""
 
 
 class Done(Frozen, frozen=True):

@@ -77,7 +77,8 @@ def outcome(of: Outcome) -> Text:
     why = f": {of.why}" if of.why else ""
     if not of.applied:
         text.append(f"✗ not applied{why}", "red")
-        text.append("  nothing is left half done", "dim")
+        if not of.half_done:
+            text.append("  nothing is left half done", "dim")
         return text
     match of.verified:
         case "gone":
