@@ -14,7 +14,8 @@ from textual.binding import Binding, BindingType
 from textual.reactive import reactive
 
 import screens
-from console.exits import USAGE
+from console.changes import Working
+from console.exits import DEFECT, USAGE
 from console.seam import SessionLike, sentence
 from fixes.model import Report
 from probes.history import Metric, Point
@@ -73,6 +74,7 @@ class FastopsApp(App[None]):
         self._paused_at: datetime | None = None
         self._latest: Report | None = None
         self._told = False
+        self._warned: Working | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
         self._wishes: set[asyncio.Task[None]] = set()
         self.set_reactive(FastopsApp.report, session.report)
@@ -112,11 +114,17 @@ class FastopsApp(App[None]):
     def _begin(self) -> None:
         self._unsubscribe = self._session.subscribe(self._arrived)
         self._grant(self._session.start(), self._opened)
+        self._grant(self._session.ended, self._session_ended)
 
     def _opened(self, answer: Problem | None) -> None:
         """Without targets there is nothing to show: the program ends with the reason."""
         if isinstance(answer, Problem):
             self.exit(return_code=USAGE, message=f"fastops: {answer.text}")
+
+    def _session_ended(self, answer: Problem | None) -> None:
+        """A console that shows the last report for ever would be believed."""
+        if isinstance(answer, Problem):
+            self.exit(return_code=DEFECT, message=f"fastops: {answer.text}")
 
     def _arrived(self, report: Report) -> None:
         """Called on the session's thread: only the newest report counts, one message is under way at most."""
@@ -230,6 +238,15 @@ class FastopsApp(App[None]):
         """Copies, also through SSH and tmux where the terminal allows it."""
         self.copy_to_clipboard(wish.text)
         self.notify(f"Copied: {wish.what}", markup=False, timeout=2)
+
+    async def action_quit(self) -> None:
+        """Quits; while a change is under way only when asked again."""
+        working = self._session.under_way
+        if working is not None and working is not self._warned:
+            self._warned = working
+            self.notify(f"{working.says} Once more to leave.", severity="warning", markup=False, timeout=10)
+            return
+        self.exit()
 
     # Screens
 

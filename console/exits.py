@@ -14,7 +14,7 @@ USAGE = 2
 PARTIAL = 3
 """Nothing bad was found, but 0 cannot be said: no target, or only a part of what was asked, could be read."""
 REFUSED = 4
-"""A fix was refused or failed; nothing is left half done."""
+"""A fix was refused or failed; nothing is left half done, or it says which `fastops resume` ends it."""
 UNVERIFIED = 5
 """A fix was applied and could not be verified."""
 DEFECT = 70

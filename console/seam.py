@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Protocol
 
+from console.changes import Working
 from fixes.model import Advice, ChangeId, Entry, Outcome, Plan, RemedyId, Report, SignatureId
 from probes.history import Metric, Point
 from probes.model import DeploymentId, Interest, LogLine, TargetId, Value
@@ -23,6 +24,10 @@ class SessionLike(Protocol):
 
     @property
     def report(self) -> Report: ...  # noqa: D102
+    @property
+    def ended(self) -> Future[None]: ...  # noqa: D102
+    @property
+    def under_way(self) -> Working | None: ...  # noqa: D102
     def start(self) -> Future[None]: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
     def subscribe(self, listener: Callable[[Report], None]) -> Callable[[], None]: ...  # noqa: D102

@@ -15,15 +15,18 @@ from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import msgspec
+from msgspec.structs import replace
 
 from console import exits
+from console.changes import Changes, Working, applying, taking_back
 from console.config import Config, Maker, Wanted
+from console.supervise import Defects, supervise
 from fixes.model import Advice, ChangeId, Entry, Outcome, Plan, RemedyId, Report, SignatureId
+from fixes.run import BACK_SECONDS
 from probes.board import Board
 from probes.history import History, Metric, Point, SeriesKey
-from probes.model import DeploymentId, Interest, LogLine, Snapshot, TargetId, TargetState, Value
-from probes.target import Target
+from probes.model import DeploymentId, Failure, Interest, LogLine, Snapshot, TargetId, TargetState, Value
+from probes.target import Refused, Target
 
 if TYPE_CHECKING:
     from console.repairs import Repairs
@@ -40,7 +43,7 @@ TICK_SECONDS = 5.0
 OPEN_SECONDS = 30.0
 """How long a caller waits for the targets to be opened: imports alone, nothing is contacted."""
 CLOSE_SECONDS = 10.0
-"""How long closing waits for targets to let go."""
+"""How long closing waits for targets to let go; before that, changes that are worked on come to their end."""
 
 
 class Session:
@@ -68,6 +71,13 @@ class Session:
         self._loop = asyncio.new_event_loop()
         self._changed = asyncio.Event()
         self._opened: Future[None] = Future()
+        self.ended: Future[None] = Future()
+        """Done when the session has ended; with the exception where that was a defect."""
+        self._asked: set[Future[Any]] = set()
+        self._changes = Changes()
+        self._defects = Defects()
+        self._deaf: Failure | None = None
+        self._closed = False
         self._thread = threading.Thread(target=self._run, name="fastops-session", daemon=True)
         self._main: asyncio.Task[None] | None = None
         self._tracker: Tracker
@@ -91,11 +101,22 @@ class Session:
         self._thread.start()
         return self._opened
 
+    @property
+    def under_way(self) -> Working | None:
+        """A change that is worked on, and what leaving does to it."""
+        return self._changes.under_way
+
     def close(self) -> None:
-        """Ends everything; waits for :data:`CLOSE_SECONDS` at most."""
-        if not self._thread.is_alive():
+        """Ends everything: first the changes that are worked on, with the targets still open, then the targets.
+
+        Waits for both, :data:`fixes.run.BACK_SECONDS` and :data:`CLOSE_SECONDS` at most. Whoever interrupts the
+        waiting is not kept by a second call; what is then left half done stands in the journal.
+        """
+        if self._closed or not self._thread.is_alive():
             return
-        self._loop.call_soon_threadsafe(self._cancel)
+        self._closed = True
+        self._soon(self._cancel)
+        self._changes.settled.wait(BACK_SECONDS)
         self._thread.join(CLOSE_SECONDS)
 
     def __enter__(self) -> Self:
@@ -149,7 +170,7 @@ class Session:
 
     def apply(self, plan: Plan, confirm: str | None = None, progress: Progress = lambda _: None) -> Future[Outcome]:
         """Applies a plan, journals it and verifies it over a window."""
-        return self._call(self._repairs.apply(plan, confirm, progress))
+        return self._change(applying(plan.id), lambda: self._repairs.apply(plan, confirm, progress))
 
     def undo_preview(self, change: ChangeId | None = None) -> Future[Plan]:
         """What an undo would do; the latest undoable change when none is named."""
@@ -157,11 +178,12 @@ class Session:
 
     def undo(self, change: ChangeId | None = None, progress: Progress = lambda _: None) -> Future[Outcome]:
         """Takes a change back."""
-        return self._call(self._repairs.undo(change, progress))
+        return self._change(taking_back(change), lambda: self._repairs.undo(change, progress))
 
     def resume(self, change: ChangeId, finish: bool, progress: Progress = lambda _: None) -> Future[Outcome]:
         """Finishes an interrupted change, or takes back what it left."""
-        return self._call(self._repairs.resume(change, finish, progress))
+        working = applying(change) if finish else taking_back(change)
+        return self._change(working, lambda: self._repairs.resume(change, finish, progress))
 
     def history(self) -> tuple[Entry, ...]:
         """The journal, newest first."""
@@ -174,7 +196,7 @@ class Session:
         return self._repairs.pending()
 
     def wait(self, deadline_seconds: float, enough: Callable[[Report], bool]) -> bool:
-        """Blocks until a report is enough, or the deadline has passed (then ``False``)."""
+        """Blocks until a report is enough or the deadline has passed (``False``); raises what ended the session."""
         found = threading.Event()
 
         def look(report: Report) -> None:
@@ -182,11 +204,14 @@ class Session:
                 found.set()
 
         stop = self.subscribe(look)
+        self.ended.add_done_callback(lambda _: found.set())
         try:
             look(self.report)
             return found.wait(deadline_seconds)
         finally:
             stop()
+            if self.ended.done():
+                self.ended.result()
 
     # The session's own thread.
 
@@ -194,6 +219,7 @@ class Session:
         asyncio.set_event_loop(self._loop)
         self._loop.set_exception_handler(_unhandled)
         self._main = self._loop.create_task(self._serve())
+        problem: BaseException | None = None
         try:
             with contextlib.suppress(asyncio.CancelledError):
                 self._loop.run_until_complete(self._main)
@@ -202,8 +228,22 @@ class Session:
                 task.cancel()
             self._loop.run_until_complete(asyncio.gather(*rest, return_exceptions=True))
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        except BaseException as error:  # noqa: BLE001 -- a thread has nobody above it: the front end is told
+            problem = error
         finally:
             self._loop.close()
+            self._tell_end(problem)
+
+    def _tell_end(self, problem: BaseException | None) -> None:
+        """Nobody waits for a session that has ended."""
+        self._changes.settled.set()
+        self._opened.cancel()
+        if problem is None:
+            self.ended.set_result(None)
+        else:
+            self.ended.set_exception(problem)
+        for future in tuple(self._asked):
+            future.cancel()
 
     async def _serve(self) -> None:
         """Opens the targets, runs them and judges the board until cancelled."""
@@ -213,7 +253,7 @@ class Session:
             self._opened.set_exception(error)
             return
         self._opened.set_result(None)
-        runs = [asyncio.create_task(target.run(self._board.publish)) for target in self._targets.values()]
+        runs = [asyncio.create_task(supervise(t, self._board, self._defects)) for t in self._targets.values()]
         try:
             while True:
                 with contextlib.suppress(TimeoutError):
@@ -222,6 +262,7 @@ class Session:
                 self._judge()
                 await asyncio.sleep(QUIET_SECONDS)
         finally:
+            await self._changes.end()  # while the targets are open and run: taking back needs both
             for run in runs:
                 run.cancel()
             await asyncio.gather(*runs, return_exceptions=True)
@@ -240,22 +281,33 @@ class Session:
         self._changed.set()
 
     def _judge(self) -> None:
-        """One step of the fold; tells listeners."""
-        now = datetime.now(UTC)
-        report = self._tracker.advance(self._board.snapshot(), self._history, now)
-        self.report = msgspec.structs.replace(
-            report,
+        """One step of the fold; tells listeners. A defect of either is data, and costs no other report."""
+        snapshot = self._board.snapshot()
+        try:
+            self.report = self._judged(snapshot)
+            self._focus(self._interest)
+        except Exception as error:  # noqa: BLE001 -- what was found so far is shown, with the newest snapshot
+            failure = self._defects.note("judging what was read", error)
+            self.report = replace(self.report, snapshot=snapshot, opened=(), closed=(), failures=(failure,))
+        if self._deaf is not None:
+            self.report = replace(self.report, failures=(*self.report.failures, self._deaf))
+        for listener in tuple(self._listeners):
+            try:
+                listener(self.report)
+            except Exception as error:  # noqa: BLE001 -- the other listeners are told all the same
+                self._deaf = self._defects.note("showing what was found", error)
+
+    def _judged(self, snapshot: Snapshot) -> Report:
+        return replace(
+            self._tracker.advance(snapshot, self._history, datetime.now(UTC)),
             observed_seconds=round(time.monotonic() - self._began, 1),
             pending=tuple(entry.id for entry in self._repairs.pending()),
         )
-        self._focus(self._interest)
-        for listener in tuple(self._listeners):
-            listener(self.report)
 
     def _focus(self, interest: Interest) -> None:
         """Passes interest to the targets, with the deployments in trouble added."""
         troubled = frozenset(d for d, found in self.report.findings.items() if found and found[0].severity != "info")
-        self._interest = msgspec.structs.replace(interest, troubled=troubled)
+        self._interest = replace(interest, troubled=troubled)
         for target in self._targets.values():
             target.focus(self._interest)
 
@@ -270,8 +322,22 @@ class Session:
         with contextlib.suppress(RuntimeError):  # the loop has ended: nobody is left to be told
             self._loop.call_soon_threadsafe(function, *arguments)
 
+    def _change(self, working: Working, begin: Callable[[], Coroutine[Any, Any, T]]) -> Future[T]:
+        return self._call(self._changes.work(working, begin))
+
     def _call(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        except RuntimeError:  # the loop has ended
+            coroutine.close()
+            future = Future()
+            future.set_exception(Refused("The session has ended: start fastops again."))
+            return future
+        self._asked.add(future)
+        future.add_done_callback(self._asked.discard)
+        if self.ended.done():
+            future.cancel()
+        return future
 
 
 def _unhandled(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

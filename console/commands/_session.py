@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import CancelledError, Future
+from contextlib import contextmanager, suppress
 
 from console import config as configuration
-from console.exits import PARTIAL, USAGE, Stop
+from console.exits import INTERRUPTED, PARTIAL, USAGE, Stop
+from console.repairs import journal
 from console.session import Session
-from fixes.model import Entry, Report
+from fixes.journal import OPEN_STATES
+from fixes.model import ChangeId, Entry, Outcome, Report
 from probes import text
 from probes.model import Deployment, Failure, TargetState
 
@@ -41,6 +44,46 @@ def warn_interrupted(pending: Sequence[Entry]) -> None:
             f"the fix {entry.id} ({entry.remedy} on {entry.deployment}) was interrupted: "
             f"`fastops resume {entry.id}` finishes it or takes it back"
         )
+
+
+def finished(session: Session, future: Future[Outcome], change: ChangeId) -> Outcome:
+    """Waits for a change without a deadline: each of its parts has one. Ctrl-C ends it in order, and says how."""
+    try:
+        return future.result()
+    except (KeyboardInterrupt, CancelledError):
+        _close(session)
+        raise Stop(f"interrupted: {became(change)}", INTERRUPTED) from None
+
+
+def leave(session: Session) -> None:
+    """Closes the session; says what that waits for, and what became of it. Ctrl-C ends the waiting."""
+    working = session.under_way
+    _close(session)
+    if working is not None and working.change is not None:
+        say(became(working.change))
+
+
+def _close(session: Session) -> None:
+    working = session.under_way
+    if working is None:
+        session.close()
+        return
+    say(f"{working.says} Ctrl-C ends the waiting.")
+    with suppress(KeyboardInterrupt):
+        session.close()
+
+
+def became(change: ChangeId) -> str:
+    """What the journal says of a change that was interrupted."""
+    entry = journal().read(change)
+    if entry is None:
+        return "nothing was changed"
+    if entry.state in OPEN_STATES:
+        return f"{change} is half done: `fastops resume {change}` finishes it or takes it back"
+    if entry.state == "applied":
+        verified = "" if entry.verified else ", not verified"
+        return f"{change} is applied{verified}; `fastops undo {change}` takes it back"
+    return f"{change} was taken back"
 
 
 def settle(session: Session, observe_seconds: float) -> Report:

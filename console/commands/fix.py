@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from console import config as configuration
 from console import contract, output, rules
-from console.commands._session import find, opened, progress, say, settle, unread
+from console.commands._session import find, finished, opened, progress, say, settle, unread
 from console.config import seconds
 from console.exits import FINE, PARTIAL, REFUSED, UNVERIFIED, USAGE, Stop
 from console.session import Session
@@ -15,9 +15,6 @@ from fixes import catalogue
 from fixes.model import Outcome, Plan, RemedyId, SignatureId
 from probes.model import Deployment, Value
 from probes.targets import name_of
-
-FIX_SECONDS = 900.0
-"""The longest a fix may take with its verification: every step has a shorter deadline of its own."""
 
 
 class Request(NamedTuple):
@@ -53,7 +50,7 @@ def run(request: Request, *, observe: str, as_json: bool, read_only: bool) -> in
             return finish_dry(plan, as_json=as_json)
         confirm = agreed(plan, deployment.name, request)
         with progress("applying") as told:
-            outcome = session.apply(plan, confirm, told).result(FIX_SECONDS)
+            outcome = finished(session, session.apply(plan, confirm, told), plan.id)
     return conclude(plan, outcome, as_json=as_json)
 
 
@@ -62,7 +59,8 @@ def conclude(plan: Plan, outcome: Outcome, *, as_json: bool) -> int:
     if as_json:
         output.write(contract.encode(contract.FixOut(contract.SCHEMA, contract.plan(plan), contract.outcome(outcome))))
     if not outcome.applied:
-        say(f"not applied, nothing is left half done: {outcome.why}")
+        rest = "not all of it is taken back" if outcome.half_done else "nothing is left half done"
+        say(f"not applied, {rest}: {outcome.why}")
         return REFUSED
     if not as_json:
         why = f" ({outcome.why})" if outcome.why else ""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from console import output
-from console.commands._session import opened, progress, settle
-from console.commands.fix import FIX_SECONDS, ask, targets_of
+from console.commands._session import finished, opened, progress, settle
+from console.commands.fix import ask, targets_of
 from console.commands.undo import concluded
 from console.exits import USAGE, Stop
 from console.repairs import journal
@@ -22,7 +22,7 @@ def run(change: str | None, *, yes: bool, take_back: bool, as_json: bool, read_o
     with opened(targets_of(entry.deployment), read_only=read_only) as session:
         settle(session, 0)
         with progress("taking back" if take_back else "finishing") as told:
-            outcome = session.resume(entry.id, not take_back, told).result(FIX_SECONDS)
+            outcome = finished(session, session.resume(entry.id, not take_back, told), entry.id)
     return concluded(None, outcome, "taken back" if take_back else "finished", as_json=as_json)
 
 

@@ -29,12 +29,13 @@ def run(targets: Sequence[str], *, read_only: bool, interval: str | None, unknow
 def show(session: Session, config: configuration.Config) -> int:
     """Runs the console over a session that was not started yet: the App starts it once it has painted."""
     from console.app import FastopsApp
+    from console.commands._session import leave
 
     app = FastopsApp(session, keymap=config.keys)
     try:
         app.run()
     finally:
-        session.close()
+        leave(session)
     return app.return_code or FINE
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from console import contract, output
-from console.commands._session import opened, progress, say, settle
-from console.commands.fix import FIX_SECONDS, ask, finish_dry, targets_of
+from console.commands._session import finished, opened, progress, say, settle
+from console.commands.fix import ask, finish_dry, targets_of
 from console.exits import FINE, REFUSED, USAGE, Stop
 from console.repairs import journal
 from fixes.model import ChangeId, Entry, Outcome, Plan
@@ -23,7 +23,7 @@ def run(change: str | None, *, dry_run: bool, yes: bool, as_json: bool, read_onl
         if not yes:
             ask(f"Take {entry.id} back?")
         with progress("taking back") as told:
-            outcome = session.undo(entry.id, told).result(FIX_SECONDS)
+            outcome = finished(session, session.undo(entry.id, told), entry.id)
     return concluded(plan, outcome, "taken back", as_json=as_json)
 
 

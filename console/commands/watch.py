@@ -7,20 +7,29 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from console import contract, output
-from console.commands._session import opened
+from console.commands._session import opened, say
+from console.exits import DEFECT
 from fixes.model import Report
-from probes.model import TargetId, TargetState
+from probes.model import Failure, TargetId, TargetState
 
 
 def run(targets: Sequence[str], *, fmt: str, unknown: bool) -> int:
     """Watches until interrupted; the status is then that of Ctrl-C."""
-    reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
+    reports: queue.SimpleQueue[Report | None] = queue.SimpleQueue()
+    told: tuple[Failure, ...] = ()
     links: dict[TargetId, tuple[str, str | None]] = {}
     with opened(targets, read_only=True, unknown=unknown) as session:
         session.subscribe(reports.put)
-        while True:
-            for event in events(reports.get(), links):
+        session.ended.add_done_callback(lambda _: reports.put(None))
+        while (report := reports.get()) is not None:
+            for event in events(report, links):
                 output.write(contract.encode_line(event) if fmt == "jsonl" else output.watch_line(event))
+            for failure in report.failures:
+                if failure not in told:
+                    say(f"{failure.what}: {failure.why} ({failure.hint})")
+            told = report.failures
+        session.ended.result()
+    return DEFECT
 
 
 def events(report: Report, links: dict[TargetId, tuple[str, str | None]]) -> Iterator[contract.WatchOut]:

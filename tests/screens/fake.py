@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from datetime import timedelta
 from typing import TypeVar
 
+from console.changes import Working
 from fixes.model import (
     Advice,
     Change,
@@ -108,6 +109,8 @@ class FakeSession:
     def __init__(self, first: Report | None = None, *, read_only: bool = False) -> None:
         self.read_only = read_only
         self.read_only_targets: frozenset[TargetId] = frozenset()
+        self.ended: Future[None] = Future()
+        self.under_way: Working | None = None
         self.report = first if first is not None else report()
         self.listeners: list[Callable[[Report], None]] = []
         self.asked: list[tuple[object, ...]] = []

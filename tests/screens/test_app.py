@@ -9,7 +9,10 @@ import threading
 import pytest
 
 from console.app import FastopsApp
+from console.changes import applying
+from console.exits import DEFECT
 from console.seam import sentence
+from fixes.model import ChangeId
 from probes.model import Failure, TargetId
 from probes.target import ReadOnly, Refused, Unreadable
 from screens.advice import ProfileScreen
@@ -178,3 +181,28 @@ def test_the_first_screen_loads_nothing_that_it_does_not_show() -> None:
     late = {"plotext", "docker", "httpx", "psutil", "hyperscan", "yaml", "typer", "screens.deployment", "screens.fix"}
     assert not late & set(loaded.stdout.split())
     assert not [name for name in loaded.stdout.split() if name.startswith(("fixes.signatures.", "probes.targets."))]
+
+
+async def test_leaving_while_a_change_is_under_way_is_asked_twice() -> None:
+    session = FakeSession()
+    session.under_way = applying(ChangeId("20260301-124107-a1b2"))
+    async with opened(session) as pilot:
+        await press(pilot, "q")
+        assert pilot.app.is_running
+        assert any("takes it back" in one.message for one in pilot.app._notifications)
+        await press(pilot, "q")
+        await until(pilot, lambda: not pilot.app.is_running)
+
+
+async def test_a_session_that_died_ends_the_console_with_a_sentence() -> None:
+    session = FakeSession()
+    async with opened(session) as pilot:
+        session.ended.set_exception(RuntimeError("boom"))
+        await until(pilot, lambda: not pilot.app.is_running)
+        assert pilot.app.return_code == DEFECT
+
+
+async def test_nothing_is_asked_where_nothing_is_under_way() -> None:
+    async with opened(FakeSession()) as pilot:
+        await press(pilot, "q")
+        await until(pilot, lambda: not pilot.app.is_running)
