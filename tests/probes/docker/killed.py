@@ -1,7 +1,8 @@
 """Performs or takes back a step and kills itself, as ``kill -9`` would, around its n-th write to the engine.
 
 Arguments: engine, what to do (``perform``, ``abandon`` or ``restore``), the change's id, the file with the step or the
-point, ``before``, ``during`` (half a second after it was sent) or ``after``, n. It ends with -9, or with 0 where there were fewer writes.
+point, ``before``, ``during`` (half a second after it was sent) or ``after``, n. It ends with -9, or with 0 where there
+were fewer writes.
 """
 
 from __future__ import annotations
