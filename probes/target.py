@@ -99,8 +99,8 @@ class Writer(Protocol):
 
     The journal holds no texts, so after a crash a step may come back without them: only where its drafter set
     ``arguments["resumable"]`` to true. Both texts are then empty and ``after.version`` is the SHA-256 (hex) of the
-    UTF-8 of the text that was wanted. ``perform`` completes what it had begun (it is as wanted already, its temporary file with
-    that hash is there, the new container exists) or raises :class:`Refused` having changed nothing.
+    UTF-8 of the text that was wanted. ``perform`` completes what it had begun (it is as wanted already, its temporary
+    file with that hash is there, the new container exists) or raises :class:`Refused` having changed nothing.
     ``restore`` and ``abandon`` accept what they have put back already, and steps of which nothing was begun.
     A drafter may also set ``arguments["confirm"]`` (why the deployment's name has to be typed) and
     ``arguments["notes"]`` (a list of sentences shown with the diff) and ``arguments["undo_notes"]`` (shown with the
