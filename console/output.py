@@ -13,6 +13,7 @@ from probes.model import Deployment, TargetId
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
 STYLE = {"critical": "bold red", "error": "red", "warning": "yellow", "info": "cyan"}
 MOST_EVIDENCE = 4
@@ -164,7 +165,7 @@ def _table(deployments: tuple[Deployment, ...], report: Report) -> Table:
         found = report.of(one.id)
         worst = found[0] if found else None
         made.add_row(
-            Text(worst.severity if worst else "ok", STYLE[worst.severity] if worst else "green"),
+            _state(one, worst),
             Text(one.id),
             Text(f"{one.server or '?'} {one.server_version or ''}".strip()),
             Text(f"{sum(r.ready is True for r in one.replicas)}/{one.desired if one.desired is not None else '?'}"),
@@ -176,6 +177,15 @@ def _table(deployments: tuple[Deployment, ...], report: Report) -> Table:
             Text(f"{worst.signature}{f' and {len(found) - 1} more' if len(found) > 1 else ''}" if worst else ""),
         )
     return made
+
+
+def _state(one: Deployment, worst: Finding | None) -> Text:
+    """The worst severity; without a finding ``ok`` only for what runs."""
+    from rich.text import Text
+
+    if worst is not None:
+        return Text(worst.severity, STYLE[worst.severity])
+    return Text("ok", "green") if one.running else Text("stopped", "dim")
 
 
 def _plain(*columns: str) -> Table:

@@ -130,7 +130,7 @@ def unread(report: Report, session: Session) -> list[str]:
             sentences.append(f"{name}: no answer within {FIRST_ANSWER_SECONDS:g} s")
         elif state.link.state != "live":
             why = state.link.why or f"it is {state.link.state}"
-            sentences.append(f"{name}: {why}" + (f" ({state.link.hint})" if state.link.hint else ""))
+            sentences.append(f"{name}: {why.rstrip('.')}" + (f" ({state.link.hint})" if state.link.hint else ""))
         else:
             sentences += [f"{name}: {told(failure)}" for failure in state.failures]
             if not state.complete:

@@ -17,15 +17,15 @@ def run(targets: Sequence[str], *, observe: str, fmt: str, fail_on: str, unknown
     with opened(targets, read_only=True, unknown=unknown) as session:
         report = settle(session, observe_seconds)
         missing = unread(report, session)
-        names = session.targets
+        read = tuple(t for t, s in report.snapshot.targets.items() if s.link.state == "live")
     if fmt == "json":
         output.write(contract.encode(contract.scan(report)))
     else:
         output.print_report(report)
     for sentence in missing:
         say(sentence)
-    if not report.snapshot.deployments():
-        say(output.nothing_found(names))
+    if read and not report.snapshot.deployments():
+        say(output.nothing_found(read))
     return status(report, fail_on, partial=bool(missing) or not report.snapshot.deployments())
 
 

@@ -130,6 +130,8 @@ def port_mismatch(deployment: Deployment, finding: Finding) -> Advice:
     published = next((p for r in deployment.replicas for p in r.ports), None)
     host = _fact(finding, "host_port") or (str(published.host_port) if published else listening)
     dead = _fact(finding, "published", "container_port") or (str(published.container_port) if published else "")
+    if published is not None and published.host_ip not in {"", "0.0.0.0", "::"}:  # noqa: S104 - compared with
+        host = f"{published.host_ip}:{host}"  # what is private stays private
     if deployment.kind == "compose-service":
         code, language = f'services:\n  {_service(deployment)}:\n    ports:\n      - "{host}:{listening}"', "yaml"
     else:
