@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import stat
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from probes.http import LOOP_PATH, user_agent
 from probes.model import RestorePoint, Step
 from probes.procfs import ProcFs
 from probes.target import Refused
@@ -18,11 +20,14 @@ from probes.targets.local.find import Master
 
 Masters = Callable[[], Mapping[str, Master]]
 Progress = Callable[[str], None]
-RELOAD_SECONDS = 60.0
-"""For new workers to come up after a HUP."""
+RELOAD_SECONDS = 180.0
+"""For new workers to come up and answer after a HUP; a start-up that loads a model takes its time."""
+ANSWER_SECONDS = 2.0
+"""For one request: a worker that is still starting says nothing."""
 STEADY_SECONDS = 2.0
-"""Workers that live that long did not fail to boot."""
+"""Workers that live that long did not fail to import the application; whether it started up is asked."""
 _POLL_SECONDS = 0.1
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what a listener says, not what is bound
 
 
 class Reloader:
@@ -134,7 +139,11 @@ class Reloader:
             path.unlink(missing_ok=True)
 
     async def _hang_up(self, master: Master, progress: Progress) -> None:
-        """Sends HUP and waits until new workers live; raises :class:`Refused` where none do."""
+        """Sends HUP and waits until new workers live and, where it listens on a port, answer.
+
+        A worker answers once the application's start-up is over, and the former workers leave the socket at once.
+        Raises :class:`Refused` where none does.
+        """
         before = {pid for pid, _, role in self._alive(master) if role == "worker"}
         if not self._alive(master):
             raise Refused("gunicorn has ended.")
@@ -144,6 +153,7 @@ class Reloader:
         except OSError as error:
             raise Refused(f"gunicorn {master.pid} cannot be signalled: {error.strerror}") from None
         since: dict[int, float] = {}
+        ports = self._ports(master)
         deadline = time.monotonic() + RELOAD_SECONDS
         while time.monotonic() < deadline:
             await asyncio.sleep(_POLL_SECONDS)
@@ -153,10 +163,16 @@ class Reloader:
             now = time.monotonic()
             new = {pid for pid, _, role in alive if role == "worker"} - before
             since = {pid: since.get(pid, now) for pid in new}
-            if since and min(since.values()) <= now - STEADY_SECONDS:
+            steady = since and min(since.values()) <= now - STEADY_SECONDS
+            if steady and await _answered(ports):
                 progress(f"{len(new)} new workers")
                 return
-        raise Refused(f"no new worker came up within {RELOAD_SECONDS:g} s")
+        raise Refused(f"no new worker answered within {RELOAD_SECONDS:g} s")
+
+    def _ports(self, master: Master) -> tuple[tuple[str, int], ...]:
+        """Where its workers are asked."""
+        found = self._procfs.listeners(master.pid, (master.pid, *self._procfs.tree().descendants(master.pid))) or ()
+        return tuple((_ANY.get(one.address, one.address), one.port) for one in found)
 
     async def _hang_up_again(self, replica: str, progress: Progress) -> None:
         """After the former file was put back; that the first reload failed is what is told."""
@@ -171,6 +187,22 @@ class Reloader:
 
     def _alive(self, master: Master) -> tuple[tuple[int, int, str], ...]:
         return documents.processes(self._procfs, self._procfs.tree(), master)
+
+
+async def _answered(places: Sequence[tuple[str, int]]) -> bool:
+    """Whether a worker said anything on one of these (a refusal of plain HTTP, too); true where there is none."""
+    request = f"GET {LOOP_PATH} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: {user_agent()}\r\nConnection: close\r\n\r\n"
+    for host, port in places:
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(ANSWER_SECONDS):
+                reader, writer = await asyncio.open_connection(host, port)
+                try:
+                    writer.write(request.encode())
+                    if await reader.read(1):
+                        return True
+                finally:
+                    writer.close()
+    return not places
 
 
 def _place(step: Step) -> Path:

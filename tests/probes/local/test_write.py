@@ -18,7 +18,7 @@ from fixes.model import ChangeId, Done, Entry, RemedyId, SignatureId
 from probes.model import Deployment, DeploymentId, Desired, Intent, Restart, Step
 from probes.procfs import ProcFs
 from probes.target import Options, ReadOnly, Refused, Writer
-from probes.targets.local import rerun
+from probes.targets.local import reload, rerun
 from probes.targets.local.target import LocalTarget
 from tests.probes.local.servers import APP, Watch, free_port, gunicorn, running, unique, uvicorn, watched
 
@@ -32,10 +32,10 @@ def said(_: str) -> None:
 
 @asynccontextmanager
 async def service(
-    folder: Path, *more: str, config: str | None = "timeout = 30  # ours\n"
+    folder: Path, *more: str, config: str | None = "timeout = 30  # ours\n", app: str = APP
 ) -> AsyncIterator[tuple[Watch, Deployment, subprocess.Popen[bytes]]]:
     folder.mkdir()
-    (folder / "main.py").write_text(APP)
+    (folder / "main.py").write_text(app)
     if config is not None:
         (folder / "gunicorn.conf.py").write_text(config)
     port = free_port()
@@ -179,6 +179,51 @@ async def test_what_an_interrupted_reload_left_is_taken_back_or_finished(tmp_pat
         assert not backup.exists()
 
 
+STARTS = APP.replace(
+    "app = FastAPI()",
+    """
+import asyncio
+import os
+from contextlib import asynccontextmanager
+
+
+@asynccontextmanager
+async def lifespan(_app):
+    if os.path.exists("slow"):
+        await asyncio.sleep(4)
+    if os.path.exists("broken"):
+        raise RuntimeError("the database is down")
+    yield
+
+
+app = FastAPI(lifespan=lifespan)""",
+)
+
+
+@pytest.mark.parametrize("broken", [False, True])
+async def test_a_reload_is_applied_when_the_start_up_is_over_and_not_before(
+    tmp_path: Path, broken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if broken:
+        monkeypatch.setattr(reload, "RELOAD_SECONDS", 10.0)
+    async with service(tmp_path / SHOP, app=STARTS) as (watch, deployment, process):
+        (step,) = await plan(watch, deployment, Desired(gunicorn={"timeout": 60}))
+        (tmp_path / SHOP / "slow").touch()
+        if broken:
+            (tmp_path / SHOP / "broken").touch()
+        before = workers(process.pid)
+        writer = watch.target.writer()
+        if broken:
+            with pytest.raises(Refused, match=r"ended after the HUP|no new worker answered"):
+                await writer.perform(step, CHANGE, said)
+            assert (tmp_path / SHOP / "gunicorn.conf.py").read_text() == step.before.text
+        else:
+            await writer.perform(step, CHANGE, said)
+            assert workers(process.pid) - before
+            log = (tmp_path / SHOP / "service.log").read_text()
+            assert log.count("Application startup complete") == 2, log
+
+
 async def interrupted(tmp_path: Path, step: Step, writer: Writer) -> Fixer:
     """What kill -9 within this step leaves in the journal."""
     entry = Entry(
@@ -217,7 +262,7 @@ async def test_a_fix_killed_before_its_hup_is_taken_back_where_gunicorn_was_rest
         assert "restarted" in (ended.why or "")
         assert config.read_text() == step.before.text
         assert sorted(one.name for one in folder.iterdir() if "gunicorn.conf" in one.name) == ["gunicorn.conf.py"]
-        assert not workers(process.pid) & before  # they read the former file
+        assert workers(process.pid) - before  # they read the former file
         assert fixer.journal.pending() == ()
 
 
