@@ -26,6 +26,9 @@ from probes.targets.docker.sampler import port_of
 
 _INSPECTS_AT_ONCE = 8
 _LIST_SECONDS = 5.0
+_AGAIN_SECONDS = 5.0
+"""A container that could not be looked at, or not wholly, is looked at again: so long after, then twice that, …"""
+_AGAIN_TIMES = 5
 _PING_SECONDS = 20.0
 _PING_PATIENCE_SECONDS = 10.0
 _SETTLE_SECONDS = 0.05
@@ -80,7 +83,10 @@ class Engine:
         self._started = started
         self._files = Files(client, ProcFs(), local=same_machine)
         self._turns = asyncio.Semaphore(_INSPECTS_AT_ONCE)
+        self.waiting: dict[str, str] = {}
+        """Containers that it is not known of whether they belong on the list: id → what people call it."""
         self._inspected: dict[str, int] = {}
+        self._tries: dict[str, int] = {}
         self._pending: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._documents: set[tuple[str, int]] = set()
@@ -101,7 +107,7 @@ class Engine:
     async def list(self) -> None:
         """All containers, each put into the fleet as soon as it is known. Raises :class:`Unreadable`.
 
-        One whose files take long is not waited for: it comes when it comes.
+        One whose files take long is not waited for: it comes when it comes, and is :attr:`waiting` until then.
         """
         rows = await self.client.get(
             "/containers/json", tuple[parse.Listed, ...], params={"all": 1}, timeout_seconds=20
@@ -112,6 +118,7 @@ class Engine:
         short = self._fleet.options.lookback <= timedelta(minutes=30)
         wanted = [one for one in rows if not (short and long_ended(one))]
         wanted.sort(key=lambda one: one.state != "running")
+        self.waiting = {one.id: one.called for one in wanted}
         looks = [self._spawn(self._look(one.id)) for one in wanted]
         if looks:
             await asyncio.wait(looks, timeout=_LIST_SECONDS)
@@ -156,6 +163,7 @@ class Engine:
             action = event.action.partition(":")[0]
             if action == "destroy":
                 self._fleet.remove(key)
+                self._looked(key)
             elif action == "create":
                 self._look_soon(key, _CREATED_SECONDS)
             elif action in _LOOK_AGAIN:
@@ -191,9 +199,12 @@ class Engine:
             key = ReplicaId(identity)
             if unreadable.failure.code == "not-found":
                 self._fleet.remove(key)
-            elif key in self._fleet.containers:
+                self._looked(identity)
+                return
+            if key in self._fleet.containers:
                 self._fleet.containers[key].failed("inspect", unreadable.failure)
                 self._fleet.touch([key])
+            self._again(identity)
             return
         local = self._same_machine and self._meter.belongs(found.state.pid, found.id)
         known = await self._recogniser.recognise(found, self._files, found.state.pid if local else None)
@@ -202,10 +213,25 @@ class Engine:
         container = self._fleet.put(found, known, local=local)
         container.failed("inspect", None)
         self._inspected[found.id] = asked
+        if known.partial:
+            self._again(found.id)
+        if container.deployment is not None or not known.partial:
+            self._looked(found.id)
         if container.running and container.pid != old_pid:
             self._started(container.id)
             if self._undecided(container):
                 self._spawn(self._ask_document(found, container))
+
+    def _looked(self, identity: str) -> None:
+        if self.waiting.pop(identity, None) is not None:
+            self._fleet.woken.set()
+
+    def _again(self, identity: str) -> None:
+        """Looks once more, later and a bounded number of times; events let it be looked at whenever they come."""
+        tries = self._tries.get(identity, 0)
+        if tries < _AGAIN_TIMES:
+            self._tries[identity] = tries + 1
+            self._spawn(self._look_later(identity, _AGAIN_SECONDS * 2**tries))
 
     def _undecided(self, container: Container) -> bool:
         """Whether the service's own document may tell what its files do not."""

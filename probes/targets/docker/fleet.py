@@ -130,7 +130,9 @@ class Fleet:
     ) -> Deployment:
         book = self._books.get(key)
         followers = [self._followers.get(one.id) for one in members]
-        coverages = [LogCoverage(state="unread") if one is None else one.coverage for one in followers]
+        coverages = [
+            LogCoverage(state="unread", why="not read yet") if one is None else one.coverage for one in followers
+        ]
         return grouping.build(
             self.target,
             key,

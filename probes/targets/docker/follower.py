@@ -19,8 +19,6 @@ from probes.targets.docker.container import Container
 
 SOURCE = "docker logs"
 _RETRY_SECONDS = (0.5, 15.0)
-_FIRST_SECONDS = 5.0
-"""After so long the past counts as read for ``complete``; reading goes on."""
 
 
 class Follower:
@@ -56,14 +54,11 @@ class Follower:
         if why is not None:
             self._settle(LogCoverage(state="unread", why=why))
             return
-        patience = asyncio.get_running_loop().call_later(_FIRST_SECONDS, self._give_up_waiting)
         try:
             await self._follow(client)
         except Exception as error:  # noqa: BLE001 - a log that is not read must not be taken for a quiet one
             said = text.line(f"reading it failed: {type(error).__name__}: {error}", 300)
             self._settle(_until(self.coverage, datetime.now(UTC), said))
-        finally:
-            patience.cancel()
 
     async def _follow(self, client: EngineClient) -> None:
         failures = 0
@@ -120,11 +115,6 @@ class Follower:
     def _resume(self, otherwise: str) -> str:
         stamp = self._stream.last_stamp
         return logs.after(stamp) if stamp else otherwise
-
-    def _give_up_waiting(self) -> None:
-        if not self._container.log_read:
-            self._container.log_read = True
-            self._changed()
 
     def _settle(self, coverage: LogCoverage) -> None:
         self.coverage = coverage

@@ -43,6 +43,12 @@ class Listed(Frozen, frozen=True, rename="pascal"):
     created: int = 0
     state: str = ""
     status: str = ""
+    names: tuple[str, ...] | None = None
+
+    @property
+    def called(self) -> str:
+        """Its name, for people."""
+        return text.clean((self.names or ("",))[0].lstrip("/"), 200) or self.id[:12]
 
 
 class HealthAnswer(Frozen, frozen=True, rename="pascal"):

@@ -7,17 +7,24 @@ import hashlib
 from collections import OrderedDict
 from typing import Literal
 
+import msgspec
+
 from probes import framework, servers
-from probes.framework import ListDir, Recognition
+from probes.framework import Recognition
 from probes.model import Frozen
-from probes.servers import ReadFile, ServerCommand
-from probes.targets.docker.files import Files
+from probes.servers import ServerCommand
+from probes.targets.docker.files import Files, Reader
 from probes.targets.docker.parse import Inspect
 
 ENABLE = "fastops.enable"
 _REMEMBERED = 512
 _AT_ONCE = 4
-_DEADLINE_SECONDS = 30.0
+_DEADLINE_SECONDS = 10.0
+"""Readers end sooner by themselves; this is for one that hangs in the system (a dead network mount)."""
+UNREAD = "its files could not all be read"
+_IMAGES = 64
+
+_Lists = dict[str, list[str]]
 
 
 class Known(Frozen, frozen=True):
@@ -25,6 +32,8 @@ class Known(Frozen, frozen=True):
 
     command: ServerCommand | None
     recognition: Recognition
+    partial: bool = False
+    """Its files could not all be read: another try may tell more."""
 
 
 class Recogniser:
@@ -33,6 +42,7 @@ class Recogniser:
     def __init__(self) -> None:
         self._known: OrderedDict[str, asyncio.Task[Known]] = OrderedDict()
         self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._lists: OrderedDict[str, _Lists] = OrderedDict()
 
     async def recognise(self, found: Inspect, files: Files, pid: int | None, openapi: bytes | None = None) -> Known:
         """Never raises; ``openapi`` is the service's own document where it was asked for."""
@@ -43,16 +53,28 @@ class Recogniser:
         self._known.move_to_end(key)
         while len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
-        return await asyncio.shield(task)
+        known = await asyncio.shield(task)
+        if known.partial and self._known.get(key) is task:
+            del self._known[key]
+        return known
 
     async def _read(self, found: Inspect, files: Files, pid: int | None, openapi: bytes | None) -> Known:
         async with self._turns:
-            list_dir, read_file = files.readers(found.id, pid)
+            running = found.state.status == "running"
+            reader = files.reader(found.id, pid, found.environment.get("PYTHON_VERSION", ""), running=running)
             try:
                 async with asyncio.timeout(_DEADLINE_SECONDS):
-                    return await asyncio.to_thread(_recognise, found, list_dir, read_file, openapi)
+                    return await asyncio.to_thread(_recognise, found, reader, self._of_image(found), openapi)
             except TimeoutError:
-                return Known(None, Recognition(framework="unknown", why="its files could not be read in time"))
+                return _unread(found, _command(found, None), Reader(0), openapi)
+
+    def _of_image(self, found: Inspect) -> _Lists:
+        """Directories of packages that a container of the same image was seen to have."""
+        lists = self._lists.setdefault(found.image, {})
+        self._lists.move_to_end(found.image)
+        while len(self._lists) > _IMAGES:
+            self._lists.popitem(last=False)
+        return lists
 
     async def stop(self) -> None:
         """Ends what is being read: the connection is gone. What is known stays."""
@@ -62,20 +84,57 @@ class Recogniser:
         await asyncio.gather(*reading, return_exceptions=True)
 
 
-def _recognise(found: Inspect, list_dir: ListDir, read_file: ReadFile, openapi: bytes | None) -> Known:
-    environment, directory = found.environment, found.config.working_dir or "/"
-    command = servers.parse(found.argv, environment, read_file, directory)
+def _recognise(found: Inspect, reader: Reader, lists: _Lists, openapi: bytes | None) -> Known:
+    mounts = tuple(one.destination.rstrip("/") for one in found.mounts or () if one.destination)
+
+    def list_dir(path: str) -> list[str] | None:
+        if any(f"{path}/".startswith(f"{one}/") or one.startswith(f"{path}/") for one in mounts):
+            return reader.list_dir(path)
+        if not reader.whole and path in lists:
+            return lists[path]
+        names = reader.list_dir(path)
+        if names and reader.whole:
+            lists[path] = names
+        return names
+
+    command = _command(found, reader)
     recognition = framework.recognise(
         command,
         found.argv,
-        environment,
-        directory,
+        found.environment,
+        found.config.working_dir or "/",
         list_dir,
-        read_file,
+        reader.read_file,
         openapi=openapi,
         label=label(found.labels),
     )
-    return Known(command, recognition)
+    if not reader.partial:
+        return Known(command, recognition)
+    if recognition.framework == "fastapi":
+        return Known(command, msgspec.structs.replace(recognition, why=f"{recognition.why}; {UNREAD}"), partial=True)
+    return _unread(found, command, reader, openapi)
+
+
+def _command(found: Inspect, reader: Reader | None) -> ServerCommand | None:
+    read_file = reader.read_file if reader is not None else lambda _: None
+    return servers.parse(found.argv, found.environment, read_file, found.config.working_dir or "/")
+
+
+def _unread(found: Inspect, command: ServerCommand | None, reader: Reader, openapi: bytes | None) -> Known:
+    """What the command and the files that were read tell: that something was not seen proves nothing."""
+    recognition = framework.recognise(
+        command,
+        found.argv,
+        found.environment,
+        found.config.working_dir or "/",
+        lambda _: None,
+        reader.again,
+        openapi=openapi,
+        label=label(found.labels),
+    )
+    if command is None and recognition.framework == "other" and label(found.labels) is None:
+        recognition = msgspec.structs.replace(recognition, framework="unknown")
+    return Known(command, msgspec.structs.replace(recognition, why=f"{recognition.why}; {UNREAD}"), partial=True)
 
 
 def label(labels: dict[str, str]) -> bool | None:

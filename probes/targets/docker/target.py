@@ -32,8 +32,10 @@ from probes.targets.docker.tunnel import Tunnel
 _PUBLISH_SECONDS = 0.15
 """Between two publications: readings that come together are told together."""
 _BACKOFF_SECONDS = (0.5, 15.0)
-_PATIENCE_SECONDS = 8.0
-"""After so long since the list, the state counts as complete: one bad container delays nobody."""
+_PATIENCE_SECONDS = 18.0
+"""After so long on a live link the state counts as complete, and says what is missing: one bad container must not
+delay the others for ever."""
+_NAMED = 5
 _FORBIDDEN = frozenset({"permission-denied", "forbidden"})
 
 
@@ -65,7 +67,9 @@ class DockerTarget:
         self._version: str | None = None
         self._link = Link(state="connecting", since=datetime.now(UTC))
         self._live_until: datetime | None = None
-        self._listed_at: float | None = None
+        self._engine: Engine | None = None
+        """Once its containers are being listed: what it still waits for is missing from the state."""
+        self._live_at = 0.0
         self._complete = False
         self._matcher: Matcher | None = None
         self._publish: Callable[[TargetState], None] = lambda _: None
@@ -113,18 +117,18 @@ class DockerTarget:
             await engine.open()
             self._version, self._node = client.version, engine.node
             self._link = Link(state="live", since=datetime.now(UTC))
-            self._listed_at, self._complete = None, False
+            self._live_at, self._complete = asyncio.get_running_loop().time(), False
             self._tell()
             self._sampler = self._new_sampler(client)
             tasks.append(asyncio.create_task(self._sampler.run()))
             matching = asyncio.create_task(self._follow_logs(client))
             tasks.append(matching)
             await engine.list()
-            self._listed_at = asyncio.get_running_loop().time()
+            self._engine = engine
             self._fleet.woken.set()
             await beside(engine.follow(), *tasks)
         finally:
-            self._sampler = None
+            self._sampler = self._engine = None
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -170,10 +174,21 @@ class DockerTarget:
             await asyncio.sleep(_PUBLISH_SECONDS)
 
     def _is_complete(self) -> bool:
-        if self._link.state != "live" or self._listed_at is None:
+        if self._link.state != "live" or self._engine is None:
             return False
-        waited = asyncio.get_running_loop().time() - self._listed_at
-        return self._complete or self._fleet.settled() or waited > _PATIENCE_SECONDS
+        if self._complete or (not self._engine.waiting and self._fleet.settled()):
+            return True
+        return asyncio.get_running_loop().time() - self._live_at > _PATIENCE_SECONDS
+
+    def _failures(self) -> tuple[Failure, ...]:
+        """What a complete state lacks."""
+        waiting = sorted(self._engine.waiting.values()) if self._engine is not None and self._complete else []
+        if not waiting:
+            return ()
+        named = ", ".join(waiting[:_NAMED]) + (f" and {len(waiting) - _NAMED} more" if len(waiting) > _NAMED else "")
+        what = f"{len(waiting)} container{'s' if len(waiting) > 1 else ''} ({named})"
+        why = "the engine did not let them be looked at in time, so they may be missing from the list"
+        return (Failure("timeout", what, why, "scan again when the engine is less busy"),)
 
     def _tell(self) -> None:
         changed = self._fleet.refresh()
@@ -191,6 +206,7 @@ class DockerTarget:
                 as_of=self._live_until or now,
                 version=self._version,
                 nodes=nodes,
+                failures=self._failures(),
                 deployments=dict(self._fleet.deployments),
                 changed=changed,
                 complete=self._complete,
