@@ -9,23 +9,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
-
-from msgspec.structs import replace
 
 from console import exits
 from console.changes import Changes, Working, applying, taking_back
 from console.config import Config, Maker, Wanted
-from console.supervise import Defects, supervise
+from console.judging import Judging, Listener
+from console.supervise import supervise
 from fixes.model import Advice, ChangeId, Entry, Outcome, Plan, RemedyId, Report, SignatureId
 from fixes.run import BACK_SECONDS
-from probes.board import Board
-from probes.history import History, Metric, Point, SeriesKey
-from probes.model import DeploymentId, Failure, Interest, LogLine, Snapshot, TargetId, TargetState, Value
+from probes.history import Metric, Point
+from probes.model import DeploymentId, Interest, LogLine, TargetId, Value
 from probes.target import Refused, Target
 
 if TYPE_CHECKING:
@@ -63,28 +59,26 @@ class Session:
         self.read_only_targets: frozenset[TargetId] = frozenset()
         self._wanted = Wanted(tuple(dict.fromkeys(names)), tuple(makers), config, self.read_only, unknown)
         self._targets: dict[TargetId, Target] = {}
-        self._board = Board(self._published)
-        self._history = History()
-        self._interest = Interest()
-        self._listeners: list[Callable[[Report], None]] = []
-        self._began = time.monotonic()
         self._loop = asyncio.new_event_loop()
         self._changed = asyncio.Event()
+        self._judging = Judging(self._changed.set)
         self._opened: Future[None] = Future()
         self.ended: Future[None] = Future()
         """Done when the session has ended; with the exception where that was a defect."""
         self._asked: set[Future[Any]] = set()
         self._changes = Changes()
-        self._defects = Defects()
-        self._deaf: Failure | None = None
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="fastops-session", daemon=True)
         self._main: asyncio.Task[None] | None = None
         self._tracker: Tracker
         self._repairs: Repairs
-        self.report = Report(snapshot=Snapshot(taken_at=datetime.now(UTC), targets={}))
 
     # What a front end asks for.
+
+    @property
+    def report(self) -> Report:
+        """The latest report."""
+        return self._judging.report
 
     @property
     def targets(self) -> tuple[TargetId, ...]:
@@ -97,7 +91,7 @@ class Session:
         The future is done when they are opened; it raises :class:`probes.targets.UnknownTarget` for a name that is
         none. Nothing heavy is imported before this, so that a screen can be drawn first.
         """
-        self._began = time.monotonic()
+        self._judging.begin()
         self._thread.start()
         return self._opened
 
@@ -126,15 +120,9 @@ class Session:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def subscribe(self, listener: Callable[[Report], None]) -> Callable[[], None]:
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Calls the listener with each new report until the returned function is called."""
-        self._listeners.append(listener)
-
-        def unsubscribe() -> None:
-            with contextlib.suppress(ValueError):
-                self._listeners.remove(listener)
-
-        return unsubscribe
+        return self._judging.subscribe(listener)
 
     def focus(self, interest: Interest) -> None:
         """Says what is looked at; what is in trouble is added from the report."""
@@ -147,12 +135,7 @@ class Session:
 
     def series(self, deployment: DeploymentId, metric: Metric, since: float = 0.0) -> Mapping[str, Sequence[Point]]:
         """The series of one metric by label, from ``since`` (seconds since the epoch) on."""
-
-        def read() -> Mapping[str, Sequence[Point]]:
-            labels = self._history.labels(deployment, metric)
-            return {label: self._history.series(SeriesKey(deployment, metric, label), since) for label in labels}
-
-        return self._call(_now(read)).result(5)
+        return self._call(_now(self._judging.series, deployment, metric, since)).result(5)
 
     def plan(
         self,
@@ -253,7 +236,10 @@ class Session:
             self._opened.set_exception(error)
             return
         self._opened.set_result(None)
-        runs = [asyncio.create_task(supervise(t, self._board, self._defects)) for t in self._targets.values()]
+        runs = [
+            asyncio.create_task(supervise(t, self._judging.board, self._judging.defects))
+            for t in self._targets.values()
+        ]
         try:
             while True:
                 with contextlib.suppress(TimeoutError):
@@ -272,44 +258,20 @@ class Session:
         """Opens the targets; contacts nothing."""
         from console.opening import open_all
 
-        opened = open_all(self._wanted, self._history, lambda: self.report)
+        opened = open_all(self._wanted, self._judging.history, lambda: self.report)
         self._targets, self.read_only_targets = opened.targets, opened.read_only
         self._tracker, self._repairs = opened.tracker, opened.repairs
 
-    def _published(self, state: TargetState) -> None:
-        self._history.record(state)
-        self._changed.set()
-
     def _judge(self) -> None:
-        """One step of the fold; tells listeners. A defect of either is data, and costs no other report."""
-        snapshot = self._board.snapshot()
-        try:
-            self.report = self._judged(snapshot)
-            self._focus(self._interest)
-        except Exception as error:  # noqa: BLE001 -- what was found so far is shown, with the newest snapshot
-            failure = self._defects.note("judging what was read", error)
-            self.report = replace(self.report, snapshot=snapshot, opened=(), closed=(), failures=(failure,))
-        if self._deaf is not None:
-            self.report = replace(self.report, failures=(*self.report.failures, self._deaf))
-        for listener in tuple(self._listeners):
-            try:
-                listener(self.report)
-            except Exception as error:  # noqa: BLE001 -- the other listeners are told all the same
-                self._deaf = self._defects.note("showing what was found", error)
+        """One step of the fold; what is in trouble is read first from then on."""
+        self._judging.judge(self._tracker, lambda: (entry.id for entry in self._repairs.pending()))
+        self._focus(None)
 
-    def _judged(self, snapshot: Snapshot) -> Report:
-        return replace(
-            self._tracker.advance(snapshot, self._history, datetime.now(UTC)),
-            observed_seconds=round(time.monotonic() - self._began, 1),
-            pending=tuple(entry.id for entry in self._repairs.pending()),
-        )
-
-    def _focus(self, interest: Interest) -> None:
-        """Passes interest to the targets, with the deployments in trouble added."""
-        troubled = frozenset(d for d, found in self.report.findings.items() if found and found[0].severity != "info")
-        self._interest = replace(interest, troubled=troubled)
+    def _focus(self, looked_at: Interest | None) -> None:
+        """Passes interest to the targets."""
+        interest = self._judging.interest(looked_at)
         for target in self._targets.values():
-            target.focus(self._interest)
+            target.focus(interest)
 
     def _cancel(self) -> None:
         if self._main is not None:

@@ -1,0 +1,88 @@
+"""What a session knows: the board, the series and the latest report; and who is told of a new one. No threads here."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from console.supervise import Defects
+from fixes.model import ChangeId, Report
+from probes.board import Board
+from probes.history import History, Metric, Point, SeriesKey
+from probes.model import DeploymentId, Failure, Interest, Snapshot, TargetState
+
+if TYPE_CHECKING:
+    from fixes.track import Tracker
+
+Listener = Callable[[Report], None]
+
+
+class Judging:
+    """Folds what targets publish into reports. All calls but :meth:`subscribe` come from the session's loop."""
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        """``changed`` is called when a target has published something."""
+        self.board = Board(self._published)
+        self.history = History()
+        self.defects = Defects()
+        self.report = Report(snapshot=Snapshot(taken_at=datetime.now(UTC), targets={}))
+        self._interest = Interest()
+        self._changed = changed
+        self._began = time.monotonic()
+        self._listeners: list[Listener] = []
+        self._deaf: Failure | None = None
+
+    def begin(self) -> None:
+        """From now on it is observed."""
+        self._began = time.monotonic()
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Calls the listener with each new report until the returned function is called."""
+        self._listeners.append(listener)
+
+        def unsubscribe() -> None:
+            with contextlib.suppress(ValueError):
+                self._listeners.remove(listener)
+
+        return unsubscribe
+
+    def judge(self, tracker: Tracker, pending: Callable[[], Iterable[ChangeId]]) -> None:
+        """One step of the fold; tells listeners. A defect of either is data, and costs no other report."""
+        snapshot = self.board.snapshot()
+        try:
+            self.report = replace(
+                tracker.advance(snapshot, self.history, datetime.now(UTC)),
+                observed_seconds=round(time.monotonic() - self._began, 1),
+                pending=tuple(pending()),
+            )
+        except Exception as error:  # noqa: BLE001 -- what was found so far is shown, with the newest snapshot
+            failure = self.defects.note("judging what was read", error)
+            self.report = replace(self.report, snapshot=snapshot, opened=(), closed=(), failures=(failure,))
+        if self._deaf is not None:
+            self.report = replace(self.report, failures=(*self.report.failures, self._deaf))
+        for listener in tuple(self._listeners):
+            try:
+                listener(self.report)
+            except Exception as error:  # noqa: BLE001 -- the other listeners are told all the same
+                self._deaf = self.defects.note("showing what was found", error)
+
+    def interest(self, looked_at: Interest | None = None) -> Interest:
+        """What to read first: what is looked at (as said last), and what is in trouble."""
+        if looked_at is not None:
+            self._interest = looked_at
+        troubled = frozenset(d for d, found in self.report.findings.items() if found and found[0].severity != "info")
+        return replace(self._interest, troubled=troubled)
+
+    def series(self, deployment: DeploymentId, metric: Metric, since: float) -> Mapping[str, Sequence[Point]]:
+        """The series of one metric by label."""
+        labels = self.history.labels(deployment, metric)
+        return {label: self.history.series(SeriesKey(deployment, metric, label), since) for label in labels}
+
+    def _published(self, state: TargetState) -> None:
+        self.history.record(state)
+        self._changed()
