@@ -53,6 +53,8 @@ class FastopsApp(App[None]):
         Binding("ctrl+p", "command_palette", "palette", show=False, id="palette", priority=True),
         Binding("question_mark", "help", "help", key_display="?", id="help"),
         Binding("q", "quit", "quit", id="quit"),
+        # Before whatever has the keys, and on no id: no configuration takes it away. Copying is on a key of its own.
+        Binding("ctrl+c", "quit", "quit", show=False, priority=True),
     ]
 
     report: reactive[Report] = reactive(

@@ -37,6 +37,8 @@ import msgspec
 
 from fixes.policy import Override, Silence
 from probes.target import Options, Target
+from probes.text import line
+from screens import keys
 
 
 class BadConfig(Exception):
@@ -63,7 +65,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signatures: dict[str, Override] = {}
     """By id: another severity, other thresholds."""
     keys: dict[str, str] = {}
-    """Binding → keys, separated by commas."""
+    """Binding → keys, separated by commas; which there are says :mod:`screens.keys`."""
 
     @property
     def interval_seconds(self) -> float:
@@ -132,6 +134,9 @@ def load(path: Path | None = None) -> Config:
     for name in config.targets:
         if not (name in {"docker", "local"} or name.startswith(("docker:", "docker@"))):
             raise BadConfig(f"{path}: [targets.{name}] is no target; write 'docker', 'docker:CONTEXT' or 'local'")
+    wrong = keys.problem(config.keys)
+    if wrong is not None:
+        raise BadConfig(f"{path}: [keys]: {line(wrong, 600)}")
     if truth(os.environ.get("FASTOPS_READ_ONLY", "")):
         config = msgspec.structs.replace(config, read_only=True)
     return config
