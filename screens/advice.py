@@ -74,9 +74,19 @@ class ProfileScreen(OpsScreen):
             self.query_one("#advice", Static).update(Text(advice.text, "yellow"))
             return
         self._advice = advice
+        self._draw()
+
+    def on_resize(self) -> None:
+        """The code is made for the width."""
+        self.call_after_refresh(self._draw)
+
+    def _draw(self) -> None:
+        if self._advice is None or self._waiting:
+            return
         text = Text(end="")
-        text.append(f"{advice.title}\n\n", "bold")
-        text.append_text(verdict.advice(advice))
+        text.append(f"{self._advice.title}\n\n", "bold")
+        width = self.query_one(VerticalScroll).scrollable_content_region.width
+        text.append_text(verdict.advice(self._advice, width))
         self.query_one("#advice", Static).update(text)
 
     def action_copy(self) -> None:

@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from fixes.model import Outcome, Plan, Report
+from fixes.model import Entry, Outcome, Plan, Report
 from probes.model import DeploymentId
 from screens import messages, verdict
 from screens.base import Mode, OpsScreen
@@ -47,6 +47,7 @@ class ChangeScreen(OpsScreen):
         super().__init__(report, mode)
         self.plan: Plan | None = None
         self.outcome: Outcome | None = None
+        self._undone: verdict.Undone = None
         self.stage: Stage = "waiting"
         self._asked = 0
         self._progress: list[str] = []
@@ -91,15 +92,16 @@ class ChangeScreen(OpsScreen):
         self.request()
 
     def on_resize(self, event: events.Resize) -> None:
-        """A low screen keeps its lines for the diff."""
+        """A low screen keeps its lines for the diff; an advice is made for the width."""
         self.set_class(event.size.height < 34, "-small")
+        self.call_after_refresh(self._draw_diff)
 
     # The plan
 
     def waiting(self, text: str) -> int:
         """Shows that a plan is made; returns the number that its answer must carry."""
         self._asked += 1
-        self.plan = self.outcome = None
+        self.plan = self.outcome = self._undone = None
         self._enter("waiting")
         self.query_one("#plan", Static).update(Text(text, "dim"))
         self.query_one("#diff", Static).update("")
@@ -117,11 +119,17 @@ class ChangeScreen(OpsScreen):
         self.query_one("#plan", Static).update(verdict.summary(plan))
         box = self.query_one("#diff-box")
         box.border_title = Content("what will change" if plan.advice is None else plan.advice.title)  # never markup
-        text = diff.render(plan.changes) if plan.advice is None else verdict.advice(plan.advice)
-        self.query_one("#diff", Static).update(text)
+        self._draw_diff()
         box.scroll_home(animate=False)
         self._enter("planned")
         self.planned(plan)
+
+    def _draw_diff(self) -> None:
+        if self.plan is None:
+            return
+        advice, width = self.plan.advice, self.query_one("#diff-box").scrollable_content_region.width
+        text = diff.render(self.plan.changes) if advice is None else verdict.advice(advice, width)
+        self.query_one("#diff", Static).update(text)
 
     def planned(self, plan: Plan) -> None:
         """A subclass may show more of the plan."""
@@ -133,7 +141,7 @@ class ChangeScreen(OpsScreen):
         self.set_class(bool(self._progress) or stage == "applying", "-progress")
         self.set_class(self.plan is not None and not self.plan.changes and self.plan.advice is None, "-no-diff")
         question = self.query_one("#question", Static)
-        question.update(verdict.question(self.VERB, self.plan, stage, self.outcome))
+        question.update(verdict.question(self.VERB, self.plan, stage, self.outcome, self._undone, undo=self.can_undo))
         question.display = stage in ("asking", "typing", "applying", "done") or self._ready()
         self.refresh_bindings()
 
@@ -147,7 +155,7 @@ class ChangeScreen(OpsScreen):
             "no": self.stage in ("asking", "typing"),
             "apply": self._ready(),
             "copy": self.stage not in ("asking", "typing") and self.plan is not None,
-            "take_back": self.stage == "done" and self.outcome is not None and self.outcome.applied and self.can_undo,
+            "take_back": self._applied() and self._undone is None and self.can_undo,
         }
         if not fits.get(action, True):
             return False
@@ -229,7 +237,8 @@ class ChangeScreen(OpsScreen):
         """Says what became of it."""
         app = self.app
         if not self.alive:
-            text = outcome.text if isinstance(outcome, Problem) else verdict.outcome(outcome).plain
+            said = verdict.outcome if self.can_undo else verdict.reverted
+            text = outcome.text if isinstance(outcome, Problem) else said(outcome).plain
             app.notify(text, markup=False, timeout=15)
             return
         if isinstance(outcome, Problem):
@@ -241,6 +250,27 @@ class ChangeScreen(OpsScreen):
         if self._progress:
             last = self._progress.pop()
             self.show_progress(last)
+
+    def _applied(self) -> bool:
+        return self.stage == "done" and self.outcome is not None and self.outcome.applied
+
+    def on_screen_resume(self) -> None:
+        """Back from another screen: what was applied here may have been taken back there."""
+        super().on_screen_resume()
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Reads in the journal whether what was applied here was taken back since."""
+        if self._applied() and self.can_undo:
+            self.post_message(messages.HistoryWanted(self._take_entries))
+
+    def _take_entries(self, entries: tuple[Entry, ...] | Problem) -> None:
+        if isinstance(entries, Problem) or self.outcome is None or not self.alive:
+            return
+        state = next((entry.state for entry in entries if entry.id == self.outcome.change), None)
+        states: dict[str | None, verdict.Undone] = {"undoing": "undoing", "undone": "undone"}
+        self._undone = states.get(state)
+        self._enter(self.stage)
 
     def action_take_back(self) -> None:
         """Undoes what was just done."""

@@ -6,10 +6,11 @@ from typing import ClassVar
 
 from rich.text import Text
 
-from fixes.model import ChangeId, Plan, Report
+from fixes.model import ChangeId, Outcome, Plan, Report
 from screens import messages
 from screens.base import Mode
 from screens.change import ChangeScreen
+from screens.messages import Problem
 
 
 class UndoScreen(ChangeScreen):
@@ -37,3 +38,10 @@ class UndoScreen(ChangeScreen):
     def perform(self, plan: Plan, confirm: str | None) -> None:  # noqa: ARG002 - an undo asks for no name
         """Has it taken back."""
         self.post_message(messages.UndoWanted(plan.id, self.show_progress, self.take_outcome))
+
+    def take_outcome(self, outcome: Outcome | Problem) -> None:
+        """Says what became of it, also to the screens below that still show the change."""
+        super().take_outcome(outcome)
+        for screen in self.app.screen_stack:
+            if isinstance(screen, ChangeScreen):
+                screen.look_again()

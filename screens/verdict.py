@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from typing import Literal
+
 from rich.text import Text
 
 from fixes.model import Advice, Outcome, Plan, Risk
 from screens import words
+
+Undone = Literal["undoing", "undone"] | None
+"""Whether a change is being, or was, taken back."""
 
 _RISKS: dict[Risk, tuple[str, str]] = {
     "none": ("nothing is interrupted", "green"),
@@ -31,20 +37,36 @@ def summary(plan: Plan) -> Text:
     return text
 
 
-def advice(of: Advice) -> Text:
-    """Words, then code."""
+_BAR = "  │ "
+
+
+def advice(of: Advice, width: int = 0) -> Text:
+    """Words, then code with a bar beside it; in ``width`` cells, where one is given, long paths lose their middle."""
     text = Text(of.text, end="")
     if of.code:
         text.append("\n\n")
         for n, line in enumerate(of.code.strip("\n").splitlines()):
             text.append("\n" if n else "")
-            text.append("  │ ", "dim")
-            text.append(line, "cyan")
+            text.append(_BAR, "dim")
+            text.append(_fitted(line, width - len(_BAR)) if width else line, "cyan")
     return text
 
 
-def question(verb: str, plan: Plan | None, stage: str, result: Outcome | None) -> Text:
-    """The line below the diff, for each stage."""
+def _fitted(line: str, room: int) -> str:
+    """A line whose longest path is shortened in the middle when the line is too long; its name and number stay."""
+    path = max((part for part in re.findall(r"\S+", line) if "/" in part), key=len, default="")
+    keep = len(path) - (len(line) - room)
+    if len(line) <= room or not path:
+        return line
+    tail = min(max(keep - 2, len(path.rsplit("/", 1)[-1])), max(1, keep - 1))
+    head = max(0, keep - 1 - tail)
+    return line.replace(path, f"{path[:head]}…{path[-tail:]}", 1)
+
+
+def question(
+    verb: str, plan: Plan | None, stage: str, result: Outcome | None, undone: Undone = None, *, undo: bool = True
+) -> Text:
+    """The line below the diff, for each stage; ``undo``: the change can be taken back, ``undone``: it was."""
     text = Text(end="")
     if plan is None:
         return text
@@ -64,10 +86,28 @@ def question(verb: str, plan: Plan | None, stage: str, result: Outcome | None) -
         text.append("working … ", "bold cyan")
         text.append("esc leaves; it goes on", "dim")
     elif stage == "done" and result is not None:
-        text.append_text(outcome(result))
-        if result.applied:
+        if undone is not None and result.applied:
+            if undone == "undoing":
+                text.append("↶ being taken back …", "bold cyan")
+            else:
+                text.append("↶ taken back", "bold cyan")
+                text.append("  what was there before is in force again", "dim")
+            return text
+        text.append_text(outcome(result) if undo else reverted(result))
+        if result.applied and undo:
             text.append("   u", "bold cyan")
             text.append(" takes it back", "dim")
+    return text
+
+
+def reverted(of: Outcome) -> Text:
+    """What became of an undo, in one line."""
+    if not of.applied:
+        return outcome(of)
+    text = Text(end="")
+    text.append("↶ taken back", "bold green")
+    text.append(f": {of.why}" if of.why else "")
+    text.append(f"  {words.duration(of.took_seconds)}", "dim")
     return text
 
 
