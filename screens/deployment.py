@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from fixes.model import Report
 from probes.model import Deployment, DeploymentId, Interest, LogLine, Worker
-from screens import facts, findings, messages, plots, words
+from screens import facts, findings, messages, plots, rows, words
 from screens.base import Mode, OpsScreen
 from screens.messages import Problem
 from screens.widgets.chart import Chart
@@ -109,9 +109,11 @@ class DeploymentScreen(OpsScreen):
         """Draws the panes that differ."""
         now = self.report.snapshot.taken_at
         deployment = self.report.snapshot.find(self._deployment)
-        self.query_one(FindingList).show(
-            self.report.of(self._deployment), self.report.undecided.get(self._deployment, ()), now
-        )
+        tone: words.Tone = "unknown"
+        if deployment is not None:
+            tone = rows.calm(deployment, self.report.snapshot.targets[deployment.target].link.state)
+        opens = self.report.undecided.get(self._deployment, ())
+        self.query_one(FindingList).show(self.report.of(self._deployment), opens, now, tone)
         self._show_tabs()
         if deployment is None:
             gone = Text(f"{self._deployment} is not listed any more; this was its last state", "yellow")

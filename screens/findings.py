@@ -10,6 +10,7 @@ from rich.text import Text
 
 from fixes.model import Evidence, Finding, Open
 from screens import words
+from screens.words import Tone
 
 
 def headline(finding: Finding, now: datetime) -> Text:
@@ -111,20 +112,33 @@ def undecided(opens: Sequence[Open]) -> Text:
     return text
 
 
-def pane(findings: Sequence[Finding], opens: Sequence[Open], now: datetime, limit: int = 3, width: int = 0) -> Text:
-    """All that is known to be wrong with a deployment."""
+def pane(
+    findings: Sequence[Finding],
+    opens: Sequence[Open],
+    now: datetime,
+    limit: int = 3,
+    width: int = 0,
+    tone: Tone = "ok",
+) -> Text:
+    """All that is known to be wrong with a deployment, which is of this tone while nothing is."""
     parts = [full(finding, now, limit, width) for finding in findings]
     if not parts:
-        parts.append(Text("✓ nothing found", "green", end=""))
+        parts.append(nothing(tone))
     if opens:
         parts.append(undecided(opens))
     return Text("\n\n", end="").join(parts)
 
 
-def brief(findings: Sequence[Finding], now: datetime) -> Text:
-    """Two lines: the worst finding, and its first evidence."""
+def nothing(tone: Tone) -> Text:
+    """No finding is good news only of what runs and is read."""
+    text = "stopped, nothing found" if tone == "stopped" else "nothing found"
+    return Text(f"{words.GLYPHS[tone]} {text}", words.STYLES[tone], end="", no_wrap=True)
+
+
+def brief(findings: Sequence[Finding], now: datetime, tone: Tone = "ok") -> Text:
+    """Two lines: the worst finding, and its first evidence; without any, what :func:`pane` says."""
     if not findings:
-        return Text("✓ nothing found", "green", end="", no_wrap=True)
+        return nothing(tone)
     first = findings[0]
     line = headline(first, now)
     if len(findings) > 1:

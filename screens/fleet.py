@@ -151,14 +151,15 @@ class FleetScreen(OpsScreen):
         subject = self.subject()
         if subject is None:
             return
-        found, now = self.report.of(subject), self.report.snapshot.taken_at
+        found, now, tone = self.report.of(subject), self.report.snapshot.taken_at, self._rows[subject].tone
         if self.has_class("-large") or self.has_class("-medium"):
             text = Text(end="")
             text.append(f"{subject}\n\n" if self.has_class("-large") else "", "bold")
             room = max(20, self.query_one("#detail-box").size.width - 3)
-            text.append_text(findings.pane(found, self.report.undecided.get(subject, ()), now, width=room))
+            opens = self.report.undecided.get(subject, ())
+            text.append_text(findings.pane(found, opens, now, width=room, tone=tone))
         else:
-            text = findings.brief(found, now)
+            text = findings.brief(found, now, tone)
         detail = self.query_one("#detail", Static)
         if self._detail != (text.plain, text.spans):
             lines = -1 if self._detail is None else self._detail[0].count("\n")

@@ -44,12 +44,11 @@ def make(deployment: Deployment, findings: Sequence[Finding], link: LinkState) -
     cause = next((f for f in findings if f.severity == severity), None)
     used = _total(r.memory.used_bytes for r in running)
     ready = [r for r in running if r.ready is not False]
-    tone: Tone = severity or ("ok" if fresh and running else "unknown")
     return Row(
         id=deployment.id,
         name=deployment.name,
         target=deployment.target,
-        tone=tone,
+        tone=severity or calm(deployment, link),
         rank=words.rank(severity),
         fresh=fresh,
         ready=len(ready),
@@ -67,6 +66,13 @@ def make(deployment: Deployment, findings: Sequence[Finding], link: LinkState) -
     )
 
 
+def calm(deployment: Deployment, link: LinkState) -> Tone:
+    """The tone of a deployment without findings: only what runs and is read is well."""
+    if link != "live":
+        return "unknown"
+    return "ok" if deployment.running else "stopped"
+
+
 def _said(findings: Sequence[Finding]) -> Iterable[str]:
     return (f"{f.signature} {f.title}" for f in findings)
 
@@ -79,8 +85,10 @@ def probe_p95(deployment: Deployment) -> float | None:
 
 def _rest(deployment: Deployment) -> str:
     """What is said of a deployment without findings: nothing while it runs."""
-    if deployment.running or not deployment.replicas:
+    if deployment.running:
         return ""
+    if not deployment.replicas:
+        return "stopped"
     last = deployment.replicas[-1]
     return last.state if last.exit_code is None else f"{last.state} ({last.exit_code})"
 

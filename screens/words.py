@@ -11,7 +11,7 @@ from fixes.model import SEVERITIES, Finding, Severity
 from probes.model import Limit, LinkState
 
 UNKNOWN = "–"
-Tone = Literal["critical", "error", "warning", "info", "ok", "unknown"]
+Tone = Literal["critical", "error", "warning", "info", "ok", "stopped", "unknown"]
 
 GLYPHS: dict[Tone, str] = {
     "critical": "◆",
@@ -19,6 +19,7 @@ GLYPHS: dict[Tone, str] = {
     "warning": "▲",
     "info": "•",
     "ok": "✓",
+    "stopped": "○",
     "unknown": "?",
 }
 """Each severity has a shape of its own, so that it can be told without colour."""
@@ -29,6 +30,7 @@ STYLES: dict[Tone, str] = {
     "warning": "yellow",
     "info": "blue",
     "ok": "green",
+    "stopped": "dim",
     "unknown": "dim",
 }
 """The 16 colours that every terminal has."""

@@ -15,6 +15,7 @@ from textual.widgets import Static
 
 from fixes.model import Finding, Open
 from screens import findings
+from screens.words import Tone
 
 
 class FindingList(VerticalScroll, can_focus=True):
@@ -42,6 +43,7 @@ class FindingList(VerticalScroll, can_focus=True):
         self._findings: Sequence[Finding] = ()
         self._opens: Sequence[Open] = ()
         self._now: datetime | None = None
+        self._tone: Tone = "ok"
         self._selected: str | None = None
         self._expanded: set[str] = set()
         self._drawn: list[Text] = []
@@ -51,8 +53,9 @@ class FindingList(VerticalScroll, can_focus=True):
         """The selected finding."""
         return next((f for f in self._findings if f.id == self._selected), None)
 
-    def show(self, found: Sequence[Finding], opens: Sequence[Open], now: datetime) -> None:
-        """Replaces the findings."""
+    def show(self, found: Sequence[Finding], opens: Sequence[Open], now: datetime, tone: Tone = "ok") -> None:
+        """Replaces the findings; ``tone`` is the deployment's when there are none."""
+        self._tone = tone
         self._findings, self._opens, self._now = found, opens, now
         if self.current is None:
             self._selected = found[0].id if found else None
@@ -69,7 +72,7 @@ class FindingList(VerticalScroll, can_focus=True):
         width = max(20, self.size.width - 3)
         made = [findings.full(f, self._now, None if f.id in self._expanded else 2, width=width) for f in self._findings]
         if not made:
-            made.append(Text("✓ nothing found", "green"))
+            made.append(findings.nothing(self._tone))
         if self._opens:
             made.append(findings.undecided(self._opens))
         return made

@@ -43,6 +43,8 @@ def _left(report: Report, width: int) -> Text:
         left.append(f" {state.target}")
         if state.link.state != "live":
             left.append(f" {state.link.state}", words.STYLES[tone])
+        elif not state.complete:
+            left.append(" reading…", "dim")
         elif width >= 120 and state.version:
             left.append(f" {state.version}", "dim")
     if not report.snapshot.targets:
