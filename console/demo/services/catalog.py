@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import random
+import signal
+
 from fastapi import FastAPI
 
-PAGE_BYTES = 120_000
+PAGE_BYTES = 36_000
+MOST_BYTES = random.randint(100 << 20, 150 << 20)
+"""Of remembered searches: about four to seven minutes of the demo's load. Then the worker ends and its manager starts
+another, so that a demo that is left open does not fill the machine; by chance, lest all workers begin anew together."""
 searches: list[bytes] = []
 app = FastAPI(title="catalog")
 
@@ -18,4 +24,6 @@ async def health() -> dict[str, str]:
 async def products(query: str = "lamp") -> dict[str, int]:
     page = query.encode() * (PAGE_BYTES // max(len(query), 1))
     searches.append(page)  # a cache without a bound: nothing ever leaves it
+    if len(searches) == MOST_BYTES // PAGE_BYTES:
+        signal.raise_signal(signal.SIGTERM)
     return {"found": len(page) % 97}
