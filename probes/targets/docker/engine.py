@@ -213,9 +213,10 @@ class Engine:
         container = self._fleet.put(found, known, local=local)
         container.failed("inspect", None)
         self._inspected[found.id] = asked
+        open_question = known.partial and known.recognition.framework == "unknown" and container.deployment is None
         if known.partial:
             self._again(found.id)
-        if container.deployment is not None or not known.partial:
+        if not open_question or container.ended_before(self._fleet.oldest()):
             self._looked(found.id)
         if container.running and container.pid != old_pid:
             self._started(container.id)

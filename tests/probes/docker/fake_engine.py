@@ -108,7 +108,9 @@ class FakeEngine:
         self.requests.append((method, path))
         await asyncio.sleep(self.delay_for(path))
         status = self.status_for(path)
-        if status != 200:
+        if method == "HEAD":
+            writer.write(b"HTTP/1.1 404 X\r\ncontent-length: 0\r\n\r\n")
+        elif status != 200:
             send(writer, status, json.dumps({"message": "no, says the engine"}).encode())
         elif path == "/events":
             begin(writer)
