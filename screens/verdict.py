@@ -58,7 +58,7 @@ def _fitted(line: str, room: int) -> str:
     keep = len(path) - (len(line) - room)
     if len(line) <= room or not path:
         return line
-    tail = min(max(keep - 2, len(path.rsplit("/", 1)[-1])), max(1, keep - 1))
+    tail = max(1, min(max(keep // 2, len(path.rsplit("/", 1)[-1])), keep - 1))
     head = max(0, keep - 1 - tail)
     return line.replace(path, f"{path[:head]}…{path[-tail:]}", 1)
 

@@ -177,3 +177,36 @@ async def test_the_journal_names_what_was_interrupted_first_and_resumes_after_a_
         await until(pilot, lambda: isinstance(pilot.app.screen, HistoryScreen))
         await press(pilot, "down", "u")
         assert session.calls("undo_preview") == [("undo_preview", "old")]
+
+
+async def test_a_fix_that_was_taken_back_says_so_and_an_undo_offers_no_undo() -> None:
+    session = FakeSession()
+    async with opened(session) as pilot:
+        await press(pilot, "down", "f", "enter", "y")
+        await until(pilot, lambda: "takes it back" in seen(pilot))
+        await press(pilot, "u", "enter", "y")
+        await until(pilot, lambda: "↶ taken back" in seen(pilot))
+        assert "takes it back" not in seen(pilot)
+        assert "✓ gone" not in seen(pilot)
+        session.entries = (entry(str(session.outcome.change), "undone", 0),)
+        await press(pilot, "u", "escape")
+        assert isinstance(pilot.app.screen, FixScreen)
+        await until(pilot, lambda: "↶ taken back" in seen(pilot))
+        assert "✓ gone" not in seen(pilot)
+        await press(pilot, "u")
+        assert isinstance(pilot.app.screen, FixScreen)
+        assert len(session.calls("undo_preview")) == 1
+
+
+async def test_a_long_path_beside_a_bar_loses_its_middle_and_not_its_end() -> None:
+    path = "/usr/lib/python3.12/site-packages/" + "package/" * 12 + "routes.py:41"
+    session = FakeSession()
+    session.advice = Advice(title="A stack", text="The loop waits.", code=f"worker 17\n→ {path} in slow_report")
+    async with opened(session, SMALL) as pilot:
+        await press(pilot, "down", "f")
+        (shown,) = [text for text in seen(pilot).splitlines() if "slow_report" in text]
+        assert "│ → /usr/lib" in shown
+        assert "…" in shown
+        assert "routes.py:41 in slow_report" in shown
+        await press(pilot, "y")
+        assert path in pilot.app.clipboard, "what is copied is whole"
