@@ -66,7 +66,7 @@ class HelpScreen(ModalScreen[None]):
             text.append("\n")
         text.append("\n")
         for tone in ("critical", "error", "warning", "info", "ok", "stopped"):
-            text.append(f"{words.GLYPHS[tone]} {tone}   ", words.STYLES[tone])
+            text.append(f"{words.GLYPHS[tone]} {tone}  ", words.STYLES[tone])
         text.append("? not known\n", "dim")
         text.append(f"\n{_NOTES}", "dim")
         return text
