@@ -58,6 +58,8 @@ def test_the_environment_can_only_make_it_safer(
         ('interval = "soon"\n', "not a duration"),
         ('interval = "1ms"\n', "out of bounds"),
         ("[targets.dokcer]\nread_only = true\n", "no target"),
+        ('[keys]\nfxi = "F"\n', "there is no key 'fxi'"),
+        ('[keys]\nfix = "s"\n', "fix and sort are both on s"),
         ("= = =\n", "not a valid configuration"),
         ("\udcff\n", "not a valid configuration"),
     ],

@@ -87,6 +87,23 @@ async def test_q_ends_the_application() -> None:
         await until(pilot, lambda: not pilot.app.is_running)
 
 
+@pytest.mark.parametrize("opener", ["", "slash", "f", "question_mark", "ctrl+p"])
+async def test_ctrl_c_ends_the_application_wherever_it_stands(opener: str) -> None:
+    async with opened(FakeSession()) as pilot:
+        await press(pilot, *([opener] if opener else []), "ctrl+c")
+        await until(pilot, lambda: not pilot.app.is_running)
+
+
+async def test_ctrl_c_asks_once_more_while_a_change_is_under_way() -> None:
+    session = FakeSession()
+    async with opened(session) as pilot:
+        session.under_way = applying(ChangeId("c1"))
+        await press(pilot, "ctrl+c")
+        assert pilot.app.is_running
+        await press(pilot, "ctrl+c")
+        await until(pilot, lambda: not pilot.app.is_running)
+
+
 async def test_keys_can_be_bound_again() -> None:
     async with opened(FakeSession(), keymap={"fix": "x", "open": "o"}) as pilot:
         await press(pilot, "f")

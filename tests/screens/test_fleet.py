@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from probes.model import Deployment
@@ -183,3 +184,24 @@ async def test_ten_thousand_rows_draw_only_what_is_seen() -> None:
         await press(pilot, "end")
         assert screen.subject() == screen.table.keys[-1]
         assert len(screen._made) < 200
+
+
+async def test_what_does_not_run_is_never_called_well() -> None:
+    stopped = r.deployment("nightly", state="exited")
+    none = msgspec.structs.replace(r.deployment("idle"), replicas=())
+    session = FakeSession(r.report(r.state(r.DOCKER, (stopped, none)), findings=()))
+    async with opened(session) as pilot:
+        text = seen(pilot)
+        assert text.count("○") == 3, "two lines, and what is said of the selected one"
+        assert "✓" not in text
+        await press(pilot, "enter")
+        assert "✓" not in seen(pilot)
+
+
+async def test_a_target_that_is_not_complete_is_being_read() -> None:
+    state = r.state(r.DOCKER, (r.AUTH,))
+    session = FakeSession(r.report(msgspec.structs.replace(state, complete=False)))
+    async with opened(session) as pilot:
+        assert "docker reading…" in seen(pilot)
+        session.publish(r.report(state))
+        await until(pilot, lambda: "reading…" not in seen(pilot))
