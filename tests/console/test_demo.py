@@ -267,3 +267,19 @@ def test_run_opens_the_console_on_the_demo_and_ends_it(monkeypatch: pytest.Monke
     assert demos.run(docker=False, image=None, open_console=console) == 7
     (directory,) = opened
     until_nothing_is_left(directory)
+
+
+async def test_the_leak_begins_anew_long_before_it_fills_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    from console.demo.services import catalog
+
+    assert catalog.MOST_BYTES <= 150 << 20
+    sent: list[int] = []
+    monkeypatch.setattr(catalog.signal, "raise_signal", sent.append)
+    monkeypatch.setattr(catalog, "MOST_BYTES", 3 * catalog.PAGE_BYTES)
+    monkeypatch.setattr(catalog, "searches", [])
+    for _ in range(2):
+        await catalog.products()
+    assert not sent
+    for _ in range(3):
+        await catalog.products()
+    assert sent == [signal.SIGTERM], "its manager is asked once to start another"
