@@ -38,6 +38,7 @@ _URL_PASSWORD = re.compile(
     r"(?P<head>[A-Za-z][A-Za-z0-9+.\-]*://[^\s/:@'\"]*:)(?P<secret>[^\s/'\"]*(?:/[^\s@/'\"]*)*?)(?=@)"
 )
 _NAME = r"[A-Za-z_][A-Za-z0-9_.\-]*"
+_IS_NAME = re.compile(rf"-{{0,2}}{_NAME}")
 _ASSIGNED = re.compile(
     rf"""(?P<head>(?<![A-Za-z0-9_.\-])["']?(?P<name>{_NAME})["']?\s*(?:=|:\s|:(?=["']))\s*)"""
     r"""(?P<value>"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|(?:(?i:bearer|basic|digest|token)\s+)?[^\s"']+)"""
@@ -127,7 +128,7 @@ def arguments(argv: tuple[str, ...] | list[str]) -> tuple[str, ...]:
         name, equals, value = one.partition("=")
         if hide_next:
             shown.append(HIDDEN)
-        elif equals and is_secret_name(name.lstrip("-")):
+        elif equals and _IS_NAME.fullmatch(name) and is_secret_name(name.lstrip("-")):
             shown.append(f"{clean(name)}={HIDDEN}" if value else line(one))
         else:
             shown.append(line(one))

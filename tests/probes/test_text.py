@@ -85,5 +85,19 @@ def test_the_environment_is_hidden_by_name_and_by_shape() -> None:
     }
 
 
+def test_arguments_are_hidden_as_options_and_within_a_shell_s_text() -> None:
+    said = text.arguments(
+        ["sh", "-c", f"run postgresql://a:{SECRET}@h password={SECRET}", f"--token={SECRET}", "--pass", SECRET]
+    )
+    assert said == (
+        "sh",
+        "-c",
+        f"run postgresql://a:{text.HIDDEN}@h password={text.HIDDEN}",
+        f"--token={text.HIDDEN}",
+        "--pass",
+        text.HIDDEN,
+    )
+
+
 def test_a_long_line_is_cut_and_says_so() -> None:
     assert text.clean("x" * 10_000, 100) == "x" * 99 + "…"
