@@ -26,7 +26,7 @@ from probes.targets.docker.sampler import port_of
 
 _INSPECTS_AT_ONCE = 8
 _LIST_SECONDS = 5.0
-_AGAIN_SECONDS = 5.0
+_AGAIN_SECONDS = 1.5
 """A container that could not be looked at, or not wholly, is looked at again: so long after, then twice that, …"""
 _AGAIN_TIMES = 5
 _PING_SECONDS = 20.0

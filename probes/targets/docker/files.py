@@ -34,6 +34,8 @@ class Reader:
         self._until = time.monotonic() + seconds
         self.partial = False
         """Something could not be read in time, or not at all: what was found is not all there is."""
+        self.enough = False
+        """What was looked for was found: no more directories are listed."""
         self._files: dict[str, bytes | None] = {}
 
     @property
@@ -95,12 +97,11 @@ class _Archive(Reader):
         self._running = running
         self._listed: dict[str, list[str] | None] = {}
         self._listing_seconds = self.left / 2 if running else peek.LIST_SECONDS
-        self._enough = False
         self._loop = asyncio.get_running_loop()
 
     def _list(self, path: str) -> list[str] | None:
         if path not in self._listed:
-            if self._enough:
+            if self.enough:
                 return None
             if self._listing_seconds <= 0:
                 self.partial = True
@@ -109,7 +110,7 @@ class _Archive(Reader):
             self._listed[path] = found = self._look(path)
             self._listing_seconds -= time.monotonic() - begun
             # The first place with FastAPI in it is the one it is imported from: the likeliest are asked first.
-            self._enough = "fastapi" in (found or ())
+            self.enough = "fastapi" in (found or ())
         return self._listed[path]
 
     def _look(self, path: str) -> list[str] | None:

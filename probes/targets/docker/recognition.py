@@ -24,7 +24,8 @@ _DEADLINE_SECONDS = 10.0
 UNREAD = "its files could not all be read"
 _IMAGES = 64
 
-_Lists = dict[str, list[str]]
+_Lists = dict[tuple[str, bool], list[str] | None]
+"""Directory, and whether every name in it was listed → its names."""
 
 
 class Known(Frozen, frozen=True):
@@ -90,11 +91,15 @@ def _recognise(found: Inspect, reader: Reader, lists: _Lists, openapi: bytes | N
     def list_dir(path: str) -> list[str] | None:
         if any(f"{path}/".startswith(f"{one}/") or one.startswith(f"{path}/") for one in mounts):
             return reader.list_dir(path)
-        if not reader.whole and path in lists:
-            return lists[path]
+        for whole in (True, False):
+            if not reader.whole and (path, whole) in lists:
+                return lists[path, whole]
+        before, reader.partial = reader.partial, False
         names = reader.list_dir(path)
-        if names and reader.whole:
-            lists[path] = names
+        # What is certain is kept although the rest was not read in time: the next try goes on from there.
+        if not reader.partial and (names is not None or not reader.enough):
+            lists[path, reader.whole] = names
+        reader.partial = reader.partial or before
         return names
 
     command = _command(found, reader)
