@@ -39,7 +39,7 @@ KILLED = (
     Case(
         "slow-shutdown",
         gunicorn("blocking:app", "--timeout", "120", "--graceful-timeout", "1", worker="asgi"),
-        allow=ids("shutdown-drops-requests"),
+        allow=ids("shutdown-drops-requests", "event-loop-blocked"),  # its loops are held until they are killed
         look_alike_of="worker-sigkill",
         drive=(STALL, Logged("blocking for"), Stop(grace_seconds=20)),
         until=(Logged("Handling signal: term"), InState(status="exited")),
@@ -47,7 +47,7 @@ KILLED = (
     Case(
         "killed-while-ending",
         gunicorn("blocking:app", "--timeout", "120", "--graceful-timeout", "4"),
-        allow=ids("shutdown-drops-requests"),
+        allow=ids("shutdown-drops-requests", "event-loop-blocked"),
         look_alike_of="worker-sigkill",
         drive=(
             Load("/block?seconds=30", every_seconds=0.05, in_flight=20),
