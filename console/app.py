@@ -21,9 +21,10 @@ from fixes.model import Report
 from probes.history import Metric, Point
 from probes.model import Snapshot
 from screens import messages
-from screens.base import Mode, OpsScreen
+from screens.base import OpsScreen
 from screens.fleet import FleetScreen
 from screens.messages import Problem
+from screens.mode import Mode
 from screens.theme import PALETTE, PLAIN, RICH, VARIABLES
 
 if TYPE_CHECKING:

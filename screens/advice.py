@@ -18,8 +18,9 @@ from fixes import catalogue
 from fixes.model import Advice, Report, SignatureId
 from probes.model import DeploymentId
 from screens import messages, verdict
-from screens.base import Mode, OpsScreen
+from screens.base import OpsScreen
 from screens.messages import Problem
+from screens.mode import Mode
 
 
 class ProfileScreen(OpsScreen):

@@ -12,8 +12,9 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from fixes.model import Report
-from probes.model import DeploymentId, Frozen, Snapshot, TargetId
+from probes.model import Snapshot
 from screens import messages
+from screens.mode import Mode
 from screens.widgets.keybar import KeyBar
 from screens.widgets.statusbar import StatusBar
 
@@ -22,20 +23,6 @@ EMPTY = Report(snapshot=Snapshot(taken_at=datetime(1970, 1, 1, tzinfo=UTC), targ
 
 CHANGING = frozenset({"fix", "undo", "apply", "resume", "take_back"})
 """The actions that change something, or lead to it: in read-only mode they do not exist."""
-
-
-class Mode(Frozen, frozen=True):
-    """What a person may do here."""
-
-    read_only: bool = False
-    read_only_targets: frozenset[TargetId] = frozenset()
-    paused_at: datetime | None = None
-
-    def writable(self, deployment: DeploymentId | None) -> bool:
-        """Whether a deployment may be changed."""
-        if self.read_only:
-            return False
-        return deployment is None or deployment.split("/", 1)[0] not in self.read_only_targets
 
 
 class OpsScreen(Screen[None]):

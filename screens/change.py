@@ -16,8 +16,9 @@ from textual.widgets import Static
 from fixes.model import Entry, Outcome, Plan, Report
 from probes.model import DeploymentId
 from screens import messages, verdict
-from screens.base import Mode, OpsScreen
+from screens.base import OpsScreen
 from screens.messages import Problem
+from screens.mode import Mode
 from screens.widgets import diff
 
 if TYPE_CHECKING:

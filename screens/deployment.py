@@ -15,8 +15,9 @@ from textual.widgets import Static
 from fixes.model import Report
 from probes.model import Deployment, DeploymentId, Interest, LogLine, Worker
 from screens import facts, findings, messages, plots, rows, words
-from screens.base import Mode, OpsScreen
+from screens.base import OpsScreen
 from screens.messages import Problem
+from screens.mode import Mode
 from screens.widgets.chart import Chart
 from screens.widgets.filterbar import FilterBar
 from screens.widgets.findinglist import FindingList

@@ -14,8 +14,8 @@ from textual.widgets import Static
 from fixes.model import Finding, Parameter, Plan, RemedyId, Report
 from fixes.values import shown
 from screens import findings, messages
-from screens.base import Mode
 from screens.change import ChangeScreen
+from screens.mode import Mode
 from screens.widgets.table import Cell, Column, Table
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from textual.widgets import Static
 from fixes.model import Finding, Report
 from probes.model import DeploymentId, Interest
 from screens import empty, findings, messages, rows
-from screens.base import EMPTY, Mode, OpsScreen
+from screens.base import EMPTY, OpsScreen
+from screens.mode import Mode
 from screens.widgets.filterbar import FilterBar
 from screens.widgets.spark import sparkline
 from screens.widgets.table import Cell, Column, Table

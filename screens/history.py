@@ -15,8 +15,9 @@ from textual.widgets import Static
 from fixes.model import Entry, Outcome, Report
 from probes.model import DeploymentId
 from screens import messages, verdict, words
-from screens.base import Mode, OpsScreen
+from screens.base import OpsScreen
 from screens.messages import Problem
+from screens.mode import Mode
 from screens.widgets import diff
 from screens.widgets.table import Cell, Column, Table
 

@@ -8,9 +8,9 @@ from rich.text import Text
 
 from fixes.model import ChangeId, Outcome, Plan, Report
 from screens import messages
-from screens.base import Mode
 from screens.change import ChangeScreen
 from screens.messages import Problem
+from screens.mode import Mode
 
 
 class UndoScreen(ChangeScreen):

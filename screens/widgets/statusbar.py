@@ -16,7 +16,7 @@ from probes.model import TargetState
 from screens import words
 
 if TYPE_CHECKING:
-    from screens.base import Mode
+    from screens.mode import Mode
 
 _SHOWN: tuple[Severity, ...] = ("critical", "error", "warning", "info")
 

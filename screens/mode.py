@@ -1,0 +1,21 @@
+"""What a person may do, and whether the display stands still: passed down to every screen."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from probes.model import DeploymentId, Frozen, TargetId
+
+
+class Mode(Frozen, frozen=True):
+    """What a person may do here."""
+
+    read_only: bool = False
+    read_only_targets: frozenset[TargetId] = frozenset()
+    paused_at: datetime | None = None
+
+    def writable(self, deployment: DeploymentId | None) -> bool:
+        """Whether a deployment may be changed."""
+        if self.read_only:
+            return False
+        return deployment is None or deployment.split("/", 1)[0] not in self.read_only_targets
