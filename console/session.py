@@ -65,6 +65,8 @@ class Session:
         self._opened: Future[None] = Future()
         self.ended: Future[None] = Future()
         """Done when the session has ended; with the exception where that was a defect."""
+        for future in (self._opened, self.ended):
+            future.set_running_or_notify_cancel()  # whoever waits for it may stop waiting, and cancels nothing by that
         self._asked: set[Future[Any]] = set()
         self._changes = Changes()
         self._closed = False
@@ -220,7 +222,8 @@ class Session:
     def _tell_end(self, problem: BaseException | None) -> None:
         """Nobody waits for a session that has ended."""
         self._changes.settled.set()
-        self._opened.cancel()
+        if not self._opened.done():
+            self._opened.set_exception(Refused("The session ended before its targets were opened."))
         if problem is None:
             self.ended.set_result(None)
         else:

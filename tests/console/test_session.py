@@ -305,3 +305,11 @@ def test_a_change_is_waited_for_as_long_as_its_parts_take(target: Fake) -> None:
 
     with session_on(target) as session:
         assert finished(session, Slow(), outcome.change) is outcome
+
+
+def test_whoever_stops_waiting_for_the_end_does_not_spoil_it() -> None:
+    session = Session((), Config(), makers=(lambda _options: Fake(),))
+    session.start().result(30)
+    assert not session.ended.cancel()
+    session.close()
+    assert session.ended.result(10) is None
