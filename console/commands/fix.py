@@ -123,7 +123,7 @@ def targets_of(named: str) -> tuple[str, ...]:
 def _assignment(text: str) -> tuple[str, Value]:
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise Stop(f"--set {text}: write --set KEY=VALUE", USAGE)
+        raise Stop(f"--set {text}: write --set NAME=VALUE", USAGE)
     return name, value
 
 

@@ -134,7 +134,7 @@ def test_the_dry_run_of_a_fix_shows_the_diff_and_changes_nothing(
         (("scan", "docker", "--observe", "soon"), ("soon",)),
         (("fix", "docker/x", "no-such-signature", "--yes"), ("no-such-signature", "fastops signatures")),
         (("fix", "docker/x", "oom-killed", "--remedy", "prayer", "--yes"), ("prayer",)),
-        (("fix", "docker/x", "oom-killed", "--set", "limit", "--yes"), ("KEY=VALUE",)),
+        (("fix", "docker/x", "oom-killed", "--set", "limit", "--yes"), ("NAME=VALUE",)),
         (("signatures", "no-such-signature"), ("no-such-signature",)),
         (("undo",), ("no change",)),
         (("undo", "20990101-aaaa"), ("fastops history",)),
