@@ -5,7 +5,7 @@ from __future__ import annotations
 from probes.model import LogLine, PatternKey
 
 ORDINARY = frozenset(
-    PatternKey(f"server/{name}") for name in ("listening", "booting", "waiting", "started", "stopping")
+    PatternKey(f"server/{name}") for name in ("begun", "listening", "booting", "waiting", "started", "stopping")
 )
 """What servers print when all is well: signatures read it to tell a recovery from an outage."""
 

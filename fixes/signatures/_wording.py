@@ -32,6 +32,8 @@ LISTENING = pattern(
     r"(?:Uvicorn running on|Listening at:|Running on|ASGI server listening on|Server started at)"
     r" (?:https?://)?(?P<host>\[[0-9a-fA-F:.]+\]|[0-9A-Za-z._\-]+):(?P<port>\d+)",
 )
+BEGUN = pattern("server/begun", r"(?:Uvicorn running on|Listening at:) ")
+"""A master begins. gunicorn's asgi workers say that they listen, too, each time that one is started."""
 STOPPING = pattern("server/stopping", r"Handling signal: (?P<signal>term|int|quit)")
 """gunicorn's master was told to end."""
 

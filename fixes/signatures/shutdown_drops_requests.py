@@ -48,7 +48,7 @@ def detect(view: View) -> Verdict:
 
 def _while_ending(view: View, place: At) -> bool:
     told = _shared.latest_line(view, place.replica, place.line, TERMINATED)
-    begun = _shared.latest_line(view, place.replica, place.line, _wording.LISTENING)
+    begun = _shared.latest_line(view, place.replica, place.line, _wording.BEGUN)
     return told is not None and (begun is None or begun.line < told.line)
 
 
@@ -57,7 +57,7 @@ def _unfinished(view: View) -> list[tuple[LogHit, At]]:
     found = []
     for hit, place in _shared.places(view, MASTER_ENDS):
         told = _shared.latest_line(view, place.replica, place.line, TERMINATED)
-        begun = _shared.latest_line(view, place.replica, place.line, _wording.LISTENING)
+        begun = _shared.latest_line(view, place.replica, place.line, _wording.BEGUN)
         if told is None or begun is None or begun.line > told.line:
             continue  # workers that began before the text does are not known
         served = _pids(view, place, begun.line, told.line, SERVING.key)
@@ -129,7 +129,7 @@ SIGNATURE = Signature(
         _wording.KILLED,
         _wording.KILLED_BEFORE_21,
         _wording.TIMED_OUT,
-        _wording.LISTENING,
+        _wording.BEGUN,
     ),
     fires=(
         Example("uvicorn", "ERROR:    Cancel 3 running task(s), timeout graceful shutdown exceeded\n"),

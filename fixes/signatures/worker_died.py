@@ -93,7 +93,7 @@ def _explained(view: View, hit: LogHit, place: At) -> bool:
     if hit.key == _wording.CHILD_DIED.key and recycled is not None and _logged.near(recycled, place, _NEAR):
         return True
     told = _shared.latest_line(view, place.replica, place.line, ENDING, _wording.STOPPING)
-    begun = _shared.latest_line(view, place.replica, place.line, _wording.LISTENING)
+    begun = _shared.latest_line(view, place.replica, place.line, _wording.BEGUN)
     return told is not None and (begun is None or begun.line < told.line)
 
 
@@ -117,7 +117,7 @@ SIGNATURE = Signature(
         RECYCLED,
         ENDING,
         _wording.STOPPING,
-        _wording.LISTENING,
+        _wording.BEGUN,
         _wording.TIMED_OUT,
     ),
     explains=(SignatureId("connections-dropped"),),

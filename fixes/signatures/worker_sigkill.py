@@ -86,7 +86,7 @@ def _stopping(view: View, place: At) -> bool:
     told = _shared.latest_line(view, place.replica, place.line, _wording.STOPPING)
     if told is None:
         return False
-    begun = _shared.latest_line(view, place.replica, place.line, _wording.LISTENING)
+    begun = _shared.latest_line(view, place.replica, place.line, _wording.BEGUN)
     return begun is None or begun.line < told.line
 
 
@@ -106,7 +106,7 @@ SIGNATURE = Signature(
         _wording.CHILD_DIED,
         _wording.TIMED_OUT,
         _wording.STOPPING,
-        _wording.LISTENING,
+        _wording.BEGUN,
     ),
     fires=(
         Example("gunicorn 21 to 27", _KILL),
@@ -137,6 +137,12 @@ SIGNATURE = Signature(
         ),
     ),
     silent=(
+        Example(
+            "a slow shutdown, while which a worker still began",
+            "[2026-11-22 14:50:37 +0000] [1] [INFO] Handling signal: term\n"
+            "[2026-11-22 14:50:37 +0000] [8] [INFO] ASGI server listening on http://0.0.0.0:8000\n"
+            "[2026-11-22 14:50:38 +0000] [1] [ERROR] Worker (pid:7) was sent SIGKILL! Perhaps out of memory?\n",
+        ),
         Example(
             "gunicorn's own kill after a time-out",
             "[2026-11-22 09:22:40 +0000] [3016] [CRITICAL] WORKER TIMEOUT (pid:3018)\n"
