@@ -25,6 +25,10 @@ def test_it_tells_when_a_finding_opens_and_when_it_closes(lab: Lab, engine: str,
         def events() -> list[Any]:
             return [json.loads(line) for line in lines.out.splitlines()]
 
+        def in_text() -> list[str]:
+            mine = [x for x in text.out.splitlines() if running.deployment in x and "memory-limit-low" in x]
+            return [word for line in mine for word in line.split() if word in {"opened", "closed"}]
+
         def told(event: str) -> list[Any]:
             mine = [e for e in events() if e["event"] == event and e["deployment"] == running.deployment]
             return [e for e in mine if e["finding"]["signature"] in JUDGED]
@@ -32,9 +36,10 @@ def test_it_tells_when_a_finding_opens_and_when_it_closes(lab: Lab, engine: str,
         until("the target", lambda: any(e["event"] == "target" and e["target"]["state"] == "live" for e in events()))
         running = lab.start(CASES["limit-256m"]).ready()
         until("opened", lambda: bool(told("opened")))
-        until("opened in words", lambda: running.deployment in text.out)
+        until("opened in words", lambda: "opened" in in_text())
         running.stop()
         until("closed", lambda: bool(told("closed")))
+        until("closed in words", lambda: "closed" in in_text())
         lines.interrupt()
         text.interrupt()
         done, in_words = lines.wait(20), text.wait(20)
@@ -46,5 +51,4 @@ def test_it_tells_when_a_finding_opens_and_when_it_closes(lab: Lab, engine: str,
         ("opened", "memory-limit-low"),
         ("closed", "memory-limit-low"),
     ]
-    mine = [x for x in in_words.out.splitlines() if running.deployment in x and "memory-limit-low" in x]
-    assert [word for line in mine for word in line.split() if word in {"opened", "closed"}] == ["opened", "closed"]
+    assert in_text() == ["opened", "closed"]
