@@ -17,7 +17,7 @@ demo: setup        ## six sick services and the console on them; nothing is left
 	@$(BIN)/fastops demo
 
 test: setup        ## all tests; those of an engine that is not here are skipped, with the reason
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PYTEST)
 
 lint: setup
 	$(BIN)/ruff check .
