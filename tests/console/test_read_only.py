@@ -113,7 +113,7 @@ def test_every_command_only_reads(fastops: Fastops, proxy: Proxy, sick: Running,
         ("history",),
         ("signatures",),
         ("fix", sick.deployment, "bind-loopback", "--dry-run"),
-        ("fix", sick.deployment, "single-process", "--dry-run", "--format", "json"),
+        ("fix", sick.deployment, "single-process", "--dry-run", "--format", "json", "--observe", "10s"),
     ):
         done = fastops(*arguments, *option, env=env)
         assert done.status in (0, 1), (arguments, done.said)
