@@ -19,6 +19,8 @@ from probes.model import DeploymentId, Failure, Interest, Snapshot, TargetState
 if TYPE_CHECKING:
     from fixes.track import Tracker
 
+URGENT = frozenset({"error", "critical"})
+"""What fails is read more often; a misconfiguration does not change by the second, and half a fleet may have one."""
 Listener = Callable[[Report], None]
 
 
@@ -75,7 +77,7 @@ class Judging:
         """What to read first: what is looked at (as said last), and what is in trouble."""
         if looked_at is not None:
             self._interest = looked_at
-        troubled = frozenset(d for d, found in self.report.findings.items() if found and found[0].severity != "info")
+        troubled = frozenset(d for d, found in self.report.findings.items() if found and found[0].severity in URGENT)
         return replace(self._interest, troubled=troubled)
 
     def series(self, deployment: DeploymentId, metric: Metric, since: float) -> Mapping[str, Sequence[Point]]:
