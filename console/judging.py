@@ -73,6 +73,11 @@ class Judging:
             except Exception as error:  # noqa: BLE001 -- the other listeners are told all the same
                 self._deaf = self.defects.note("showing what was found", error)
 
+    def settled(self) -> bool:
+        """Whether every target that was heard of was read whole, and nobody waits for first answers."""
+        states = self.report.snapshot.targets.values()
+        return bool(states) and all(state.complete for state in states)
+
     def interest(self, looked_at: Interest | None = None) -> Interest:
         """What to read first: what is looked at (as said last), and what is in trouble."""
         if looked_at is not None:

@@ -33,7 +33,9 @@ T = TypeVar("T")
 Progress = Callable[[str], None]
 
 QUIET_SECONDS = 0.25
-"""Reports are at least this far apart: a flood of changes costs four judgements a second."""
+"""Reports are at least this far apart while the first answers come in: a screen fills as they do."""
+CALM_SECONDS = 1.0
+"""And this far once every target was read: half a hundred services that are measured in turn cost one look a second."""
 TICK_SECONDS = 5.0
 """Without any change the board is judged again this often: some findings close by time alone."""
 OPEN_SECONDS = 30.0
@@ -249,7 +251,7 @@ class Session:
                     await asyncio.wait_for(self._changed.wait(), TICK_SECONDS)
                 self._changed.clear()
                 self._judge()
-                await asyncio.sleep(QUIET_SECONDS)
+                await asyncio.sleep(CALM_SECONDS if self._judging.settled() else QUIET_SECONDS)
         finally:
             await self._changes.end()  # while the targets are open and run: taking back needs both
             for run in runs:

@@ -10,7 +10,7 @@ from probes.model import UNKNOWN_LIMIT, Cpu, Frozen, Limit, Listener, Memory, Re
 from probes.procfs import ProcFs, Tree
 from probes.workers import CpuMeter, measure
 
-LISTENERS_SECONDS = 10.0
+LISTENERS_SECONDS = 30.0
 """Between two looks at the sockets of what is not focused."""
 DRIVERS_SECONDS = 300.0
 """Between two looks at a worker's memory map: what it has loaded it keeps."""
