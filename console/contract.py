@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from fixes.model import Finding, Outcome, Plan, Reference, Report, Severity, Verified
-from probes.model import Deployment, Failure, HttpSample, Setting, TargetState, Worker
+from probes.base import Failure
+from probes.model import Deployment, HttpSample, Setting, TargetState, Worker
 
 if TYPE_CHECKING:
     from fixes.diagnose import Diagnosed, Diagnosis

@@ -12,9 +12,10 @@ from msgspec.structs import replace
 
 from console.supervise import Defects
 from fixes.model import ChangeId, Report
+from probes.base import DeploymentId, Failure
 from probes.board import Board
 from probes.history import History, Metric, Point, SeriesKey
-from probes.model import DeploymentId, Failure, Interest, Snapshot, TargetState
+from probes.model import Interest, Snapshot, TargetState
 
 if TYPE_CHECKING:
     from fixes.track import Tracker

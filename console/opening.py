@@ -13,8 +13,8 @@ from console.repairs import Repairs
 from fixes import catalogue
 from fixes.model import Report
 from fixes.track import Tracker
+from probes.base import TargetId
 from probes.history import History
-from probes.model import TargetId
 from probes.target import Options, Target
 from probes.targets import default_names, open_target
 

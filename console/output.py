@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from console.contract import WatchOut, cpu, latency, memory
 from fixes.model import Entry, Finding, Plan, Report
 from fixes.values import byte_text
-from probes.model import Deployment, TargetId
+from probes.base import TargetId
+from probes.model import Deployment
 
 if TYPE_CHECKING:
     from rich.console import Console

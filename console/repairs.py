@@ -27,8 +27,9 @@ from fixes.model import (
 )
 from fixes.remedies.profile import from_samples
 from fixes.track import Tracker
+from probes.base import DeploymentId, TargetId, Value
 from probes.history import History, Metric, Point, SeriesKey
-from probes.model import Deployment, DeploymentId, Node, StackSample, TargetId, Value
+from probes.model import Deployment, Node, StackSample
 from probes.target import Refused, Target
 
 Progress = Callable[[str], None]

@@ -8,7 +8,7 @@ from console.config import BadConfig, Config, default_path, signatures_folder
 from fixes import catalogue, own, policy
 from fixes.model import Signature, SignatureId
 from fixes.policy import BadPolicy, Policy
-from probes.model import Failure
+from probes.base import Failure
 
 
 class Rules(NamedTuple):

@@ -8,8 +8,10 @@ from typing import Protocol
 
 from console.changes import Working
 from fixes.model import Advice, ChangeId, Entry, Outcome, Plan, RemedyId, Report, SignatureId
+from probes.base import DeploymentId, TargetId, Value
 from probes.history import Metric, Point
-from probes.model import DeploymentId, Interest, LogLine, TargetId, Value
+from probes.loghits import LogLine
+from probes.model import Interest
 from probes.target import ReadOnly, Refused, Unreadable
 
 

@@ -20,8 +20,10 @@ from console.judging import Judging, Listener
 from console.supervise import supervise
 from fixes.model import Advice, ChangeId, Entry, Outcome, Plan, RemedyId, Report, SignatureId
 from fixes.run import BACK_SECONDS
+from probes.base import DeploymentId, TargetId, Value
 from probes.history import Metric, Point
-from probes.model import DeploymentId, Interest, LogLine, TargetId, Value
+from probes.loghits import LogLine
+from probes.model import Interest
 from probes.target import Refused, Target
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 from msgspec.structs import replace
 
 from console import exits
+from probes.base import Failure
 from probes.board import Board
-from probes.model import Failure, Link, TargetState
+from probes.model import Link, TargetState
 from probes.target import Target
 
 FIRST_PAUSE_SECONDS = 1.0

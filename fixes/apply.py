@@ -21,7 +21,8 @@ from fixes import evidence
 from fixes.journal import Journal, blanked, sha256, undoable
 from fixes.model import ChangeId, Done, Entry, Plan, Verified
 from fixes.run import Progress, Run, sentence, to_the_end
-from probes.model import DeploymentId, RestorePoint, Step
+from probes.base import DeploymentId
+from probes.intent import RestorePoint, Step
 from probes.target import Refused, Unreadable, Writer
 from probes.text import clean, line
 

@@ -10,7 +10,7 @@ from functools import cache
 from types import MappingProxyType, ModuleType
 
 from fixes.model import Remedy, RemedyId, Signature, SignatureId
-from probes.model import Pattern
+from probes.loghits import Pattern
 
 
 class Conflict(Exception):

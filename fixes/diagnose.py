@@ -19,20 +19,11 @@ from fixes.pastedplaces import Places
 from fixes.policy import Policy
 from fixes.track import LOOK_BACK, Tracker
 from probes import pastedkernel
+from probes.base import DeploymentId, Failure, Frozen, TargetId
 from probes.history import History
+from probes.loghits import LogCoverage
 from probes.logs import Matcher
-from probes.model import (
-    Deployment,
-    DeploymentId,
-    Failure,
-    Frozen,
-    Link,
-    LogCoverage,
-    Replica,
-    Snapshot,
-    TargetId,
-    TargetState,
-)
+from probes.model import Deployment, Link, Replica, Snapshot, TargetState
 from probes.pasted import Pasted
 from probes.pasteddocs import documents
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 
-from probes.model import Document
+from probes.intent import Document
 from probes.text import HIDDEN, clean, is_secret_name, line
 
 CONTEXT_LINES = 3

@@ -10,8 +10,9 @@ import msgspec
 from fixes.model import Example, View
 from fixes.signatures import _cases
 from probes.history import Metric, Point
+from probes.loghits import LogCoverage, LogHit, Mark
 from probes.logs import Matcher, match_text
-from probes.model import Deployment, LogCoverage, LogHit, Mark
+from probes.model import Deployment
 
 WINDOW = timedelta(minutes=15)
 _LAST_LINE_AGE = timedelta(seconds=30)

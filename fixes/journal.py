@@ -21,7 +21,8 @@ from pathlib import Path
 import msgspec
 
 from fixes.model import ChangeId, Entry
-from probes.model import DeploymentId, Failure, Step
+from probes.base import DeploymentId, Failure
+from probes.intent import Step
 from probes.target import Refused
 from probes.text import clean
 

@@ -6,23 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, NewType
 
+from probes.base import DeploymentId, Failure, Frozen, ReplicaId, Value
 from probes.history import Metric, Point
-from probes.model import (
-    Capability,
-    Deployment,
-    DeploymentId,
-    Failure,
-    Frozen,
-    Intent,
-    LogHit,
-    Node,
-    Pattern,
-    ReplicaId,
-    RestorePoint,
-    Snapshot,
-    Step,
-    Value,
-)
+from probes.intent import Intent, RestorePoint, Step
+from probes.loghits import LogHit, Pattern
+from probes.model import Capability, Deployment, Node, Snapshot
 
 SignatureId = NewType("SignatureId", str)
 RemedyId = NewType("RemedyId", str)

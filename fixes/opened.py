@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from fixes.model import Finding, Fires, Signature, Silent, Verdict, View
-from probes.model import DeploymentId, LogCoverage
+from probes.base import DeploymentId
+from probes.loghits import LogCoverage
 
 
 class Opened:

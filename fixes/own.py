@@ -18,8 +18,9 @@ from fixes import values
 from fixes.model import Parameter, RemedyId, Severity, Signature, SignatureId, Verdict, View
 from fixes.signatures import _logged, _shared
 from probes import text
+from probes.base import Failure, Frozen, PatternKey
+from probes.loghits import Pattern
 from probes.logs import BadPattern, Matcher
-from probes.model import Failure, Frozen, Pattern, PatternKey
 
 MOST_FILES = 200
 MOST_BYTES = 64 * 1024

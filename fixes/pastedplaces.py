@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from msgspec.structs import replace
 
 from fixes.model import Evidence, Finding, Signature, SignatureId
-from probes.model import Deployment, DeploymentId, LogHit
+from probes.base import DeploymentId
+from probes.loghits import LogHit
+from probes.model import Deployment
 from probes.pasted import Pasted
 
 LINES = 200

@@ -11,7 +11,9 @@ from fixes.diff import reverse, unified
 from fixes.journal import new_id
 from fixes.model import Change, Entry, Finding, Offer, Plan, Remedy, Risk
 from fixes.values import settle, shown
-from probes.model import Deployment, Node, Step, Value
+from probes.base import Value
+from probes.intent import Step
+from probes.model import Deployment, Node
 from probes.target import Drafter, Refused
 from probes.text import line
 

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from fixes import values
 from fixes.model import Parameter, Severity, Signature, SignatureId, Threshold
 from probes import text
-from probes.model import DeploymentId, Frozen, Value
+from probes.base import DeploymentId, Frozen, Value
 
 
 class BadPolicy(ValueError):

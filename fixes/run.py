@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from fixes.journal import Journal
 from fixes.model import ChangeState, Entry
-from probes.model import RestorePoint, Step
+from probes.intent import RestorePoint, Step
 from probes.target import Refused, Writer
 from probes.text import line
 

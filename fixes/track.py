@@ -28,8 +28,9 @@ from fixes.opened import Opened
 from fixes.plan import offer
 from fixes.policy import Policy
 from probes import text
+from probes.base import DeploymentId, Failure
 from probes.history import History, Metric, Point, SeriesKey
-from probes.model import Deployment, DeploymentId, Failure, Node, Snapshot, TargetState
+from probes.model import Deployment, Node, Snapshot, TargetState
 
 LOOK_BACK = timedelta(minutes=15)
 AGAIN = timedelta(seconds=5)

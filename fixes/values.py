@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from fixes.model import Parameter
-from probes.model import Value
+from probes.base import Value
 from probes.target import Refused
 from probes.text import clean
 

@@ -25,8 +25,9 @@ from typing import Literal
 
 from fixes.model import Finding, Fires, SignatureId, Silent, Undecided, Verdict, Verified
 from fixes.signatures._shared import duration
+from probes.base import DeploymentId, Frozen
 from probes.history import Metric, Point
-from probes.model import Deployment, DeploymentId, Frozen
+from probes.model import Deployment
 
 Basis = Literal["settings", "start", "load"]
 Series = Callable[[Metric], Mapping[str, Sequence[Point]]]

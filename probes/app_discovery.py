@@ -7,7 +7,7 @@ import posixpath
 import tomllib
 from collections.abc import Callable
 
-from probes.model import Frozen
+from probes.base import Frozen
 
 _CANDIDATES = ("main.py", "app.py", "api.py", "app/main.py", "app/app.py", "app/api.py")
 _LARGEST = 1 << 20

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from probes.model import Snapshot, TargetId, TargetState
+from probes.base import TargetId
+from probes.model import Snapshot, TargetState
 
 
 class Board:

@@ -10,7 +10,8 @@ import re
 import time
 from pathlib import Path
 
-from probes.model import UNKNOWN_LIMIT, UNLIMITED, Cpu, Frozen, Limit, Memory
+from probes.base import Frozen
+from probes.model import UNKNOWN_LIMIT, UNLIMITED, Cpu, Limit, Memory
 
 _HUGE = 1 << 60
 """Version 1 has no word for unlimited: it says the largest page-aligned number (2^63 - 4096)."""

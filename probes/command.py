@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from probes import command_move, invocation, server_settings
+from probes.base import Frozen, Value
 from probes.command_edit import CannotRewrite, Editor
-from probes.model import Desired, Frozen, Value
+from probes.intent import Desired
 from probes.server_options import Given, Program
 from probes.servers import ReadFile, ServerCommand, command_of, no_files
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from probes import server_options, shell
-from probes.model import Frozen
+from probes.base import Frozen
 from probes.server_options import Program
 from probes.shell import Word
 

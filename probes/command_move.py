@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from probes.command_edit import CannotRewrite, Editor
-from probes.model import Desired
+from probes.intent import Desired
 from probes.server_options import Given, Program
 from probes.servers import ServerCommand
 from probes.shell import quote

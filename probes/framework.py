@@ -10,8 +10,8 @@ from typing import Literal
 from probes import coded, http, invocation, packages
 from probes.app_runs import imports, runs
 from probes.app_source import FRAMEWORKS, Sources, Verdict
+from probes.base import Frozen
 from probes.command_line import Invocation
-from probes.model import Frozen
 from probes.packages import ListDir, installed, site_packages
 from probes.servers import ReadFile, ServerCommand
 from probes.text import line

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 
-from probes.model import Frozen
+from probes.base import Frozen
 
 LARGEST = 256_000
 

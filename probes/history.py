@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
-from probes.model import Deployment, DeploymentId, Replica, TargetState
+from probes.base import DeploymentId
+from probes.model import Deployment, Replica, TargetState
 
 Metric = Literal[
     "worker-rss",

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 import msgspec
 
 from probes import lag
-from probes.model import HttpSample, ReplicaId
+from probes.base import ReplicaId
+from probes.model import HttpSample
 from probes.target import Access, Answer, Unreadable
 
 LOOP_PATH = "/.fastops/loop"

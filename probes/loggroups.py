@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from probes import structured, text
+from probes.base import ReplicaId
+from probes.loghits import LogHit, Mark, Pattern
 from probes.logtime import LineClock
-from probes.model import LogHit, Mark, Pattern, ReplicaId
 
 MARKS = 64
 GROUPS_PER_PATTERN = 200

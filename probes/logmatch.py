@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from probes.model import Pattern
+from probes.loghits import Pattern
 
 if TYPE_CHECKING:
     import hyperscan

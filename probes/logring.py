@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from probes import text
+from probes.base import PatternKey, ReplicaId
 from probes.loggroups import NEIGHBOUR_BYTES
+from probes.loghits import LogLine
 from probes.logtime import LineClock
-from probes.model import LogLine, PatternKey, ReplicaId
 
 
 class _Block(NamedTuple):

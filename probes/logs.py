@@ -12,11 +12,12 @@ import re
 from datetime import UTC, datetime, tzinfo
 
 from probes import structured, text
+from probes.base import ReplicaId
 from probes.loggroups import FIELD_BYTES, Group, Shelf
+from probes.loghits import LogHit, LogLine, Mark
 from probes.logmatch import BadPattern, Matcher
 from probes.logring import Tail, first_lines, last_lines
 from probes.logtime import LineClock
-from probes.model import LogHit, LogLine, Mark, ReplicaId
 
 __all__ = ["Arrivals", "BadPattern", "LogBook", "LogStream", "Matcher", "match_text"]
 

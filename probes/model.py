@@ -9,42 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal, NewType
+from typing import Literal
 
-import msgspec
+from probes.base import DeploymentId, Failure, Frozen, NodeId, ReplicaId, TargetId, Value
+from probes.loghits import LogCoverage, LogHit
+from probes.orchestrator import Ended, Orchestrated, ProbeSpec, Waiting
 
-TargetId = NewType("TargetId", str)
-"""``docker``, ``docker@CONTEXT``, ``local``: the first part of every id of that target."""
-DeploymentId = NewType("DeploymentId", str)
-"""``docker/checkout``, ``docker/PROJECT/SERVICE``, ``local/NAME``; parts are percent-encoded."""
-ReplicaId = NewType("ReplicaId", str)
-"""The engine's own id of a container, or ``PID:START`` of a local master (start in clock ticks since boot)."""
-NodeId = NewType("NodeId", str)
-PatternKey = NewType("PatternKey", str)
-"""Opaque to the log matcher: ``SIGNATURE/NAME`` by convention of the signatures."""
-
-Value = str | int | float | bool
 LinkState = Literal["connecting", "live", "stale", "expired", "forbidden", "down"]
-DeploymentKind = Literal["container", "compose-service", "process"]
+DeploymentKind = Literal[
+    "container", "compose-service", "process", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "Pod"
+]
+"""Kubernetes' kinds are written as Kubernetes writes them; a pod of its own, or of a controller of another kind, is a
+``Pod``."""
 Framework = Literal["fastapi", "unknown"]
 Server = Literal["gunicorn", "uvicorn", "hypercorn", "granian"]
 ReplicaState = Literal["created", "running", "paused", "restarting", "exited", "dead"]
 WorkerRole = Literal["master", "worker", "server"]
 """``master`` manages workers; ``worker`` has a manager; ``server`` is a lone process that serves requests itself."""
-
-
-class Frozen(msgspec.Struct, frozen=True):
-    """The base of all data: immutable, compared by value."""
-
-
-class Failure(Frozen, frozen=True):
-    """Something that could not be read, as one sentence in three parts."""
-
-    code: str
-    """Stable and machine-readable: ``permission-denied``, ``not-found``, ``timeout``, ``unreachable``, …"""
-    what: str
-    why: str
-    hint: str
 
 
 class Link(Frozen, frozen=True):
@@ -198,65 +179,8 @@ class StackSample(Frozen, frozen=True):
     """True when the loop waits for events: the selector's own call is innermost."""
 
 
-class Pattern(Frozen, frozen=True):
-    """An expression that the log matcher looks for; both hyperscan and ``re`` must understand it."""
-
-    key: PatternKey
-    regex: str
-    """Matched against one line of bytes without ANSI colour; no lookaround; named groups become ``LogHit.fields``."""
-    context_lines: int = 0
-    """How many lines before and after the match are kept with the latest sample (20 at most)."""
-
-
-class Mark(Frozen, frozen=True):
-    """One place where a pattern matched."""
-
-    line: int
-    """Number of the line in its stream, from 1, never reused: it orders the marks of one replica."""
-    at: datetime | None = None
-    """The engine's timestamp of the line, else the one in it, else when it was read live; ``None`` when unknown."""
-
-
-class LogHit(Frozen, frozen=True):
-    """All matches of one pattern in one replica's log that agree in their named groups."""
-
-    key: PatternKey
-    replica: ReplicaId
-    count: int
-    marks: tuple[Mark, ...]
-    """The latest 64, oldest first."""
-    fields: Mapping[str, str] = {}
-    sample: str = ""
-    """The latest line that matched, clean and redacted."""
-    before: tuple[str, ...] = ()
-    after: tuple[str, ...] = ()
-    source: str | None = None
-    """``docker logs``, ``/var/log/app.log``, ``journal``: where the line was read."""
-
-
-class LogLine(Frozen, frozen=True):
-    """One line for the log view."""
-
-    number: int
-    replica: ReplicaId
-    at: datetime | None
-    text: str
-    keys: tuple[PatternKey, ...] = ()
-    """The patterns that matched here."""
-
-
-class LogCoverage(Frozen, frozen=True):
-    """Since when, and until when, a deployment's logs were read without a gap."""
-
-    state: Literal["followed", "sampled", "unread"]
-    since: datetime | None = None
-    until: datetime | None = None
-    why: str | None = None
-    """Why they are unread."""
-
-
 class Replica(Frozen, frozen=True):
-    """One running instance: a container, or a local master with its workers."""
+    """One running instance: a container, a pod's serving container, or a local master with its workers."""
 
     id: ReplicaId
     name: str
@@ -280,7 +204,9 @@ class Replica(Frozen, frozen=True):
     """Entry point and arguments as they are run, secrets redacted."""
     working_dir: str | None = None
     environment: Mapping[str, str] = {}
-    """Secrets redacted at the door."""
+    """Literal values; secrets redacted at the door."""
+    environment_from: Mapping[str, str] = {}
+    """Variables that are taken from elsewhere: name → ``secret NAME/KEY``, ``configmap NAME/KEY``, ``field PATH``."""
     memory: Memory = Memory()
     cpu: Cpu = Cpu()
     workers: tuple[Worker, ...] = ()
@@ -300,12 +226,42 @@ class Replica(Frozen, frozen=True):
     """Requests to the health path, newest last, 12 at most."""
     stacks: tuple[StackSample, ...] = ()
     """Taken while the loop probe was slow, newest last, 6 at most."""
+    waiting: Waiting | None = None
+    """Why it does not run, where an orchestrator says so."""
+    last_end: Ended | None = None
+    """How its previous run ended, where an orchestrator says so."""
+    probes: tuple[ProbeSpec, ...] | None = None
+    """The checks that an orchestrator makes; ``None`` where there is no orchestrator that makes any."""
+    node: NodeId | None = None
+    """Where it differs between the replicas of a deployment."""
+    terminating: bool = False
+    """It was told to go: what it fails from then on is no failure."""
+    revision: str | None = None
+    """The template that it was made from (``pod-template-hash``)."""
+    declared_ports: tuple[int, ...] = ()
+    """Ports that its description names; declarative only."""
+    memory_request_bytes: int | None = None
+    cpu_request_cores: float | None = None
     sampled_at: datetime | None = None
     """When memory, CPU and workers were read."""
     unreadable: tuple[Failure, ...] = ()
 
 
-Capability = Literal["memory-limit", "nofile", "gunicorn", "bind", "restart", "profile"]
+Capability = Literal[
+    "memory-limit",
+    "nofile",
+    "gunicorn",
+    "bind",
+    "restart",
+    "profile",
+    "cpu-limit",
+    "probes",
+    "ports",
+    "environment",
+    "secret",
+    "scale",
+    "rollback",
+]
 
 
 class Deployment(Frozen, frozen=True):
@@ -337,6 +293,8 @@ class Deployment(Frozen, frozen=True):
     """Files on this machine that define it: a Compose file, gunicorn's configuration."""
     capabilities: Mapping[Capability, str | None] = {}
     """What fixes can be made here: ``None`` means yes, a sentence says why not; what is absent cannot be."""
+    orchestrated: Orchestrated | None = None
+    """``None`` where no orchestrator runs it."""
     hits: tuple[LogHit, ...] = ()
     logs: LogCoverage = LogCoverage(state="unread")
     unreadable: tuple[Failure, ...] = ()
@@ -407,71 +365,3 @@ class Interest(Frozen, frozen=True):
     focused: DeploymentId | None = None
     visible: frozenset[DeploymentId] = frozenset()
     troubled: frozenset[DeploymentId] = frozenset()
-
-
-# Changes: what a remedy wants, and the documents in which it is written.
-
-
-class Desired(Frozen, frozen=True, tag="desired"):
-    """Settings that a deployment should have; only what is given changes."""
-
-    memory_limit_bytes: int | None = None
-    open_files_limit: int | None = None
-    """The soft RLIMIT_NOFILE."""
-    bind_host: str | None = None
-    gunicorn: Mapping[str, Value] = {}
-    """Settings by the names of gunicorn's configuration file (``timeout``, ``max_requests``, …)."""
-    server: Literal["gunicorn", "uvicorn"] | None = None
-    """The manager to run under, where it differs from today's: the command is rewritten."""
-
-
-class Restart(Frozen, frozen=True, tag="restart"):
-    """Restart the replicas, one at a time."""
-
-
-Intent = Desired | Restart
-DocumentKind = Literal["container", "compose", "gunicorn-config", "process-limits", "none"]
-
-
-class Document(Frozen, frozen=True):
-    """A text in which settings stand: a file, or the rendering of what the engine will be sent."""
-
-    id: str
-    """Unique within a plan: ``container:NAME``, ``file:/srv/compose.yaml``, ``limits:PID``."""
-    kind: DocumentKind
-    title: str
-    """For people: ``container checkout``, ``/srv/compose.yaml``."""
-    text: str
-    """The whole text. It may hold secrets: shown through :func:`fixes.diff.redacted` only, never stored."""
-    version: str
-    """SHA-256 of what is there now: the precondition of writing."""
-
-
-StepAction = Literal["update", "recreate", "write-file", "reload", "set-limits", "restart"]
-
-
-class Step(Frozen, frozen=True):
-    """One change of one document, or one act upon one replica."""
-
-    action: StepAction
-    summary: str
-    """One line for people: ``docker update --memory 1g checkout``, ``HUP to gunicorn 4711``."""
-    before: Document
-    after: Document
-    subject: str
-    """What the writer acts upon: a container's id, a file's path, a master's ``PID:START``."""
-    arguments: Mapping[str, object] = {}
-    """For the writer: plain data that survives JSON; no secrets (those stand in ``after.text`` alone)."""
-    restarts: bool = False
-    """Requests may be lost, or state in memory is."""
-
-
-class RestorePoint(Frozen, frozen=True):
-    """How one performed step is taken back; it goes into the journal, so it holds no secret."""
-
-    action: StepAction
-    subject: str
-    left: str
-    """SHA-256 of what the step left: undo refuses when something else is there now."""
-    data: Mapping[str, object] = {}
-    """For the writer: the kept container's id and policy, the backup's path, the former limits."""

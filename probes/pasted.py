@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from probes import text
+from probes.base import Frozen, ReplicaId
+from probes.loghits import LogHit, Mark
 from probes.logmatch import Matcher
 from probes.logs import LINE_BYTES, LogStream
-from probes.model import Frozen, LogHit, Mark, ReplicaId
 from probes.pastedlines import Origin, parts
 
 BLOCK_BYTES = 256 * 1024

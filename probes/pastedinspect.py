@@ -7,7 +7,8 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from probes import servers, text
-from probes.model import Deployment, DeploymentId, TargetId
+from probes.base import DeploymentId, TargetId
+from probes.model import Deployment
 from probes.targets.docker import parse
 
 

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 
-from probes.model import Event, LogHit, Mark, Pattern, PatternKey
+from probes.base import PatternKey
+from probes.loghits import LogHit, Mark, Pattern
+from probes.model import Event
 
 KILL = Pattern(
     PatternKey("pasted/kernel-kill"),

@@ -8,19 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from probes import text
-from probes.model import (
-    UNLIMITED,
-    Cpu,
-    Deployment,
-    DeploymentId,
-    Event,
-    Limit,
-    Memory,
-    Replica,
-    ReplicaId,
-    ReplicaState,
-    TargetId,
-)
+from probes.base import DeploymentId, ReplicaId, TargetId
+from probes.model import UNLIMITED, Cpu, Deployment, Event, Limit, Memory, Replica, ReplicaState
 from probes.pastedinspect import seen_at
 from probes.targets.docker.parse import when
 

@@ -6,7 +6,8 @@ import os
 import socket
 from collections.abc import Mapping
 
-from probes.model import UNKNOWN_LIMIT, UNLIMITED, Frozen, Limit, Listener
+from probes.base import Frozen
+from probes.model import UNKNOWN_LIMIT, UNLIMITED, Limit, Listener
 from probes.text import clean
 
 TICKS_PER_SECOND: int = os.sysconf("SC_CLK_TCK")

@@ -6,7 +6,8 @@ import zlib
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
-from probes.model import Deployment, DeploymentId, Frozen, Interest, Replica, ReplicaId
+from probes.base import DeploymentId, Frozen, ReplicaId
+from probes.model import Deployment, Interest, Replica
 
 JobKind = Literal["sample", "loop", "health"]
 KINDS: tuple[JobKind, ...] = ("sample", "loop", "health")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from probes.model import Value
+from probes.base import Value
 
 # Documented: docs.gunicorn.org/en/stable/settings.html, uvicorn.dev/settings, hypercorn.readthedocs.io (configuring),
 # `granian --help`, fastapi.tiangolo.com/fastapi-cli. A test compares them with the installed packages.

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from probes.model import Frozen, Value
+from probes.base import Frozen, Value
 
 Program = Literal["gunicorn", "uvicorn", "hypercorn", "granian", "fastapi"]
 PROGRAMS: tuple[Program, ...] = ("gunicorn", "uvicorn", "hypercorn", "granian", "fastapi")

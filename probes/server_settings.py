@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from probes import app_discovery, gunicorn_config
-from probes.model import Setting, Value
+from probes.base import Value
+from probes.model import Setting
 from probes.server_defaults import GRANIAN_DEFAULTS, GUNICORN_DEFAULTS, HYPERCORN_DEFAULTS, UVICORN_DEFAULTS
 from probes.server_options import TABLES, Given, Program, Table, scan, typed
 

@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from probes import invocation, server_settings
+from probes.base import Frozen
 from probes.command_line import Invocation
-from probes.model import Frozen, Server, Setting
+from probes.model import Server, Setting
 from probes.server_options import Program
 from probes.server_settings import Known
 

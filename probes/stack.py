@@ -19,7 +19,8 @@ from pathlib import Path
 
 import msgspec
 
-from probes.model import Failure, Frame, Frozen, StackSample
+from probes.base import Failure, Frozen
+from probes.model import Frame, StackSample
 from probes.target import Unreadable
 from probes.text import clean, line
 

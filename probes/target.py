@@ -11,22 +11,10 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from probes.model import (
-    Deployment,
-    DeploymentId,
-    Failure,
-    Frozen,
-    Intent,
-    Interest,
-    LogLine,
-    Pattern,
-    ReplicaId,
-    RestorePoint,
-    StackSample,
-    Step,
-    TargetId,
-    TargetState,
-)
+from probes.base import DeploymentId, Failure, Frozen, ReplicaId, TargetId
+from probes.intent import Intent, RestorePoint, Step
+from probes.loghits import LogLine, Pattern
+from probes.model import Deployment, Interest, StackSample, TargetState
 
 
 class ReadOnly(Exception):

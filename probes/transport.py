@@ -7,7 +7,7 @@ import ssl
 
 import httpx
 
-from probes.model import Frozen
+from probes.base import Frozen
 from probes.target import ReadOnly
 
 # GETs that are no reads: the engine takes the connection over and the caller may type into it.

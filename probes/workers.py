@@ -6,7 +6,8 @@ import re
 import time
 
 from probes import servers
-from probes.model import ReplicaId, Server, Worker, WorkerRole
+from probes.base import ReplicaId
+from probes.model import Server, Worker, WorkerRole
 from probes.procfs import ProcFs, Stat, Tree
 from probes.proctext import Limits, Status
 

@@ -16,7 +16,7 @@ from textual.widgets import Static
 
 from fixes import catalogue
 from fixes.model import Advice, Report, SignatureId
-from probes.model import DeploymentId
+from probes.base import DeploymentId
 from screens import messages, verdict
 from screens.base import OpsScreen
 from screens.messages import Problem

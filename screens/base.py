@@ -12,7 +12,8 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from fixes.model import Report
-from probes.model import DeploymentId, Snapshot
+from probes.base import DeploymentId
+from probes.model import Snapshot
 from screens import messages
 from screens.mode import Mode
 from screens.widgets.keybar import KeyBar

@@ -14,7 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from fixes.model import Entry, Outcome, Plan, Report
-from probes.model import DeploymentId
+from probes.base import DeploymentId
 from screens import messages, verdict
 from screens.base import OpsScreen
 from screens.messages import Problem

@@ -13,7 +13,9 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from fixes.model import Report
-from probes.model import Deployment, DeploymentId, Interest, LogLine, Worker
+from probes.base import DeploymentId
+from probes.loghits import LogLine
+from probes.model import Deployment, Interest, Worker
 from screens import facts, findings, messages, plots, rows, words
 from screens.base import OpsScreen
 from screens.messages import Problem

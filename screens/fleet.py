@@ -15,7 +15,8 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from fixes.model import Finding, Report
-from probes.model import DeploymentId, Interest
+from probes.base import DeploymentId
+from probes.model import Interest
 from screens import empty, findings, messages, rows
 from screens.base import EMPTY, OpsScreen
 from screens.mode import Mode

@@ -13,7 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from fixes.model import Entry, Outcome, Report
-from probes.model import DeploymentId
+from probes.base import DeploymentId
 from screens import messages, verdict, words
 from screens.base import OpsScreen
 from screens.messages import Problem

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from probes.model import LogLine, PatternKey
+from probes.base import PatternKey
+from probes.loghits import LogLine
 
 ORDINARY = frozenset(
     PatternKey(f"server/{name}") for name in ("begun", "listening", "booting", "waiting", "started", "stopping")

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from textual.message import Message
 
 from fixes.model import Advice, ChangeId, Entry, Finding, Outcome, Plan, RemedyId, SignatureId
+from probes.base import DeploymentId, Value
 from probes.history import Metric, Point
-from probes.model import DeploymentId, Interest, LogLine, Value
+from probes.loghits import LogLine
+from probes.model import Interest
 
 
 @dataclass(frozen=True)

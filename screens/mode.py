@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from probes.model import DeploymentId, Frozen, TargetId
+from probes.base import DeploymentId, Frozen, TargetId
 
 
 class Mode(Frozen, frozen=True):

@@ -9,7 +9,7 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from fixes import catalogue
 from fixes.model import SignatureId
-from probes.model import DeploymentId
+from probes.base import DeploymentId
 from screens import messages, words
 from screens.base import OpsScreen
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from fixes.model import Finding, Report
-from probes.model import Deployment, DeploymentId, Limit, LinkState, Replica, TargetId
+from probes.base import DeploymentId, TargetId
+from probes.model import Deployment, Limit, LinkState, Replica
 from screens import words
 from screens.widgets.table import Cell, Column
 from screens.words import Tone

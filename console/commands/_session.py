@@ -15,7 +15,8 @@ from console.session import Session
 from fixes.journal import OPEN_STATES
 from fixes.model import ChangeId, Entry, Outcome, Report
 from probes import text
-from probes.model import Deployment, Failure, TargetState
+from probes.base import Failure
+from probes.model import Deployment, TargetState
 
 FIRST_ANSWER_SECONDS = 20.0
 """How long a target may take until everything was read once."""

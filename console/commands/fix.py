@@ -13,7 +13,8 @@ from console.exits import FINE, PARTIAL, REFUSED, UNVERIFIED, USAGE, Stop
 from console.session import Session
 from fixes import catalogue
 from fixes.model import Outcome, Plan, RemedyId, SignatureId
-from probes.model import Deployment, Value
+from probes.base import Value
+from probes.model import Deployment
 from probes.targets import name_of
 
 

@@ -10,7 +10,8 @@ from console import contract, output
 from console.commands._session import opened, say
 from console.exits import DEFECT
 from fixes.model import Report
-from probes.model import Failure, TargetId, TargetState
+from probes.base import Failure, TargetId
+from probes.model import TargetState
 
 
 def run(targets: Sequence[str], *, fmt: str, unknown: bool) -> int:

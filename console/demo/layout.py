@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from probes.model import Frozen
+from probes.base import Frozen
 
 MIB = 1 << 20
 LOOPBACK = "127.0.0.1"

@@ -33,7 +33,9 @@ from pathlib import Path
 from fixes.model import Finding, Parameter, Remedy, RemedyId
 from fixes.remedies import _facts, _several
 from fixes.values import byte_text
-from probes.model import Deployment, Desired, Intent, Node, Value
+from probes.base import Value
+from probes.intent import Desired, Intent
+from probes.model import Deployment, Node
 
 SHARE_OF_LIMIT = 0.8
 UVICORN_WORKER = "uvicorn_worker.UvicornWorker"

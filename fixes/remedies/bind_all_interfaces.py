@@ -18,7 +18,9 @@ from collections.abc import Mapping
 
 from fixes.model import Finding, Remedy, RemedyId
 from fixes.remedies import _facts
-from probes.model import Deployment, Desired, Intent, Value
+from probes.base import Value
+from probes.intent import Desired, Intent
+from probes.model import Deployment
 
 ALL = "0.0.0.0"  # noqa: S104 - listening on all interfaces is what this remedy is for
 ALL_SIX = "::"

@@ -19,7 +19,9 @@ from collections.abc import Mapping
 
 from fixes.model import Finding, Parameter, Remedy, RemedyId
 from fixes.remedies import _facts
-from probes.model import Deployment, Desired, Intent, Node, Value
+from probes.base import Value
+from probes.intent import Desired, Intent
+from probes.model import Deployment, Node
 
 REQUESTS = 1000
 JITTER = 100

@@ -17,7 +17,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fixes.model import Finding, Remedy, RemedyId
-from probes.model import Deployment, Intent, Restart, Value
+from probes.base import Value
+from probes.intent import Intent, Restart
+from probes.model import Deployment
 
 REPEATED_BY_A_START = ("worker-boot-failed", "missing-env", "bind-loopback", "port-mismatch", "memory-limit-low")
 

@@ -22,7 +22,9 @@ from collections.abc import Mapping
 from fixes.model import Finding, Parameter, Remedy, RemedyId
 from fixes.remedies import _facts
 from fixes.values import GIB, MIB, byte_text, down_to_mib, up_to_mib
-from probes.model import Deployment, Desired, Intent, Node, Value
+from probes.base import Value
+from probes.intent import Desired, Intent
+from probes.model import Deployment, Node
 
 LEAST = 512 * MIB
 ADVISED = GIB

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from probes.base import DeploymentId, ReplicaId, TargetId, Value
 from probes.history import Point
-from probes.model import Deployment, DeploymentId, Event, Replica, ReplicaId, Setting, TargetId, Value, Worker
+from probes.model import Deployment, Event, Replica, Setting, Worker
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 """The moment at which every example is looked at."""

@@ -10,7 +10,8 @@ from itertools import pairwise
 from fixes.model import Fires, Severity, Verdict, View
 from fixes.signatures import _shared, _traceback, _wording
 from fixes.signatures._shared import At
-from probes.model import LogHit, Pattern, Value
+from probes.base import Value
+from probes.loghits import LogHit, Pattern
 
 CONTEXT = 20
 """Lines kept around a match: an exception stands that far below the driver's own frames."""

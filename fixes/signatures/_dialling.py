@@ -7,7 +7,7 @@ import re
 from fixes.model import View
 from fixes.signatures import _database, _shared
 from fixes.signatures._shared import At
-from probes.model import LogHit
+from probes.loghits import LogHit
 
 DIAL = _database.pattern("dial", r"asyncpg[/\\]connect_utils\.py\\?\", line \d+, in __connect_addr")
 """asyncpg opens a connection: what failed stands below."""

@@ -8,7 +8,8 @@ from itertools import pairwise
 from fixes.model import Evidence, Fires, Severity, View
 from fixes.signatures import _shared
 from fixes.signatures._shared import At
-from probes.model import LogHit, Value
+from probes.base import Value
+from probes.loghits import LogHit
 
 Found = Sequence[tuple[LogHit, At]]
 MOST_EVIDENCE = 6

@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 from fixes.model import SILENT, Evidence, Undecided, Verdict, View
 from fixes.signatures import _wording
+from probes.base import ReplicaId
 from probes.history import Point
-from probes.model import LogHit, Mark, Pattern, Replica, ReplicaId, Worker
+from probes.loghits import LogHit, Mark, Pattern
+from probes.model import Replica, Worker
 
 MIB = 1024 * 1024
 STAYS_UP = timedelta(seconds=10)

@@ -9,7 +9,8 @@ from typing import NamedTuple
 from fixes.model import View
 from fixes.signatures import _shared, _wording
 from fixes.signatures._shared import At
-from probes.model import LogHit, ReplicaId
+from probes.base import ReplicaId
+from probes.loghits import LogHit
 
 HEADER = _wording.pattern(
     "exception/header",

@@ -6,7 +6,8 @@ line says; what it means together with others is for the signatures.
 
 from __future__ import annotations
 
-from probes.model import Pattern, PatternKey
+from probes.base import PatternKey
+from probes.loghits import Pattern
 
 
 def pattern(key: str, regex: str, context_lines: int = 0) -> Pattern:

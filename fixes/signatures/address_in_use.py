@@ -20,7 +20,8 @@ import re
 from fixes.model import Evidence, Example, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.signatures import _cases, _logged, _shared, _wording
 from fixes.signatures._shared import At
-from probes.model import Listener, LogHit
+from probes.loghits import LogHit
+from probes.model import Listener
 
 _ADDRESS = r"\('?(?P<host>[0-9A-Za-z.:_\-]*)'?, (?P<port>\d+)"
 BIND = _wording.pattern("address/bind", rf"[Ee]rrno (?:98|48)\] error while attempting to bind on address {_ADDRESS}")

@@ -22,7 +22,7 @@ import re
 
 from fixes.model import Example, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.signatures import _logged, _shared, _wording
-from probes.model import LogHit
+from probes.loghits import LogHit
 
 NGINX = _wording.pattern(
     "dropped/nginx",

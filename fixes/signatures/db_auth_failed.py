@@ -18,7 +18,7 @@ from __future__ import annotations
 from fixes.model import Example, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.signatures import _database, _dialling, _shared, _traceback, _wording
 from fixes.signatures._shared import At
-from probes.model import LogHit
+from probes.loghits import LogHit
 
 ROLE = _database.pattern(
     "role-unknown",

@@ -23,7 +23,7 @@ from datetime import timedelta
 
 from fixes.model import Example, Fires, RemedyId, Severity, Signature, SignatureId, Verdict, View
 from fixes.signatures import _database, _shared, _traceback, _wording
-from probes.model import LogHit
+from probes.loghits import LogHit
 
 LOST = _database.pattern(
     "connection-lost",

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from fixes.model import Example, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.signatures import _database, _shared, _traceback, _wording
-from probes.model import LogHit
+from probes.loghits import LogHit
 
 SHARED = _database.pattern(
     "connection-shared",

@@ -18,7 +18,7 @@ from __future__ import annotations
 from fixes.model import Example, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.signatures import _database, _shared, _traceback, _wording
 from fixes.signatures.db_connection_lost import LOST
-from probes.model import LogHit
+from probes.loghits import LogHit
 
 PREPARED = _database.pattern(
     "pooler-prepared",

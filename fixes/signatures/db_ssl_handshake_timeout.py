@@ -19,7 +19,7 @@ from __future__ import annotations
 from fixes.model import Example, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.signatures import _database, _dialling, _shared, _traceback, _wording
 from fixes.signatures._shared import At
-from probes.model import LogHit
+from probes.loghits import LogHit
 
 SLOW = _database.pattern("handshake-slow", r"SSL handshake is taking longer than (?P<seconds>[\d.]+) seconds")
 TIMED_OUT = _database.pattern("handshake-timeout", r"(?:_ssl\.c:\d+: )?[Tt]he handshake operation timed out")

@@ -20,7 +20,7 @@ import re
 
 from fixes.model import Example, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.signatures import _database, _dialling, _shared, _traceback, _wording
-from probes.model import LogHit
+from probes.loghits import LogHit
 
 LIBPQ = _database.pattern(
     "verify-libpq",

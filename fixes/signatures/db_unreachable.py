@@ -21,7 +21,7 @@ from __future__ import annotations
 from fixes.model import Example, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.signatures import _database, _dialling, _shared, _traceback, _wording
 from fixes.signatures._shared import At
-from probes.model import LogHit
+from probes.loghits import LogHit
 
 _WHY = (
     r"(?P<why>Connection refused|timeout expired|No route to host|Network is unreachable|Connection timed out"

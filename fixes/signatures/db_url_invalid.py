@@ -19,7 +19,7 @@ import re
 
 from fixes.model import Example, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.signatures import _database, _shared, _traceback, _wording
-from probes.model import LogHit
+from probes.loghits import LogHit
 
 KEYWORD = _database.pattern(
     "url-keyword", r"(?:connect|__init__)\(\) got an unexpected keyword argument '(?P<option>\w+)'"

@@ -20,7 +20,7 @@ from datetime import timedelta
 from fixes.model import Example, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.signatures import _logged, _shared, _traceback, _wording
 from fixes.signatures._shared import At
-from probes.model import LogHit
+from probes.loghits import LogHit
 
 _HOST = r"(?P<host>[0-9A-Za-z._\-]+):(?P<port>\d{1,5})"
 REDIS = _wording.pattern("dependency/redis", rf"Error (?:\d+|-\d+) (?:while )?connecting to {_HOST}")

@@ -20,7 +20,8 @@ from datetime import datetime, timedelta
 from fixes.model import Example, RemedyId, Signature, SignatureId, Threshold, Verdict, View
 from fixes.signatures import _logged, _shared, _traceback, _wording
 from fixes.signatures._shared import At
-from probes.model import LogHit, ReplicaId
+from probes.base import ReplicaId
+from probes.loghits import LogHit
 
 FAILED = _wording.pattern(
     "access/5xx",

@@ -24,7 +24,8 @@ from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, S
 from fixes.signatures import _cases, _loop, _shared, _wording
 from fixes.signatures._blocking import Held, held_at
 from fixes.signatures.fd_exhausted import at_limit
-from probes.model import Cpu, Frame, HttpSample, LogHit, Replica, StackSample
+from probes.loghits import LogHit
+from probes.model import Cpu, Frame, HttpSample, Replica, StackSample
 
 FRESH = timedelta(minutes=4)
 """Older probes and samples say nothing of now."""

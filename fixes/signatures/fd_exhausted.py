@@ -19,7 +19,8 @@ from collections.abc import Sequence
 
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.signatures import _cases, _shared, _wording
-from probes.model import ReplicaId, Worker
+from probes.base import ReplicaId
+from probes.model import Worker
 
 FULL = 0.95
 

@@ -23,7 +23,7 @@ from itertools import pairwise
 from fixes.model import Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.signatures import _shared, _traceback, _wording
 from fixes.signatures._shared import At
-from probes.model import LogHit
+from probes.loghits import LogHit
 
 _NAME = r"(?P<name>[A-Za-z_][A-Za-z0-9_]{1,127})"
 VALIDATION = _wording.pattern("env/validation", r"\d+ validation errors? for (?P<model>[A-Za-z_][\w.\[\]]*)", 20)

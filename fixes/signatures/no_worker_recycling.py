@@ -19,7 +19,8 @@ import re
 
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.signatures import _cases
-from probes.model import Deployment, Value
+from probes.base import Value
+from probes.model import Deployment
 
 REPLACES_SINCE = (0, 30)
 SPREADS_SINCE = (0, 41)

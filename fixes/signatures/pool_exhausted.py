@@ -25,7 +25,7 @@ from datetime import timedelta
 from fixes.model import Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.signatures import _shared, _wording
 from fixes.signatures._shared import At
-from probes.model import LogHit
+from probes.loghits import LogHit
 
 QUEUE = _wording.pattern(
     "pool/queue",

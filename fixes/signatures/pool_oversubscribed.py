@@ -18,7 +18,8 @@ from fixes.model import SILENT, Example, Fires, RemedyId, Signature, SignatureId
 from fixes.signatures import _cases, _shared
 from fixes.signatures.db_connections_exhausted import REFUSED
 from fixes.signatures.pool_exhausted import QUEUE
-from probes.model import Deployment, LogHit
+from probes.loghits import LogHit
+from probes.model import Deployment
 
 
 def detect(view: View) -> Verdict:

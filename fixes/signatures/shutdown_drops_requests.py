@@ -20,7 +20,8 @@ from fixes.model import Evidence, Example, RemedyId, Signature, SignatureId, Ver
 from fixes.signatures import _cases, _logged, _shared, _wording
 from fixes.signatures._shared import At
 from fixes.signatures.worker_died import FINISHED
-from probes.model import Event, LogHit, Replica
+from probes.loghits import LogHit
+from probes.model import Event, Replica
 
 CANCELLED = _wording.pattern(
     "shutdown/cancelled", r"Cancel (?P<tasks>\d+) running task\(s\), timeout graceful shutdown exceeded"

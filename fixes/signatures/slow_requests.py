@@ -22,7 +22,7 @@ from typing import NamedTuple
 from fixes.model import Example, RemedyId, Signature, SignatureId, Threshold, Verdict, View
 from fixes.signatures import _logged, _shared, _wording
 from fixes.signatures._shared import At
-from probes.model import LogHit
+from probes.loghits import LogHit
 
 _PATH = r"(?:GET|POST|PUT|PATCH|DELETE|HEAD) (?P<path>/[^ ?\"\\]*)"
 _METHOD = _PATH + r"[^ ]* "

@@ -18,7 +18,8 @@ from datetime import timedelta
 
 from fixes.model import SILENT, Example, RemedyId, Signature, SignatureId, Undecided, Verdict, View
 from fixes.signatures import _cases, _logged, _loop, _shared, _wording
-from probes.model import LogHit, Replica
+from probes.loghits import LogHit
+from probes.model import Replica
 
 LONG = timedelta(seconds=60)
 _ENDS = (_wording.STARTED, *_wording.BOOT_FAILURES, _wording.STOPPING, _wording.BOOTING, _wording.TIMED_OUT)

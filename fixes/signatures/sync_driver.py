@@ -18,7 +18,8 @@ from __future__ import annotations
 
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.signatures import _cases, _database, _shared, _traceback, _wording
-from probes.model import Frame, LogHit, StackSample
+from probes.loghits import LogHit
+from probes.model import Frame, StackSample
 
 REFUSED = _database.pattern(
     "sync-driver", r"The asyncio extension requires an async driver(?: to be used)?\. The loaded '(?P<driver>[^']+)'"

@@ -23,7 +23,7 @@ from itertools import pairwise
 from fixes.model import Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.signatures import _shared, _wording
 from fixes.signatures._shared import At
-from probes.model import LogHit
+from probes.loghits import LogHit
 
 IMPORT_ERROR = _wording.pattern(
     "boot/import-error",

@@ -20,7 +20,8 @@ from datetime import timedelta
 
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.signatures import _cases, _shared
-from probes.model import Cpu, Deployment, Limit, Memory, Node, NodeId, Replica, Worker
+from probes.base import NodeId
+from probes.model import Cpu, Deployment, Limit, Memory, Node, Replica, Worker
 
 SHARE = 0.8
 SETTLED = timedelta(seconds=30)

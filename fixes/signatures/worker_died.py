@@ -23,7 +23,8 @@ import re
 from fixes.model import Example, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.signatures import _cases, _logged, _shared, _wording
 from fixes.signatures._shared import At, Rise
-from probes.model import LogHit, Memory
+from probes.loghits import LogHit
+from probes.model import Memory
 
 FINISHED = _wording.pattern("server/finished", r"Finished server process \[(?P<pid>\d+)\]")
 RECYCLED = _wording.pattern("server/recycled", r"Maximum request limit of \d+ exceeded|Autorestarting worker after")

@@ -20,7 +20,8 @@ from __future__ import annotations
 from fixes.model import Evidence, Example, Fires, RemedyId, Signature, SignatureId, Undecided, Verdict, View
 from fixes.signatures import _cases, _shared, _wording
 from fixes.signatures._shared import At
-from probes.model import LogHit, Memory
+from probes.loghits import LogHit
+from probes.model import Memory
 
 
 def detect(view: View) -> Verdict:

@@ -15,7 +15,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from probes.model import LogLine
+from probes.loghits import LogLine
 from screens import words
 from screens.marks import telling
 

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Mapping
 
 from fixes.model import Outcome, Plan, RemedyId, SignatureId
-from probes.model import DeploymentId, Value
+from probes.base import DeploymentId, Value
 from tests.console._fastops import until
 from tests.console._watching import Watch
 

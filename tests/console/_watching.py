@@ -12,7 +12,7 @@ from typing import Self
 from console.config import Config
 from console.session import Session
 from fixes.model import Finding, Report, SignatureId
-from probes.model import DeploymentId
+from probes.base import DeploymentId
 from tests.console._fastops import POLL_SECONDS
 from tests.lab.case import JUDGED, Case, advised
 from tests.lab.runner import Lab, LabError, Running

@@ -10,21 +10,8 @@ from hypothesis import strategies as st
 
 from console import contract
 from fixes.model import Evidence, Finding, Offer, Report, SignatureId
-from probes.model import (
-    UNLIMITED,
-    Cpu,
-    Deployment,
-    DeploymentId,
-    HttpSample,
-    Limit,
-    Link,
-    Memory,
-    Replica,
-    ReplicaId,
-    Snapshot,
-    TargetId,
-    TargetState,
-)
+from probes.base import DeploymentId, ReplicaId, TargetId
+from probes.model import UNLIMITED, Cpu, Deployment, HttpSample, Limit, Link, Memory, Replica, Snapshot, TargetState
 
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 DOCKER = TargetId("docker")

@@ -19,7 +19,8 @@ from console import demo as demos
 from console.demo import Demo, DemoError, processes
 from console.demo.layout import PREFIX, SERVICES
 from fixes import catalogue
-from probes.model import Deployment, Desired, Interest, Restart
+from probes.intent import Desired, Restart
+from probes.model import Deployment, Interest
 from probes.target import Options
 from probes.targets.local.target import LocalTarget
 from tests.probes.local.servers import Watch, watched

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from console import exits
-from probes.model import Failure
+from probes.base import Failure
 from probes.target import Refused, Unreadable
 
 

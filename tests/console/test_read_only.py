@@ -17,7 +17,7 @@ from console.app import FastopsApp
 from console.config import Config, TargetConfig
 from console.session import Session
 from fixes.model import Plan, RemedyId, SignatureId
-from probes.model import DeploymentId
+from probes.base import DeploymentId
 from probes.target import ReadOnly
 from screens import messages
 from tests.console._fastops import Done, Fastops, until

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from fixes.model import Outcome, Plan
-from probes.model import Value
+from probes.base import Value
 from probes.target import Refused
 from tests.console._fastops import until
 from tests.console._places import lasting, named, of_lab, serves

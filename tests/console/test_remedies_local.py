@@ -13,7 +13,7 @@ from console.config import Config
 from console.demo import Demo
 from console.demo.layout import SERVICES
 from console.session import Session
-from probes.model import DeploymentId
+from probes.base import DeploymentId
 from probes.target import Refused
 from tests.console._fastops import until
 from tests.console._places import digest

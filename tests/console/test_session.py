@@ -23,7 +23,10 @@ from console.repairs import journal
 from console.session import Session
 from fixes.journal import new_id
 from fixes.model import ChangeId, Done, Entry, Outcome, Report
-from probes.model import DeploymentId, Document, Interest, Link, LogLine, RestorePoint, Step, TargetId, TargetState
+from probes.base import DeploymentId, TargetId
+from probes.intent import Document, RestorePoint, Step
+from probes.loghits import LogLine
+from probes.model import Interest, Link, TargetState
 from probes.target import Refused
 from tests.console._fastops import until
 from tests.fixes.fake import World

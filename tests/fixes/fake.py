@@ -9,18 +9,9 @@ from typing import Any
 from fixes.journal import sha256
 from fixes.model import Finding, Plan, Remedy, RemedyId, SignatureId
 from fixes.plan import make_plan
-from probes.model import (
-    Deployment,
-    DeploymentId,
-    Desired,
-    Document,
-    Intent,
-    Replica,
-    ReplicaId,
-    RestorePoint,
-    Step,
-    TargetId,
-)
+from probes.base import DeploymentId, ReplicaId, TargetId
+from probes.intent import Desired, Document, Intent, RestorePoint, Step
+from probes.model import Deployment, Replica
 from probes.target import Refused
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fixes.apply import KEPT_UNDOS, Fixer
 from fixes.journal import Journal
 from fixes.plan import redraft
-from probes.model import RestorePoint
+from probes.intent import RestorePoint
 from probes.target import ReadOnly, Refused
 from tests.fixes.fake import Crash, World, deployment, plan_of, remedy
 

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from fixes.diff import CHANGED, NO_NEWLINE, redacted, reverse, unified
-from probes.model import Document
+from probes.intent import Document
 from probes.text import HIDDEN
 
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from fixes import catalogue
 from fixes.explain import explain
 from fixes.model import SEVERITIES, SILENT, Evidence, Finding, Signature, SignatureId
-from probes.model import DeploymentId, ReplicaId
+from probes.base import DeploymentId, ReplicaId
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 DEPLOYMENT = DeploymentId("docker/api")

@@ -17,7 +17,7 @@ import fixes.journal
 from fixes.apply import Fixer, opened
 from fixes.journal import Journal, new_id
 from fixes.model import ChangeId, Entry
-from probes.model import DeploymentId
+from probes.base import DeploymentId
 from probes.target import Refused
 from tests.fixes.fake import World, plan_of
 from tests.fixes.killed import world_in

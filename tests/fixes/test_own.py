@@ -14,8 +14,8 @@ from fixes.examples import view_of
 from fixes.model import SILENT, Example, Finding, Fires, Signature, Verdict
 from fixes.remedies import advise
 from fixes.signatures import _cases
+from probes.base import DeploymentId
 from probes.logs import Matcher
-from probes.model import DeploymentId
 
 FILE = """\
 id = "gateway-down"

@@ -11,7 +11,8 @@ from fixes.apply import opened
 from fixes.model import Advice, Parameter, Reference, SignatureId
 from fixes.plan import make_plan, offer, undo_plan
 from fixes.values import BadValue, byte_text, check, read, settle
-from probes.model import DeploymentId, Desired
+from probes.base import DeploymentId
+from probes.intent import Desired
 from probes.target import Refused
 from tests.fixes.fake import World, deployment, finding, plan_of, remedy
 

@@ -12,9 +12,10 @@ from fixes.model import SILENT, Example, Fires, Report, Signature, SignatureId, 
 from fixes.policy import BadPolicy, Override, Policy, Silence
 from fixes.signatures import _cases
 from fixes.track import Tracker
+from probes.base import DeploymentId, TargetId
 from probes.history import History
 from probes.logs import Matcher
-from probes.model import Deployment, DeploymentId, Limit, Link, Memory, Snapshot, TargetId, TargetState
+from probes.model import Deployment, Limit, Link, Memory, Snapshot, TargetState
 from tests.fixes.test_track import API, Said, fires
 
 NOW = _cases.NOW

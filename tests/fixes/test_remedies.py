@@ -17,23 +17,19 @@ from fixes.remedies import profile
 from fixes.remedies._advice import ADVICE
 from fixes.remedies._blocking import counterpart
 from fixes.values import GIB, MIB, settle
+from probes.base import DeploymentId, NodeId, ReplicaId, Value
+from probes.intent import Desired, Restart
 from probes.model import (
     Cpu,
     Deployment,
-    DeploymentId,
-    Desired,
     Frame,
     Limit,
     Listener,
     Memory,
     Node,
-    NodeId,
     PublishedPort,
-    ReplicaId,
-    Restart,
     Setting,
     StackSample,
-    Value,
     Worker,
 )
 from tests.fixes.fake import NOW, deployment, finding, replica

@@ -13,21 +13,10 @@ from msgspec.structs import replace
 from fixes.model import SILENT, Evidence, Fires, Report, Signature, SignatureId, Undecided, Verdict, View
 from fixes.signatures import _cases
 from fixes.track import Tracker
+from probes.base import DeploymentId, PatternKey, ReplicaId, TargetId
 from probes.history import History
-from probes.model import (
-    Deployment,
-    DeploymentId,
-    Link,
-    LogCoverage,
-    LogHit,
-    Mark,
-    Pattern,
-    PatternKey,
-    ReplicaId,
-    Snapshot,
-    TargetId,
-    TargetState,
-)
+from probes.loghits import LogCoverage, LogHit, Mark, Pattern
+from probes.model import Deployment, Link, Snapshot, TargetState
 
 NOW = _cases.NOW
 TARGET = TargetId("docker")

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes import servers
+from probes.base import Value
 from probes.command import CannotRewrite, Rewritten, rewrite
-from probes.model import Desired, Value
+from probes.intent import Desired
 
 PACKAGES = {"gunicorn": "27.0.1", "uvicorn": "0.54.0", "uvicorn-worker": "0.4.0"}
 ANYWHERE = Desired(bind_host="0.0.0.0")

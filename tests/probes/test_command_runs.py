@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from probes import workers
+from probes.base import ReplicaId
 from probes.command import rewrite
-from probes.model import Desired, ReplicaId
+from probes.intent import Desired
 from probes.procfs import ProcFs
 
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes import http
-from probes.model import Failure, ReplicaId, StackSample
+from probes.base import Failure, ReplicaId
+from probes.model import StackSample
 from probes.target import Answer, Unreadable
 
 REPLICA = ReplicaId("r")

@@ -6,7 +6,7 @@ import asyncio
 import time
 
 from probes import http, lag
-from probes.model import ReplicaId
+from probes.base import ReplicaId
 from probes.target import Answer
 
 

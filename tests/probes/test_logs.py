@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from probes.base import PatternKey, ReplicaId
 from probes.loggroups import BYTES_PER_PATTERN, GROUPS_PER_PATTERN, MARKS
+from probes.loghits import LogHit, Pattern
 from probes.logs import LINE_BYTES, BadPattern, LogBook, LogStream, Matcher, match_text
-from probes.model import LogHit, Pattern, PatternKey, ReplicaId
 
 REPLICA = ReplicaId("r")
 SINCE = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)

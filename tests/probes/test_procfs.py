@@ -19,7 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes import drivers, proctext, rooted, workers
-from probes.model import UNLIMITED, Limit, Listener, ReplicaId, Worker
+from probes.base import ReplicaId
+from probes.model import UNLIMITED, Limit, Listener, Worker
 from probes.procfs import ProcFs, Tree
 from probes.workers import CpuMeter
 

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.model import Deployment, DeploymentId, HttpSample, Interest, Replica, ReplicaId, TargetId
+from probes.base import DeploymentId, ReplicaId, TargetId
+from probes.model import Deployment, HttpSample, Interest, Replica
 from probes.schedule import Budget, Job, budget, due, in_doubt
 
 

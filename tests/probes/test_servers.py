@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes import gunicorn_config, server_defaults, server_options, server_settings, servers, shell
-from probes.model import Value
+from probes.base import Value
 from probes.server_options import TABLES
 from probes.servers import ServerCommand
 

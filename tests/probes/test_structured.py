@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from probes.base import PatternKey, ReplicaId
+from probes.loghits import LogHit, Pattern
 from probes.logs import LogStream, Matcher
-from probes.model import LogHit, Pattern, PatternKey, ReplicaId
 from probes.structured import unfold
 
 TRACE = 'Traceback (most recent call last):\n  File "/srv/app.py", line 7, in read\n    x()\nValueError: not "it"'

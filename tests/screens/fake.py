@@ -21,8 +21,10 @@ from fixes.model import (
     Report,
     SignatureId,
 )
+from probes.base import DeploymentId, PatternKey, ReplicaId, TargetId, Value
 from probes.history import Metric, Point
-from probes.model import DeploymentId, Interest, LogLine, PatternKey, ReplicaId, TargetId, Value
+from probes.loghits import LogLine
+from probes.model import Interest
 from tests.screens.reports import MIB, NOW, report
 
 T = TypeVar("T")

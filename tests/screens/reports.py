@@ -5,21 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from fixes.model import ChangeId, Evidence, Finding, Offer, Open, Reference, RemedyId, Report, Severity, SignatureId
+from probes.base import DeploymentId, ReplicaId, TargetId
 from probes.model import (
     UNLIMITED,
     Cpu,
     Deployment,
-    DeploymentId,
     HttpSample,
     Limit,
     Link,
     LinkState,
     Memory,
     Replica,
-    ReplicaId,
     Setting,
     Snapshot,
-    TargetId,
     TargetState,
     Worker,
 )

@@ -13,7 +13,7 @@ from console.changes import applying
 from console.exits import DEFECT
 from console.seam import sentence
 from fixes.model import ChangeId
-from probes.model import Failure, TargetId
+from probes.base import Failure, TargetId
 from probes.target import ReadOnly, Refused, Unreadable
 from screens.advice import ProfileScreen
 from screens.deployment import DeploymentScreen

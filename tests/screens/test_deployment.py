@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from fixes import catalogue
-from probes.model import PatternKey
+from probes.base import PatternKey
 from screens.deployment import DeploymentScreen
 from screens.fix import FixScreen
 from screens.marks import ORDINARY, telling

@@ -9,8 +9,9 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from probes import stack, text, wire
+from probes.base import Failure, ReplicaId
 from probes.http import user_agent
-from probes.model import Failure, ReplicaId, StackSample
+from probes.model import StackSample
 from probes.target import Answer, Unreadable
 from probes.targets.docker import logs
 from probes.targets.docker.client import EngineClient

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 from probes import text
-from probes.model import Failure
+from probes.base import Failure
 from probes.target import Unreadable
 from probes.targets.docker.client import EngineClient
 

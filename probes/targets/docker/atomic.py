@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from probes import text
-from probes.model import RestorePoint, Step
+from probes.intent import RestorePoint, Step
 from probes.target import Refused
 from probes.targets.docker.documents import kept_name
 

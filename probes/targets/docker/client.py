@@ -11,7 +11,7 @@ import httpx
 import msgspec
 
 from probes import text
-from probes.model import Failure, Frozen
+from probes.base import Failure, Frozen
 from probes.target import Unreadable
 from probes.targets.docker import failures
 from probes.transport import Endpoint, open_client

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from probes import splice, text
-from probes.model import Frozen
+from probes.base import Frozen
 from probes.splicetree import Plain
 from probes.target import Refused
 from probes.targets.docker.atomic import read_text, why_not_writable

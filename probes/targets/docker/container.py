@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from probes.model import DeploymentId, Event, Failure, HttpSample, Replica, ReplicaId, StackSample
+from probes.base import DeploymentId, Failure, ReplicaId
+from probes.model import Event, HttpSample, Replica, StackSample
 from probes.targets.docker import parse
 from probes.targets.docker.measure import Reading, limited
 from probes.targets.docker.recognition import Known

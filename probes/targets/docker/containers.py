@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from probes.model import Failure
+from probes.base import Failure
 from probes.target import Unreadable
 from probes.targets.docker.client import EngineClient, EngineError
 

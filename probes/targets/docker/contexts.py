@@ -11,7 +11,7 @@ from urllib.parse import quote
 import msgspec
 
 from probes import text
-from probes.model import Failure, Frozen, TargetId
+from probes.base import Failure, Frozen, TargetId
 from probes.target import Unreadable
 from probes.transport import Endpoint
 

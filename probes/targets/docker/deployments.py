@@ -9,17 +9,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from probes import text
-from probes.model import (
-    Capability,
-    Deployment,
-    DeploymentId,
-    Framework,
-    LogCoverage,
-    LogHit,
-    NodeId,
-    Replica,
-    TargetId,
-)
+from probes.base import DeploymentId, NodeId, TargetId
+from probes.loghits import LogCoverage, LogHit
+from probes.model import Capability, Deployment, Framework, Replica
 from probes.targets.docker.container import Container
 
 COMPOSE = "com.docker.compose."

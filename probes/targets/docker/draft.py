@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from probes import text
-from probes.model import Deployment, Desired, Document, Intent, Replica, Restart, Step
+from probes.intent import Desired, Document, Intent, Restart, Step
+from probes.model import Deployment, Replica
 from probes.target import Refused, Unreadable
 from probes.targets.docker.client import EngineClient
 from probes.targets.docker.compose import Command, Edited, Goal, edit
@@ -55,6 +56,8 @@ class DockerDrafter:
             raise Refused(f"No container of {text.clean(deployment.name, 200)} is there any more.")
         if isinstance(want, Restart):
             return [await self._restart(deployment, replica, inspect) for replica, inspect in replicas]
+        if not isinstance(want, Desired):
+            raise Refused("Containers are neither scaled nor rolled back from here.")
         steps: list[Step] = []
         edited = Edited()
         for number, (replica, inspect) in enumerate(replicas):

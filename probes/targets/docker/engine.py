@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from probes import http, text
-from probes.model import Frozen, Node, NodeId, ReplicaId
+from probes.base import Frozen, NodeId, ReplicaId
+from probes.model import Node
 from probes.procfs import ProcFs
 from probes.target import Unreadable
 from probes.targets.docker import events, parse

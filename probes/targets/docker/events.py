@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 import msgspec
 
 from probes import text
-from probes.model import Event, Frozen
+from probes.base import Frozen
+from probes.model import Event
 from probes.targets.docker.client import EngineClient
 
 ACTIONS = (

@@ -7,7 +7,7 @@ import ssl
 import msgspec
 
 from probes import text
-from probes.model import Failure, Frozen
+from probes.base import Failure, Frozen
 
 _CODES = {401: "forbidden", 403: "forbidden", 404: "not-found", 409: "conflict"}
 _START = "start Docker (sudo systemctl start docker)"

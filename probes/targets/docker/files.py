@@ -10,7 +10,7 @@ from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
 from probes import text
-from probes.model import Failure
+from probes.base import Failure
 from probes.procfs import ProcFs
 from probes.target import Unreadable
 from probes.targets.docker import archive, peek

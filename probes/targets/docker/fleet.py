@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
+from probes.base import DeploymentId, NodeId, ReplicaId, TargetId
+from probes.loghits import LogCoverage, LogLine
 from probes.logs import LogBook, Matcher
-from probes.model import Deployment, DeploymentId, LogCoverage, LogLine, NodeId, ReplicaId, TargetId
+from probes.model import Deployment
 from probes.target import Options
 from probes.targets.docker import deployments as grouping
 from probes.targets.docker.client import EngineClient

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from probes import text
+from probes.loghits import LogCoverage
 from probes.logs import LogStream
 from probes.logtime import LineClock
-from probes.model import LogCoverage
 from probes.target import Unreadable
 from probes.targets.docker import logs
 from probes.targets.docker.client import EngineClient

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from probes import text
-from probes.model import Frozen, Step
+from probes.base import Frozen
+from probes.intent import Step
 from probes.target import Refused
 from probes.targets.docker.documents import FORMER_LABEL, name_of
 

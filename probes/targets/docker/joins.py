@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from probes.model import Frozen
+from probes.base import Frozen
 
 Json = dict[str, Any]
 # What a person can ask of an endpoint; the rest of what the engine tells is what came of it.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from probes import text
-from probes.model import RestorePoint
+from probes.intent import RestorePoint
 from probes.target import Refused, Unreadable
 from probes.targets.docker.containers import Containers
 from probes.targets.docker.documents import is_kept, kept_name, name_of

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from probes.model import Deployment, Desired
+from probes.intent import Desired
+from probes.model import Deployment
 from probes.target import Refused
 from probes.targets.docker.documents import UNLIMITED_BYTES
 from probes.targets.docker.rendering import amount

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 
-from probes.model import Failure
+from probes.base import Failure
 from probes.targets.docker.client import EngineClient, Params
 
 PAST_LINES = 10_000

@@ -6,7 +6,8 @@ import time
 from datetime import UTC, datetime
 
 from probes import cgroup
-from probes.model import UNKNOWN_LIMIT, Cpu, Frozen, Limit, Listener, Memory, ReplicaId, Server, Worker
+from probes.base import Frozen, ReplicaId
+from probes.model import UNKNOWN_LIMIT, Cpu, Limit, Listener, Memory, Server, Worker
 from probes.procfs import ProcFs, Tree
 from probes.workers import CpuMeter, measure
 

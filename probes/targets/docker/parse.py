@@ -9,18 +9,8 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from probes import text
-from probes.model import (
-    UNLIMITED,
-    Cpu,
-    Frozen,
-    HealthCheck,
-    Limit,
-    Memory,
-    PublishedPort,
-    Replica,
-    ReplicaId,
-    ReplicaState,
-)
+from probes.base import Frozen, ReplicaId
+from probes.model import UNLIMITED, Cpu, HealthCheck, Limit, Memory, PublishedPort, Replica, ReplicaState
 from probes.targets.docker.documents import UNLIMITED_BYTES
 
 _STATES: Mapping[str, ReplicaState] = {

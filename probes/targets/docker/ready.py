@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from probes import text
-from probes.model import Frozen
+from probes.base import Frozen
 from probes.target import Unreadable
 from probes.targets.docker.containers import Containers
 

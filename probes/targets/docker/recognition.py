@@ -10,8 +10,8 @@ from typing import Literal
 import msgspec
 
 from probes import framework, servers
+from probes.base import Frozen
 from probes.framework import Recognition
-from probes.model import Frozen
 from probes.servers import ServerCommand
 from probes.targets.docker.files import Files, Reader
 from probes.targets.docker.parse import Inspect

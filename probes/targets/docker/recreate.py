@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from probes import text
-from probes.model import RestorePoint, Step
+from probes.intent import RestorePoint, Step
 from probes.target import Refused, Unreadable
 from probes.targets.docker.client import EngineError
 from probes.targets.docker.containers import Containers, grace_of

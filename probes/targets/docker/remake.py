@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from probes import text
-from probes.model import Desired, Document, Frozen
+from probes.base import Frozen
+from probes.intent import Desired, Document
 from probes.target import Refused, Unreadable
 from probes.targets.docker.client import EngineClient
 from probes.targets.docker.containers import Containers

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from probes.model import Cpu, Frozen, Memory, ReplicaId
+from probes.base import Frozen, ReplicaId
+from probes.model import Cpu, Memory
 from probes.procfs import ProcFs, Tree
 from probes.proctext import Stat, Status
 from probes.target import Unreadable

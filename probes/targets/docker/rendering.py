@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from probes import text
-from probes.model import Document
+from probes.intent import Document
 from probes.targets.docker.documents import create_body, environment, name_of, version_of
 from probes.targets.docker.joins import attachments
 

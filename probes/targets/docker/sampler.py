@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from probes import http
-from probes.model import Deployment, DeploymentId, Failure, HttpSample, Interest, ReplicaId
+from probes.base import DeploymentId, Failure, ReplicaId
+from probes.model import Deployment, HttpSample, Interest
 from probes.schedule import KINDS, Budget, Job, JobKind, budget, due
 from probes.target import Unreadable
 from probes.targets.docker.access import DockerAccess

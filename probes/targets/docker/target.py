@@ -10,9 +10,11 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from probes.base import DeploymentId, Failure, ReplicaId
 from probes.beside import beside
+from probes.loghits import LogLine
 from probes.logs import Matcher
-from probes.model import DeploymentId, Failure, Interest, Link, LinkState, LogLine, Node, ReplicaId, TargetState
+from probes.model import Interest, Link, LinkState, Node, TargetState
 from probes.procfs import ProcFs
 from probes.target import Access, Drafter, Options, ReadOnly, Unreadable, Writer
 from probes.targets.docker import contexts

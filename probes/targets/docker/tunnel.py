@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from probes import text
-from probes.model import Failure
+from probes.base import Failure
 from probes.target import Unreadable
 from probes.transport import Endpoint
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from probes import text
-from probes.model import RestorePoint, Step
+from probes.intent import RestorePoint, Step
 from probes.target import Refused, Unreadable
 from probes.targets.docker.client import EngineError
 from probes.targets.docker.containers import Containers

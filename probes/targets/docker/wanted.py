@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
+from probes.base import Frozen
 from probes.command import CannotRewrite, Rewritten, rewrite
-from probes.model import Desired, Frozen
+from probes.intent import Desired
 from probes.target import Refused, Unreadable
 from probes.targets.docker import archive
 from probes.targets.docker.client import EngineClient

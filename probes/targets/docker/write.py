@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from probes import text
-from probes.model import Desired, RestorePoint, Step
+from probes.intent import Desired, RestorePoint, Step
 from probes.target import Refused, Unreadable
 from probes.targets.docker.atomic import FileWriter
 from probes.targets.docker.client import EngineClient, EngineError

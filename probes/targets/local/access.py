@@ -10,8 +10,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from probes import stack
+from probes.base import Failure, ReplicaId
 from probes.http import user_agent
-from probes.model import Failure, Listener, ReplicaId, StackSample
+from probes.model import Listener, StackSample
 from probes.procfs import ProcFs
 from probes.target import Answer, Unreadable
 from probes.targets.local import logs

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from probes import workers
-from probes.model import Document, DocumentKind, WorkerRole
+from probes.intent import Document, DocumentKind
+from probes.model import WorkerRole
 from probes.procfs import ProcFs, Tree
 from probes.target import Refused
 from probes.targets.local.find import Master

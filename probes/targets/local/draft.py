@@ -9,7 +9,9 @@ from pathlib import Path
 
 from probes import command as commands
 from probes import text
-from probes.model import Deployment, DeploymentId, Desired, Intent, Restart, Step, Value
+from probes.base import DeploymentId, Value
+from probes.intent import Desired, Intent, Restart, Step
+from probes.model import Deployment
 from probes.procfs import ProcFs
 from probes.target import Refused
 from probes.targets.local import capabilities, documents, settings_file, supervised
@@ -37,6 +39,8 @@ class LocalDrafter:
         if isinstance(want, Restart):
             _permit(able["restart"])
             return (await self._restart(master),)
+        if not isinstance(want, Desired):
+            raise Refused("Local processes are neither scaled nor rolled back from here.")
         steps: list[Step] = []
         if want.memory_limit_bytes is not None:
             raise Refused(able["memory-limit"] or "")

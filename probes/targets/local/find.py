@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from probes import framework, proctext, servers
+from probes.base import Frozen, ReplicaId
 from probes.framework import Recognition
-from probes.model import Frozen, ReplicaId
 from probes.procfs import ProcFs, Stat, Tree
 from probes.servers import ServerCommand
 from probes.targets.local.names import Key

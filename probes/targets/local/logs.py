@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from probes.base import ReplicaId
+from probes.loghits import LogCoverage, LogHit, LogLine
 from probes.logs import LogBook, Matcher
-from probes.model import LogCoverage, LogHit, LogLine, ReplicaId
 from probes.targets.local import journal
 from probes.targets.local.find import Master
 from probes.targets.local.follow import Follower

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from probes import cgroup, workers
-from probes.model import UNLIMITED, Cpu, Frozen, Listener, Memory, Node, NodeId, Worker
+from probes.base import Frozen, NodeId
+from probes.model import UNLIMITED, Cpu, Listener, Memory, Node, Worker
 from probes.procfs import ProcFs, Tree
 from probes.targets.local.find import Master
 from probes.workers import CpuMeter

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-from probes.model import DeploymentId
+from probes.base import DeploymentId
 from probes.text import clean
 
 # Directories whose name says nothing about the service: the next one above is asked.

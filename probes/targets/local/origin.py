@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from probes.model import Frozen
+from probes.base import Frozen
 from probes.text import clean
 
 _ID = r"[0-9a-f]{64}"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from probes.http import LOOP_PATH, user_agent
-from probes.model import RestorePoint, Step
+from probes.intent import RestorePoint, Step
 from probes.procfs import ProcFs
 from probes.target import Refused
 from probes.targets.local import documents, trial

@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping
 
-from probes.model import RestorePoint, Step
+from probes.intent import RestorePoint, Step
 from probes.procfs import ProcFs
 from probes.target import Refused
 from probes.targets.local import capabilities, documents, supervised

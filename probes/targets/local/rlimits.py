@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from probes.model import RestorePoint, Step, WorkerRole
+from probes.intent import RestorePoint, Step
+from probes.model import WorkerRole
 from probes.procfs import ProcFs
 from probes.target import Refused
 from probes.targets.local import documents

@@ -8,20 +8,17 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from probes import text
+from probes.base import DeploymentId, Failure, NodeId, TargetId
 from probes.model import (
     Capability,
     Deployment,
-    DeploymentId,
     Event,
-    Failure,
     HttpSample,
     Listener,
-    NodeId,
     Replica,
     ReplicaState,
     Setting,
     StackSample,
-    TargetId,
 )
 from probes.targets.local import capabilities
 from probes.targets.local.find import Master

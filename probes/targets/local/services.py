@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+from probes.base import DeploymentId, NodeId, ReplicaId, TargetId
 from probes.logs import Matcher
-from probes.model import Deployment, DeploymentId, NodeId, ReplicaId, TargetId
+from probes.model import Deployment
 from probes.procfs import Tree
 from probes.targets.local.find import Master
 from probes.targets.local.logs import ServiceLog

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Mapping
 
 from probes import gunicorn_config
-from probes.model import Value
+from probes.base import Value
 from probes.target import Refused
 
 

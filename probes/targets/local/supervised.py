@@ -15,7 +15,7 @@ from typing import Literal
 
 import msgspec
 
-from probes.model import Frozen
+from probes.base import Frozen
 from probes.target import Refused
 from probes.text import line
 

@@ -9,20 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from probes import schedule
+from probes.base import DeploymentId, Failure, ReplicaId, TargetId
+from probes.loghits import LogLine
 from probes.logs import Matcher
-from probes.model import (
-    Deployment,
-    DeploymentId,
-    Failure,
-    Interest,
-    Link,
-    Listener,
-    LogLine,
-    Node,
-    ReplicaId,
-    TargetId,
-    TargetState,
-)
+from probes.model import Deployment, Interest, Link, Listener, Node, TargetState
 from probes.procfs import ProcFs, Tree
 from probes.schedule import JobKind
 from probes.target import Access, Drafter, Options, ReadOnly, Writer

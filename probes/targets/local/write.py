@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from probes.model import RestorePoint, Step
+from probes.intent import RestorePoint, Step
 from probes.procfs import ProcFs
 from probes.target import Refused
 from probes.targets.local.find import Finder, Master

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from probes.model import RestorePoint, Step
+from probes.intent import RestorePoint, Step
 from probes.targets.docker.client import EngineClient
 from probes.targets.docker.write import DockerWriter
 from probes.transport import Endpoint

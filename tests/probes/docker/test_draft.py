@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from probes.model import Desired, Restart
+from probes.intent import Desired, Restart
 from probes.target import Refused
 from probes.targets.docker.containers import _unframed
 from probes.targets.docker.guards import worth_keeping

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from probes.model import Desired, RestorePoint, Step
+from probes.intent import Desired, RestorePoint, Step
 from tests.probes.docker.workshop import Workshop, answers, free_port, published, workshop
 
 __all__ = ["workshop"]

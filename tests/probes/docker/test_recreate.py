@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from probes.model import Desired
+from probes.intent import Desired
 from probes.target import Refused
 from probes.targets.docker.documents import CHANGE_LABEL
 from tests.probes.docker.workshop import GUNICORN, Workshop, answers, free_port, published, workshop

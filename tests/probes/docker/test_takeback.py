@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from probes.model import Desired, Step
+from probes.intent import Desired, Step
 from probes.target import Refused
 from probes.targets.docker.client import EngineClient
 from probes.targets.docker.write import DockerWriter

@@ -9,7 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from probes.model import Deployment, Interest, Pattern, PatternKey
+from probes.base import PatternKey
+from probes.loghits import Pattern
+from probes.model import Deployment, Interest
 from probes.target import Options, Unreadable
 from tests.probes.docker.conftest import GUNICORN, UVICORN
 from tests.probes.docker.watching import watched

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from probes.model import Desired, Document, Restart, Step
+from probes.intent import Desired, Document, Restart, Step
 from probes.target import ReadOnly, Refused
 from probes.targets.docker.atomic import FileWriter, read_text
 from probes.targets.docker.client import EngineClient

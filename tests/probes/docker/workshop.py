@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 import docker.errors
 import pytest
 
-from probes.model import Deployment, DeploymentId, Listener, Replica, ReplicaId, Setting, TargetId
+from probes.base import DeploymentId, ReplicaId, TargetId
+from probes.model import Deployment, Listener, Replica, Setting
 from probes.targets.docker.client import EngineClient
 from probes.targets.docker.draft import DockerDrafter
 from probes.targets.docker.write import DockerWriter

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from probes.model import Pattern, PatternKey
+from probes.base import PatternKey
+from probes.loghits import Pattern
 from probes.target import Options, Unreadable
 from probes.targets.local.target import LocalTarget
 from tests.probes.local.servers import answers, free_port, gunicorn, running, unique, uvicorn, watched

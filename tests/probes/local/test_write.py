@@ -15,7 +15,9 @@ import pytest
 from fixes.apply import Fixer
 from fixes.journal import Journal, blanked
 from fixes.model import ChangeId, Done, Entry, RemedyId, SignatureId
-from probes.model import Deployment, DeploymentId, Desired, Intent, Restart, Step
+from probes.base import DeploymentId
+from probes.intent import Desired, Intent, Restart, Step
+from probes.model import Deployment
 from probes.procfs import ProcFs
 from probes.target import Options, ReadOnly, Refused, Writer
 from probes.targets.local import reload, rerun
