@@ -7,15 +7,23 @@ from typing import NewType
 import msgspec
 
 TargetId = NewType("TargetId", str)
-"""``docker``, ``docker@CONTEXT``, ``local``: the first part of every id of that target."""
+"""``docker``, ``docker@CONTEXT``, ``local``, ``k8s/CONTEXT``: what the ids of that target begin with."""
 
 
 DeploymentId = NewType("DeploymentId", str)
-"""``docker/checkout``, ``docker/PROJECT/SERVICE``, ``local/NAME``; parts are percent-encoded."""
+"""``docker/checkout``, ``docker/PROJECT/SERVICE``, ``local/NAME``, ``k8s/CONTEXT/NAMESPACE/KIND/NAME``; parts are
+percent-encoded."""
+
+
+def target_of(deployment: str) -> TargetId:
+    """The target that a full id of a deployment begins with: its first part, on Kubernetes the first two."""
+    first, *rest = deployment.split("/", 2)
+    return TargetId(f"{first}/{rest[0]}" if first == "k8s" and rest else first)
 
 
 ReplicaId = NewType("ReplicaId", str)
-"""The engine's own id of a container, or ``PID:START`` of a local master (start in clock ticks since boot)."""
+"""The engine's own id of a container, ``PID:START`` of a local master (start in clock ticks since boot), or
+``NAMESPACE/POD/CONTAINER``."""
 
 
 NodeId = NewType("NodeId", str)

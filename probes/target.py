@@ -54,6 +54,13 @@ class Options(Frozen, frozen=True):
     lookback: timedelta = timedelta(minutes=15)
     unknown: bool = False
     """List what cannot be told to be FastAPI, too."""
+    execute: bool = False
+    """A short program may be run inside replicas to read their processes, where nothing else can; never in read-only
+    mode."""
+    namespace: str | None = None
+    """Look at this namespace alone; ``None`` for all that may be listed, or the context's own."""
+    prometheus: str | None = None
+    """The URL of a Prometheus server that holds the figures of the target's replicas."""
 
 
 class Access(Protocol):
