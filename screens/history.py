@@ -13,7 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from fixes.model import Entry, Outcome, Report
-from probes.base import DeploymentId
+from probes.base import DeploymentId, target_of
 from screens import messages, verdict, words
 from screens.base import OpsScreen
 from screens.messages import Problem
@@ -104,7 +104,7 @@ class HistoryScreen(OpsScreen):
         return (
             Cell(entry.at.strftime("%m-%d %H:%M"), "dim"),
             Cell(state, style),
-            Cell(entry.deployment.split("/", 1)[-1]),
+            Cell(entry.deployment.removeprefix(f"{target_of(entry.deployment)}/")),
             Cell(entry.title, "" if entry.state != "undone" else "dim"),
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from probes.base import DeploymentId, Frozen, TargetId
+from probes.base import DeploymentId, Frozen, TargetId, target_of
 
 
 class Mode(Frozen, frozen=True):
@@ -18,4 +18,4 @@ class Mode(Frozen, frozen=True):
         """Whether a deployment may be changed."""
         if self.read_only:
             return False
-        return deployment is None or deployment.split("/", 1)[0] not in self.read_only_targets
+        return deployment is None or target_of(deployment) not in self.read_only_targets

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from probes.base import target_of
+
 if TYPE_CHECKING:
     from probes.target import Options, Target
 
@@ -64,7 +66,10 @@ def default_names() -> tuple[str, ...]:
 
 def name_of(identity: str) -> str | None:
     """The name that opens the target of a deployment's full id; ``None`` for a mere tail of an id."""
-    first, slash, _ = identity.partition("/")
-    if not slash or not (first in {"docker", "local"} or first.startswith("docker@")):
+    target = target_of(identity)
+    if not identity.startswith(f"{target}/"):
         return None
-    return unquote(first)
+    if target in {"docker", "local"} or target.startswith("docker@"):
+        return unquote(target)
+    kind, slash, context = target.partition("/")
+    return f"k8s:{unquote(context)}" if slash and kind == "k8s" else None
