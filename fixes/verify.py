@@ -2,9 +2,10 @@
 
 Three kinds of findings end in three ways:
 
-* **settings** (a limit, an address, a port, a number of processes): the first measurement after the change decides.
-  Silent is ``gone`` at once; still there at the end of the window is ``present``.
-* **start** (it did not boot, a variable is missing): ``gone`` when the service runs and is silent to the window's end.
+* **settings** (a limit, an address, a port, a number of processes): the first measurement after the change that shows
+  them decides. Silent is ``gone`` at once; still there at the end of the window is ``present``.
+* **start** (it did not boot, a variable is missing, every worker was killed while it started): ``gone`` when the
+  service has started since, runs, and is silent to the window's end. A start needs no load to fail again.
 * **load** (kills, time-outs, exhaustion, leaks, a blocked loop: all others): firing again is ``present`` at once.
   Silence counts only where the service was used as before: at least half of the established connections, or of the
   CPU, of the five minutes before the change, or any load at all where it was idle then. Where neither was measured, an
@@ -14,7 +15,8 @@ Three kinds of findings end in three ways:
 
 What stays undecided at the end of the window, and a service that does not run then, is ``untested`` with the reason.
 The window is what a person waits for: 30 s, longer where the failure itself takes longer than that to show
-(gunicorn's and SQLAlchemy's time-outs are 30 s by default; a leak is told after a worker's first minute and one more).
+(gunicorn's and SQLAlchemy's time-outs are 30 s by default; a leak is told after a worker's first minute and one more,
+or by workers that were replaced before; that silence is a judgement itself and counts as soon as it comes).
 """
 
 from __future__ import annotations
@@ -23,8 +25,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
-from fixes.model import Finding, Fires, SignatureId, Silent, Undecided, Verdict, Verified
+from fixes.model import Finding, Fires, SignatureId, Silent, Verdict, Verified
 from fixes.signatures._shared import duration
+from fixes.signatures._wording import STARTED
 from probes.base import DeploymentId, Frozen
 from probes.history import Metric, Point
 from probes.model import Deployment
@@ -54,12 +57,29 @@ _BASIS: Mapping[str, Basis] = {
     "single-process": "settings",
     "bind-loopback": "settings",
     "port-mismatch": "settings",
+    "memory-unlimited": "settings",
+    "no-worker-recycling": "settings",
+    "fd-limit-low": "settings",
+    "deprecated-worker-class": "settings",
     "worker-boot-failed": "start",
     "missing-env": "start",
 }
 _WINDOWS: Mapping[str, float] = {"worker-timeout": 60.0, "pool-exhausted": 60.0, "memory-leak": 180.0}
+_EARLIEST: Mapping[str, float] = {"memory-leak": 60.0}
+"""So long after the change silence may count before the end of the window: the signature asks for enough by itself."""
+_SLOWEST_START_SECONDS = 180.0
+"""So far a window grows for a service whose start takes longer than its former time-out."""
 _HAPPENS = frozenset({"oom-killed"})
 """Failures that happen at moments though their evidence may be counters alone; so does all that logs or events tell."""
+
+
+_SHOWN: Mapping[str, Callable[[Deployment], bool]] = {
+    "memory-unlimited": lambda d: all(r.memory.limit.limited is not None for r in d.running),
+    "no-worker-recycling": lambda d: d.setting("max_requests") is not None,
+    "fd-limit-low": lambda d: any(w.open_files_limit for w in d.workers),
+    "deprecated-worker-class": lambda d: d.setting("worker_class") is not None,
+}
+"""What must be known for the silence of a setting's signature: it is silent, too, where it knows nothing."""
 
 
 class Load(Frozen, frozen=True):
@@ -99,13 +119,19 @@ def begin(finding: Finding, applied_at: datetime, series: Series) -> Verificatio
     """Starts to verify; ``applied_at`` is when the last step was done (UTC)."""
     end = applied_at.timestamp()
     basis = _BASIS.get(finding.signature, "load")
+    if finding.facts.get("only_boots") is True:
+        basis = "start"
     every = _every(finding, applied_at) if basis == "load" else 0.0
+    window = max(_WINDOWS.get(finding.signature, WINDOW_SECONDS), min(every, LONGEST_WAIT_SECONDS))
+    if basis == "start":
+        former = finding.facts.get("timeout_seconds", 0)
+        window = max(window, min(2.0 * float(former), _SLOWEST_START_SECONDS))
     return Verification(
         deployment=finding.deployment,
         signature=finding.signature,
         applied_at=applied_at,
         basis=basis,
-        window_seconds=max(_WINDOWS.get(finding.signature, WINDOW_SECONDS), min(every, LONGEST_WAIT_SECONDS)),
+        window_seconds=window,
         before=load(series, end - BEFORE_SECONDS, end),
         every_seconds=every,
     )
@@ -119,27 +145,42 @@ def judge(
     ``verdict`` is the signature's, given no evidence from before ``evidence_from``; ``deployment`` is as it is now
     (``None`` when it is not seen). From the end of the window on the answer is never ``None``.
     """
-    over = (now - verification.applied_at).total_seconds() >= verification.window_seconds
-    down = _not_up(deployment, verification.applied_at)
-    if isinstance(verdict, Fires):
-        if over or verification.basis != "settings":
-            return Answer("present", verdict.title)
-        return Answer(None)
-    if verification.basis == "settings" and isinstance(verdict, Silent) and down is None:
-        return Answer("gone")
-    if not over:
-        return Answer(None)
-    if down is not None:
-        return Answer("untested", down)
-    if isinstance(verdict, Undecided):
-        return Answer("untested", f"It takes {verdict.needs} to tell.")
-    if verification.basis == "load" and (idle := _idle(verification, deployment, series, now)) is not None:
-        return Answer("untested", idle)
     quiet = (now - verification.applied_at).total_seconds()
-    if quiet < verification.every_seconds:
-        every, more = duration(verification.every_seconds), duration(verification.every_seconds - quiet)
-        return Answer("untested", f"Quiet so far, but it came every {every}; {more} more are needed.")
-    return Answer("gone")
+    over = quiet >= verification.window_seconds
+    if isinstance(verdict, Fires):
+        return Answer("present", verdict.title) if over or verification.basis != "settings" else Answer(None)
+    if isinstance(verdict, Silent):
+        why = _unproven(verification, deployment, series, now)
+        if why is None and (over or quiet >= _earliest(verification)):
+            return Answer("gone")
+    else:
+        why = _not_up(deployment, verification.applied_at) or f"It takes {verdict.needs} to tell."
+    return Answer("untested", why) if over else Answer(None)
+
+
+def _earliest(verification: Verification) -> float:
+    """From when on silence counts, in seconds after the change."""
+    if verification.basis == "settings":
+        return 0.0
+    return _EARLIEST.get(verification.signature, verification.window_seconds)
+
+
+def _unproven(verification: Verification, deployment: Deployment | None, series: Series, now: datetime) -> str | None:
+    """Why silence does not count; ``None`` where it does."""
+    down = _not_up(deployment, verification.applied_at)
+    if deployment is None or down is not None:
+        return down
+    if verification.basis == "settings":
+        known = _SHOWN.get(verification.signature)
+        return None if known is None or known(deployment) else "The setting was not seen since the change."
+    if verification.basis == "start":
+        return None if _started(deployment, verification.applied_at) else "The application has not started yet."
+    idle = _idle(verification, deployment, series, now)
+    quiet = (now - verification.applied_at).total_seconds()
+    if idle is not None or quiet >= verification.every_seconds:
+        return idle
+    every, more = duration(verification.every_seconds), duration(verification.every_seconds - quiet)
+    return f"Quiet so far, but it came every {every}; {more} more are needed."
 
 
 def _every(finding: Finding, applied_at: datetime) -> float:
@@ -205,6 +246,18 @@ def _idle(verification: Verification, deployment: Deployment | None, series: Ser
     if deployment is not None and _answered(deployment, verification.applied_at):
         return None
     return "Nobody used the service since the change, as far as could be measured."
+
+
+def _started(deployment: Deployment, since: datetime) -> bool:
+    """Whether the application came up: it said so or answered; what is not gunicorn listens only then."""
+    said = any(
+        mark.at is not None and mark.at > since
+        for hit in deployment.hits
+        if hit.key == STARTED.key
+        for mark in hit.marks
+    )
+    listens = deployment.server not in {None, "gunicorn"} and any(r.listeners for r in deployment.running)
+    return said or listens or _answered(deployment, since)
 
 
 def _answered(deployment: Deployment, since: datetime) -> bool:

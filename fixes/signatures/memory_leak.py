@@ -8,7 +8,7 @@ above zero with 99 % confidence, in each third of the time that was watched; ove
 minute at least when the limit is nearer than 20 such times. The first minute of a worker's life does not count.
 
 What it is not. The start of a worker, a cache that fills and levels off, page cache, or the saw-tooth of workers that
-``max_requests`` replaces in time: an earlier one grew as far, and none was killed for memory.
+``max_requests`` replaces in time, however young: an earlier one grew as far, and none was killed for memory.
 
 What to do. Recycling workers bounds it today, a higher limit delays it, the profile and the code end it.
 """
@@ -24,7 +24,7 @@ import msgspec
 
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Undecided, Verdict, View
 from fixes.signatures import _cases, _shared
-from fixes.signatures._recycling import metric_of, recycled_in_time, recycles
+from fixes.signatures._recycling import metric_of, recycled_in_time, recycles, replaced_so_far, replaced_young
 from fixes.signatures._shared import MIB, duration, mebibytes
 from fixes.signatures._slope import LEAST_POINTS, Growth, steady_growth
 from probes.history import Metric, Point
@@ -57,7 +57,8 @@ def detect(view: View) -> Verdict:
             points = _life(view, replica, worker)
             seen = points[-1].at - points[0].at if points else 0.0
             if seen < SHORT_SECONDS or len(points) < LEAST_POINTS:
-                seen_least = min(seen_least or (seen, len(points)), (seen, len(points)))
+                if not replaced_young(view, replica, worker):
+                    seen_least = min(seen_least or (seen, len(points)), (seen, len(points)))
                 continue
             growth = steady_growth(points, LEAST_RISE_BYTES)
             if growth is not None:
@@ -81,7 +82,8 @@ def _judge(view: View, leaks: list[_Leak]) -> Verdict:
     if recycles(view):
         if recycled_in_time(view, leak.replica, leak.worker, leak.growth.last.value):
             return SILENT
-        if expected > SOON_SECONDS:
+        # A fix is being verified: the limit may be near, but no worker has lived to its last request since.
+        if expected > SOON_SECONDS or (view.after is not None and not replaced_so_far(view, leak.replica, leak.worker)):
             return Undecided("the life of a worker until max_requests replaces it")
     return _fires(leak, len(leaks))
 

@@ -39,7 +39,8 @@ def detect(view: View) -> Verdict:
     latest, place = max(found, key=lambda one: (one[1].at or view.start, one[1].line))
     pid = latest.fields.get("pid", "")
     limit = _timeout(view.deployment)
-    boot = any(_while_starting(view, hit.fields.get("pid", ""), where) for hit, where in found)
+    boots = [_while_starting(view, hit.fields.get("pid", ""), where) for hit, where in found]
+    boot = any(boots)
     worker = f"worker {pid}" if len(hits) == 1 else f"{len(hits)} workers, {pid} the last,"
     were = "was" if len(hits) == 1 else "were"
     when = " before the application had started" if boot else ""
@@ -56,6 +57,7 @@ def detect(view: View) -> Verdict:
             "pid": int(pid) if pid.isdecimal() else 0,
             "timeout_seconds": limit,
             "boot": boot,
+            "only_boots": all(boots),
             "replica": place.replica,
         },
     )

@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from fixes.model import SILENT, Evidence, Finding, Fires, Undecided, Verdict
+from fixes.signatures._wording import STARTED
 from fixes.verify import Answer, Series, begin, judge
+from probes.base import ReplicaId
 from probes.history import Metric, Point
-from probes.model import Deployment, HttpSample
+from probes.loghits import LogHit, Mark
+from probes.model import Deployment, HttpSample, Limit, Listener, Memory, Setting, Worker
 from tests.fixes.fake import NOW, deployment, finding, replica
 
 FIRES = Fires("error", "worker 17 was killed", ())
@@ -126,9 +129,63 @@ def test_a_service_that_does_not_run_proves_nothing(signature: str, now_is: Depl
     assert why in (said.why or "")
 
 
-def test_a_start_is_judged_at_the_end_of_the_window() -> None:
-    assert answer("missing-env", SILENT, 10, up(), series()).verified is None
-    assert answer("missing-env", SILENT, 30, up(), series()).verified == "gone"
+def started(seconds: float) -> LogHit:
+    """The application's own word that it came up, so long after the change."""
+    return LogHit(STARTED.key, ReplicaId("c1"), 1, (Mark(7, after(seconds)),))
+
+
+@pytest.mark.parametrize(
+    ("now_is", "verified"),
+    [
+        (deployment(replicas=up().replicas, hits=(started(8),)), "gone"),
+        (deployment(replicas=up().replicas, hits=(started(-8),)), "untested"),
+        (up(loop_probes=(HttpSample(after(10), "/x", 0.01, 404),)), "gone"),
+        (up(listeners=(Listener("0.0.0.0", 8000),)), "untested"),  # gunicorn's master listens before any worker
+        (deployment(server="hypercorn", replicas=up(listeners=(Listener("0.0.0.0", 8000),)).replicas), "gone"),
+    ],
+)
+def test_a_start_is_judged_at_the_end_of_the_window_and_must_have_happened(now_is: Deployment, verified: str) -> None:
+    assert answer("missing-env", SILENT, 10, now_is, series()).verified is None
+    said = answer("missing-env", SILENT, 30, now_is, series())
+    assert said.verified == verified
+    assert (said.why is None) == (verified == "gone")
+
+
+@pytest.mark.parametrize(("former", "window"), [(3, 60), (30, 60), (60, 120), (300, 180)])
+def test_workers_killed_only_while_they_start_need_a_start_and_no_load(former: float, window: float) -> None:
+    told = {"only_boots": True, "timeout_seconds": former}
+    verification = begin(finding("worker-timeout", facts=told, count=9), NOW, series(cpu_cores=[(-60, 0.9)]))
+    assert verification.basis == "start"
+    assert verification.window_seconds == window
+    came_up = deployment(replicas=up().replicas, hits=(started(8),))
+    idle = series(cpu_cores=[(5, 0.0)])
+    assert judge(verification, SILENT, came_up, idle, after(window - 1)).verified is None
+    assert judge(verification, SILENT, came_up, idle, after(window)).verified == "gone"
+    assert judge(verification, FIRES, came_up, idle, after(5)).verified == "present"
+    assert judge(verification, SILENT, up(), idle, after(window)).verified == "untested"
+
+
+@pytest.mark.parametrize(
+    ("signature", "known"),
+    [
+        ("no-worker-recycling", deployment(replicas=up().replicas, settings={"max_requests": Setting(1000, "file")})),
+        ("deprecated-worker-class", deployment(replicas=up().replicas, settings={"worker_class": Setting("x", "x")})),
+        ("memory-unlimited", up(memory=Memory(limit=Limit(True, 1e9)))),
+        ("fd-limit-low", up(workers=(Worker(7, ReplicaId("c1"), "worker", open_files_limit=65536),))),
+    ],
+)
+def test_a_setting_must_be_seen_before_its_silence_counts(signature: str, known: Deployment) -> None:
+    assert answer(signature, SILENT, 3, known).verified == "gone"
+    assert answer(signature, SILENT, 3, up()).verified is None
+    assert "not seen" in (answer(signature, SILENT, 30, up()).why or "")
+
+
+def test_a_leak_is_gone_as_soon_as_its_signature_has_seen_enough() -> None:
+    busy = series(established=[(-60, 8), (-30, 8), (10, 8), (50, 8)])
+    assert answer("memory-leak", SILENT, 59, up(), busy).verified is None
+    assert answer("memory-leak", SILENT, 60, up(), busy).verified == "gone"
+    assert answer("memory-leak", Undecided("a worker's life"), 60, up(), busy).verified is None
+    assert answer("memory-leak", SILENT, 60, up(), series(established=[(-60, 8), (10, 1)])).verified is None
 
 
 BUSY = series(established=[(-60, 8), (-30, 8), *((second, 8) for second in range(0, 700, 10))])
