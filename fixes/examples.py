@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from fixes.counted import counted
 from fixes.model import Example, View
 from fixes.signatures import _cases
 from probes.history import Metric, Point
@@ -31,12 +32,14 @@ def view_of(example: Example, matcher: Matcher, now: datetime = _cases.NOW) -> V
         }
         for metric, by_label in example.series.items()
     }
+    judged = counted(deployment)
     return View(
-        deployment=deployment,
+        deployment=judged,
         now=now,
         window=WINDOW,
         series=lambda metric: moved.get(metric, {}),
         node=example.node,
+        whole=None if judged is deployment else deployment,
     )
 
 

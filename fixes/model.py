@@ -85,6 +85,7 @@ class View(Frozen, frozen=True):
     """All that a signature may look at."""
 
     deployment: Deployment
+    """With the replicas that count."""
     now: datetime
     window: timedelta
     """The look-back."""
@@ -95,6 +96,8 @@ class View(Frozen, frozen=True):
     """Evidence from before this moment does not count: set while a fix is verified."""
     thresholds: Mapping[Threshold, float] = {}
     """Those that the configuration changed."""
+    whole: Deployment | None = None
+    """With the replicas that were told to go or are being replaced, too; ``None`` where there are none."""
 
     def threshold(self, one: Threshold) -> float:
         """The number that counts: what the configuration says, else its default."""

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from fixes import catalogue, policy
+from fixes.counted import counted, severity
 from fixes.explain import explain
 from fixes.model import (
     Finding,
@@ -131,14 +132,16 @@ class Tracker:
                 read[metric] = {label: history.series(SeriesKey(deployment.id, metric, label)) for label in labels}
             return read[metric]
 
+        judged = counted(deployment)
         return View(
-            deployment=deployment,
+            deployment=judged,
             now=now,
             window=self._window,
             series=series,
             node=node,
             after=after,
             thresholds=self._policy.thresholds,
+            whole=None if judged is deployment else deployment,
         )
 
     def _forget_gone(self, state: TargetState) -> list[Finding]:
@@ -218,8 +221,8 @@ class Tracker:
                 self._failures[deployment.id, finding.signature] = Failure(
                     "remedy-crashed", f"the remedy {identity}", _reason(error), "Please report this defect of fastops."
                 )
-        severity = self._policy.severities.get(finding.signature, finding.severity)
-        return replace(finding, severity=severity, remedies=tuple(offers))
+        found = self._policy.severities.get(finding.signature) or severity(deployment, finding.severity)
+        return replace(finding, severity=found, remedies=tuple(offers))
 
 
 def _crash(signature: Signature, deployment: Deployment, error: Exception) -> Failure:

@@ -72,10 +72,10 @@ def latest_line(view: View, replica: ReplicaId, before: int | None, *patterns: P
 
 
 def evidence_of(hit: LogHit) -> Evidence:
-    """The latest line that matched."""
+    """The latest line that matched; events that a target renders as lines are events."""
     pid = hit.fields.get("pid", "")
     return Evidence(
-        source="log",
+        source="event" if hit.source == "event" else "log",
         text=hit.sample.strip(),
         at=hit.marks[-1].at,
         replica=hit.replica,

@@ -1,0 +1,47 @@
+"""What Kubernetes says of a replica as a status: it ends when what it tells of ends, as events and logs do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fixes.counted import ORCHESTRATED
+from fixes.model import Evidence, View
+from fixes.signatures import _shared
+from fixes.signatures._shared import At
+from probes.model import Replica
+from probes.orchestrator import Ended
+
+NEVER_BEGAN = frozenset({"StartError", "ContainerCannotRun"})
+"""Ends of containers whose process could not even be run: containerd's word, and the one of before."""
+
+
+def runs(view: View) -> bool:
+    """Whether Kubernetes keeps the replicas, so that they have a status."""
+    return view.deployment.kind in ORCHESTRATED
+
+
+def waiting(view: View, reasons: frozenset[str]) -> Iterator[tuple[Replica, Evidence]]:
+    """The replicas that wait for one of these reasons, with the reason as evidence."""
+    for replica in view.deployment.replicas:
+        why = replica.waiting
+        if why is not None and why.reason in reasons:
+            text = f"{why.reason}: {why.message}" if why.message else why.reason
+            yield replica, Evidence("inspect", text[:600], at=why.since, replica=replica.id)
+
+
+def ends(view: View) -> Iterator[tuple[Replica, Ended, Evidence]]:
+    """The replicas of which a run ended in the window, with how it did."""
+    for replica in view.deployment.replicas:
+        end = replica.last_end
+        if end is None or end.at is None or end.at < view.start:
+            continue
+        code = f", exit code {end.exit_code}" if end.exit_code is not None else ""
+        said = f": {end.message}" if end.message else ""
+        text = f"its last run ended as {end.reason or 'unknown'}{code}{said}"
+        yield replica, end, Evidence("inspect", text[:600], at=end.at, replica=replica.id)
+
+
+def was_made(view: View, place: At) -> bool:
+    """Whether the container of a line has been made by now: its image was pulled, and what it needs was there."""
+    replica = _shared.replica_of(view, place.replica)
+    return replica is not None and replica.state != "created"
