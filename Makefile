@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check lint types imports format bench corpus lab pictures docs lock clean
+.PHONY: setup demo test check lint types imports format bench corpus lab cluster cluster-down pictures docs lock clean
 
 setup: .venv/ready
 
@@ -43,6 +43,13 @@ corpus: setup      ## recall and precision of each signature over the output of 
 
 lab: setup         ## builds and starts the lab's sick containers; `make lab ARGS=down` removes them
 	$(BIN)/python -m tests.lab $(or $(ARGS),up)
+
+cluster: setup     ## a real Kubernetes for the tests, with the lab's images; `make cluster-down` leaves nothing behind
+	$(BIN)/python -m tests.cluster up
+	$(BIN)/python -m tests.cluster images
+
+cluster-down:
+	$(PYTHON) -m tests.cluster down
 
 pictures: setup    ## the pictures of the README, from a real run
 	$(BIN)/python docs/pictures.py
