@@ -8,11 +8,13 @@ from __future__ import annotations
 import posixpath
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from probes.base import Frozen
 from probes.model import UNKNOWN_LIMIT, UNLIMITED, Cpu, Limit, Memory
 
+Reader = Callable[[str], bytes | None]
 _HUGE = 1 << 60
 """Version 1 has no word for unlimited: it says the largest page-aligned number (2^63 - 4096)."""
 _ANCESTORS = 16
@@ -173,25 +175,25 @@ def _memory_limit(text: bytes | None) -> Limit:
     return UNLIMITED if number >= _HUGE else Limit(limited=True, value=float(number))
 
 
-def _memory(where: Paths) -> Memory:
+def _memory(where: Paths, text_of: Reader) -> Memory:
     directory = where.memory
     if directory is None:
         return Memory()
     if where.memory_version == 1:
-        usage = _number(_bytes(f"{directory}/memory.usage_in_bytes"))
-        stat = _flat(_bytes(f"{directory}/memory.stat"))
+        usage = _number(text_of(f"{directory}/memory.usage_in_bytes"))
+        stat = _flat(text_of(f"{directory}/memory.stat"))
         inactive = stat.get(b"total_inactive_file", stat.get(b"inactive_file"))
-        limits = [_memory_limit(_bytes(f"{directory}/memory.limit_in_bytes"))]
+        limits = [_memory_limit(text_of(f"{directory}/memory.limit_in_bytes"))]
         if b"hierarchical_memory_limit" in stat:
             limits.append(_memory_limit(b"%d" % stat[b"hierarchical_memory_limit"]))
-        peak = _number(_bytes(f"{directory}/memory.max_usage_in_bytes"))
-        oom_kills = _flat(_bytes(f"{directory}/memory.oom_control")).get(b"oom_kill")
+        peak = _number(text_of(f"{directory}/memory.max_usage_in_bytes"))
+        oom_kills = _flat(text_of(f"{directory}/memory.oom_control")).get(b"oom_kill")
     else:
-        usage = _number(_bytes(f"{directory}/memory.current"))
-        inactive = _flat(_bytes(f"{directory}/memory.stat")).get(b"inactive_file")
-        limits = [_memory_limit(_bytes(f"{one}/memory.max")) for one in _ancestors(directory, where.memory_top)]
-        peak = _number(_bytes(f"{directory}/memory.peak"))
-        oom_kills = _flat(_bytes(f"{directory}/memory.events")).get(b"oom_kill")
+        usage = _number(text_of(f"{directory}/memory.current"))
+        inactive = _flat(text_of(f"{directory}/memory.stat")).get(b"inactive_file")
+        limits = [_memory_limit(text_of(f"{one}/memory.max")) for one in _ancestors(directory, where.memory_top)]
+        peak = _number(text_of(f"{directory}/memory.peak"))
+        oom_kills = _flat(text_of(f"{directory}/memory.events")).get(b"oom_kill")
     return Memory(
         used_bytes=None if usage is None else max(0, usage - (inactive or 0)),
         limit=_smallest(limits),
@@ -210,23 +212,26 @@ def _quota(quota: bytes | None, period: bytes | None) -> Limit:
     return Limit(limited=True, value=allowed / length) if allowed and length else UNKNOWN_LIMIT
 
 
-def _cpu_limit(directory: str, version: int) -> Limit:
+def _cpu_limit(directory: str, version: int, text_of: Reader) -> Limit:
     if version == 1:
-        return _quota(_bytes(f"{directory}/cpu.cfs_quota_us"), _bytes(f"{directory}/cpu.cfs_period_us"))
-    quota, _, period = (_bytes(f"{directory}/cpu.max") or b"").strip().partition(b" ")
+        return _quota(text_of(f"{directory}/cpu.cfs_quota_us"), text_of(f"{directory}/cpu.cfs_period_us"))
+    quota, _, period = (text_of(f"{directory}/cpu.max") or b"").strip().partition(b" ")
     return _quota(quota or None, period)
 
 
-def read(where: Paths) -> Sample | None:
-    """The counters now; ``None`` when the groups are gone. What cannot be read is unknown."""
-    memory = _memory(where)
+def read(where: Paths, text_of: Reader = _bytes) -> Sample | None:
+    """The counters now; ``None`` when the groups are gone. What cannot be read is unknown.
+
+    ``text_of`` gives a file's content by its path: of this machine, or what was read of them elsewhere.
+    """
+    memory = _memory(where, text_of)
     at = time.monotonic()
     if where.cpu is None:
         return None if memory.used_bytes is None else Sample(at=at, memory=memory)
-    stat_text = _bytes(f"{where.cpu}/cpu.stat")
+    stat_text = text_of(f"{where.cpu}/cpu.stat")
     stat = _flat(stat_text)
     if where.cpu_version == 1:
-        used = _number(_bytes(f"{where.cpuacct}/cpuacct.usage")) if where.cpuacct else None
+        used = _number(text_of(f"{where.cpuacct}/cpuacct.usage")) if where.cpuacct else None
         throttled = stat.get(b"throttled_time")
         per_second = 1e9
     else:
@@ -237,7 +242,9 @@ def read(where: Paths) -> Sample | None:
         at=at,
         memory=memory,
         cpu_seconds=None if used is None else used / per_second,
-        cpu_limit=_smallest([_cpu_limit(one, where.cpu_version) for one in _ancestors(where.cpu, where.cpu_top)]),
+        cpu_limit=_smallest(
+            [_cpu_limit(one, where.cpu_version, text_of) for one in _ancestors(where.cpu, where.cpu_top)]
+        ),
         periods=stat.get(b"nr_periods"),
         throttled_periods=stat.get(b"nr_throttled"),
         throttled_seconds=None if throttled is None else throttled / per_second,
