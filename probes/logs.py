@@ -252,20 +252,20 @@ def _cut_long_lines(data: bytes) -> bytes:
 
 
 class LogBook:
-    """The logs of one deployment: a stream per replica, their lines numbered as they arrived."""
+    """The logs of one deployment: a stream per replica and source, their lines numbered as they arrived."""
 
     def __init__(self, matcher: Matcher, *, zone: tzinfo = UTC, ring_bytes: int = RING_BYTES) -> None:
         self._matcher = matcher
         self._zone = zone
         self._ring_bytes = ring_bytes
         self._arrivals = Arrivals()
-        self._streams: dict[ReplicaId, LogStream] = {}
+        self._streams: dict[tuple[ReplicaId, str | None], LogStream] = {}
 
     def stream(self, replica: ReplicaId, source: str | None = None) -> LogStream:
-        """The stream of a replica, opened where there is none."""
-        found = self._streams.get(replica)
+        """The stream of a replica from one source (its output, what is said of it), opened where there is none."""
+        found = self._streams.get((replica, source))
         if found is None:
-            found = self._streams[replica] = LogStream(
+            found = self._streams[replica, source] = LogStream(
                 self._matcher,
                 replica,
                 source,
@@ -277,7 +277,7 @@ class LogBook:
 
     def drop(self, replica: ReplicaId) -> None:
         """Forgets a replica that is gone."""
-        self._streams.pop(replica, None)
+        self._streams = {key: stream for key, stream in self._streams.items() if key[0] != replica}
 
     def hits(self, since: datetime | None = None) -> tuple[LogHit, ...]:
         """The hits of all replicas."""
