@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fixes.counted import ORCHESTRATED
-from fixes.model import Evidence, View
+from fixes.model import SILENT, Evidence, Verdict, View
 from fixes.signatures import _shared
 from fixes.signatures._shared import At
 from probes.model import Replica
@@ -39,6 +39,11 @@ def ends(view: View) -> Iterator[tuple[Replica, Ended, Evidence]]:
         said = f": {end.message}" if end.message else ""
         text = f"its last run ended as {end.reason or 'unknown'}{code}{said}"
         yield replica, end, Evidence("inspect", text[:600], at=end.at, replica=replica.id)
+
+
+def unseen(view: View) -> Verdict:
+    """Silent where a status would tell; elsewhere only where the logs were read."""
+    return SILENT if runs(view) else _shared.unseen(view)
 
 
 def was_made(view: View, place: At) -> bool:

@@ -4,11 +4,12 @@ What it means. Its process exits, by an error at the start or by a crash, and th
 growing pauses. Nobody is served, or only for moments.
 
 What proves it. Three or more starts by the engine within 10 minutes, each after the process ended by itself; the
-engine's count of restarts of a container that is not older than that; ``CrashLoopBackOff`` or ``Back-off restarting
-failed container`` of Kubernetes.
+engine's count of restarts of a container that is not older than that. On Kubernetes ``CrashLoopBackOff`` as the reason
+for which a container waits; in a pod that runs again for a moment its count of restarts and ``Back-off restarting
+failed container`` tell the same.
 
-What it is not. One restart after a deploy. Starts that a person asked for (``docker restart``). Names of tests or
-alerts that contain the word.
+What it is not. One restart after a deploy. Starts that a person asked for (``docker restart``). A pod that has by now
+run twice as long as before its last end. Names of tests or alerts that contain the word.
 
 What to do. Read why it ends: a finding that explains it stands above this one.
 """
@@ -17,8 +18,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from fixes.model import Evidence, Example, RemedyId, Signature, SignatureId, Verdict, View
-from fixes.signatures import _cases, _logged, _shared, _wording
+from fixes.model import SILENT, Evidence, Example, RemedyId, Signature, SignatureId, Undecided, Verdict, View
+from fixes.signatures import _cases, _kubernetes, _logged, _shared, _wording
 from probes.model import Event, Replica
 
 BACK_OFF = _wording.pattern(
@@ -27,10 +28,14 @@ BACK_OFF = _wording.pattern(
 )
 TIMES = 3
 WITHIN = timedelta(minutes=10)
+_BACK_OFF = frozenset({"CrashLoopBackOff"})
+_LEAST_RUN = timedelta(seconds=60)
 
 
 def detect(view: View) -> Verdict:
     """Fires on replicas that their engine starts again and again."""
+    if _kubernetes.runs(view):
+        return _of_pods(view)
     told = [evidence for replica in view.deployment.replicas for evidence in _restarts(view, replica)]
     found = list(_shared.places(view, BACK_OFF))
     if not told and not found:
@@ -41,6 +46,49 @@ def detect(view: View) -> Verdict:
     return _logged.fires(
         view, found, "critical", f"it ends{code} soon after each start and is started again", count=times, more=told
     )
+
+
+def _of_pods(view: View) -> Verdict:
+    """By the status of each pod's container; while it runs again nobody can tell whether it ends again."""
+    told = [evidence for _, evidence in _kubernetes.waiting(view, _BACK_OFF)]
+    lasting: timedelta | None = None
+    for replica in view.deployment.replicas:
+        if replica.waiting is not None or (replica.restarts or 0) < TIMES:
+            continue
+        young = replica.created_at is not None and view.now - replica.created_at <= WITHIN
+        ran, needed = _run(view, replica)
+        if young and ran < needed:
+            text = f"started again {replica.restarts} times within 10 min"
+            told.append(Evidence("inspect", text, at=replica.started_at, replica=replica.id, unit="restarts"))
+        elif ran < needed:
+            lasting = max(lasting or needed, needed)
+    if not told:
+        return SILENT if lasting is None else Undecided(f"{_shared.duration(lasting.total_seconds())} of its running")
+    looping = [r for r in view.deployment.replicas if r.id in {e.replica for e in told}]
+    codes = {r.last_end.exit_code for r in looping if r.last_end is not None and r.last_end.exit_code is not None}
+    code = f" with exit code {codes.pop()}" if len(codes) == 1 else ""
+    ends = [evidence for replica, _, evidence in _kubernetes.ends(view) if replica in looping]
+    return _logged.fires(
+        view,
+        list(_shared.places(view, BACK_OFF)),
+        "critical",
+        f"it ends{code} soon after each start and is started again",
+        count=max(1, sum(r.restarts or 0 for r in looping)),
+        more=[*told, *ends],
+    )
+
+
+def _run(view: View, replica: Replica) -> tuple[timedelta, timedelta]:
+    """How long it has been running, and how long it must to have come through: twice as long as before its last end.
+
+    The kubelet forgets former ends after 10 min of running; so much is enough in any case.
+    """
+    end = replica.last_end
+    if end is None or end.at is None:
+        return timedelta(), timedelta()
+    before = timedelta() if end.started_at is None else end.at - end.started_at
+    ran = timedelta() if replica.started_at is None or replica.state != "running" else view.now - replica.started_at
+    return ran, min(max(_LEAST_RUN, 2 * before), WITHIN)
 
 
 def _restarts(view: View, replica: Replica) -> list[Evidence]:
@@ -102,12 +150,69 @@ SIGNATURE = Signature(
             "an event", "Warning  BackOff  2m (x9 over 9m)  kubelet  Back-off restarting failed container api in pod\n"
         ),
         Example("kubectl describe", "      Reason:       CrashLoopBackOff\n"),
+        Example(
+            "a pod that waits to be started again",
+            deployment=_cases.workload(
+                _cases.waiting(
+                    "CrashLoopBackOff",
+                    40,
+                    "back-off 40s restarting failed container=api pod=api-7d4b9c-x2x1z_shop(1)",
+                    restarts=3,
+                    last_end=_cases.ended("Error", 3, 41, 2),
+                )
+            ),
+        ),
+        Example(
+            "a young pod that runs for the fifth time",
+            deployment=_cases.workload(
+                _cases.pod(
+                    restarts=4,
+                    created_at=_cases.ago(400),
+                    started_at=_cases.ago(5),
+                    last_end=_cases.ended("Error", 1, 50, 20),
+                )
+            ),
+        ),
     ),
     silent=(
         Example("one restart", "INFO: up\n", deployment=_cases.container(events=_loop(1), restarts=1)),
         Example("by a person", "INFO: up\n", deployment=_cases.container(events=_loop(5, asked=True))),
         Example("seldom", "INFO: up\n", deployment=_cases.container(events=_loop(3, every=290))),
         Example("long ago", "INFO: up\n", deployment=_cases.container(restarts=7)),
+        Example(
+            "a pod that was restarted once, after a deploy",
+            "Warning  BackOff  kubelet  Back-off restarting failed container api in pod api-7d4b9c-x2x1z\n",
+            deployment=_cases.workload(
+                _cases.pod(
+                    restarts=1,
+                    created_at=_cases.ago(90),
+                    started_at=_cases.ago(60),
+                    last_end=_cases.ended("Error", 1, 70, 10),
+                )
+            ),
+        ),
+        Example(
+            "an older pod that runs again, and nobody knows for how long",
+            deployment=_cases.workload(
+                _cases.pod(restarts=9, started_at=_cases.ago(20), last_end=_cases.ended("Error", 1, 320, 30))
+            ),
+            undecided=True,
+        ),
+        Example(
+            "a pod that has come through",
+            "Warning  BackOff  kubelet  Back-off restarting failed container api in pod api-7d4b9c-x2x1z\n",
+            deployment=_cases.workload(
+                _cases.pod(restarts=9, started_at=_cases.ago(300), last_end=_cases.ended("Error", 1, 400, 30))
+            ),
+        ),
+        Example(
+            "a pod of a former revision",
+            deployment=_cases.workload(_cases.pod(), _cases.waiting("CrashLoopBackOff", id="b", revision="5f6d7e")),
+        ),
+        Example(
+            "a pod that is told to go",
+            deployment=_cases.workload(_cases.pod(), _cases.waiting("CrashLoopBackOff", id="b", terminating=True)),
+        ),
         Example("a test's name", "test_oom.py::test_classify_exit_code[1-CrashLoopBackOff] PASSED          [ 42%]\n"),
     ),
 )
