@@ -3,10 +3,11 @@
 What it means. The name or the tag is wrong, the registry asks for credentials, or it cannot be reached. What ran
 before goes on running, if anything did.
 
-What proves it. ``ErrImagePull`` and ``ImagePullBackOff`` of Kubernetes, ``Failed to pull image``, or the engine's
-refusal (``manifest unknown``, ``pull access denied``).
+What proves it. ``ErrImagePull``, ``ImagePullBackOff`` and their like as the reason for which a container of Kubernetes
+waits, ``Failed to pull image`` in pasted events, or the engine's refusal (``manifest unknown``, ``pull access
+denied``).
 
-What it is not. A pull that succeeded later. Names of tests or alerts that contain the word.
+What it is not. A pull that succeeded later; a container that was made. Names of tests or alerts that contain the word.
 
 What to do. Correct the name, or give the registry's credentials; going back to the image of before serves meanwhile.
 """
@@ -14,7 +15,7 @@ What to do. Correct the name, or give the registry's credentials; going back to 
 from __future__ import annotations
 
 from fixes.model import Example, RemedyId, Signature, SignatureId, Verdict, View
-from fixes.signatures import _logged, _shared, _wording
+from fixes.signatures import _cases, _kubernetes, _logged, _shared, _wording
 
 FAILED = _wording.pattern(
     "kubernetes/image-pull",
@@ -26,22 +27,44 @@ ENGINE = _wording.pattern(
     r"Error response from daemon: (?:manifest for (?P<image>\S+) not found|pull access denied for (?P<denied>[^,\s]+)"
     r"|.*manifest unknown)",
 )
+REASONS = frozenset(
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "ErrImageNeverPull",
+        "InvalidImageName",
+        "ImageInspectError",
+        "RegistryUnavailable",
+        "SignatureValidationFailed",
+    }
+)
+"""Source: kubelet, pkg/kubelet/images/types.go (1.20 to 1.34)."""
 PULLED = _wording.pattern("kubernetes/pulled", r"Successfully pulled image|Status: Downloaded newer image")
 
 
 def detect(view: View) -> Verdict:
     """Fires on pulls that failed and did not succeed later."""
+    told = list(_kubernetes.waiting(view, REASONS))
     found = []
     for hit, place in _shared.places(view, FAILED, ENGINE):
+        if _kubernetes.runs(view) and _kubernetes.was_made(view, place):
+            continue
         later = _shared.latest_line(view, place.replica, None, PULLED)
         if later is None or later.line < place.line:
             found.append((hit, place))
-    if not found:
-        return _shared.unseen(view)
-    names = [n for hit, _ in found for n in (hit.fields.get(k) for k in ("image", "waiting", "denied")) if n]
+    if not found and not told:
+        return _kubernetes.unseen(view)
+    names = [replica.image for replica, _ in told if replica.image]
+    names += [n for hit, _ in found for n in (hit.fields.get(k) for k in ("image", "waiting", "denied")) if n]
     what = f"the image {names[0]}" if names else "its image"
     return _logged.fires(
-        view, found, "critical", f"{what} cannot be pulled", count=1, facts={"image": names[0]} if names else {}
+        view,
+        found,
+        "critical",
+        f"{what} cannot be pulled",
+        count=max(1, len(told)),
+        facts={"image": names[0]} if names else {},
+        more=[evidence for _, evidence in told],
     )
 
 
@@ -58,8 +81,28 @@ SIGNATURE = Signature(
         Example("an event", 'Warning  Failed  2m  kubelet  Failed to pull image "shop/api:1.2.4": not found\n'),
         Example("YAML", "        reason: ErrImagePull\n"),
         Example("docker", "docker: Error response from daemon: manifest for shop/api:9 not found: manifest unknown.\n"),
+        Example(
+            "a pod that waits for it",
+            deployment=_cases.workload(
+                _cases.waiting(
+                    "ImagePullBackOff", 90, 'Back-off pulling image "shop/api:1.2.4": ErrImagePull: not found'
+                )
+            ),
+        ),
+        Example(
+            "the pods of a new revision, while the former serves",
+            deployment=_cases.workload(
+                _cases.waiting("ErrImagePull", 20), _cases.pod(id="shop/api-5f6d7e-1/api", revision="5f6d7e")
+            ),
+        ),
     ),
     silent=(
+        Example(
+            "a container that was made since",
+            'Warning  Failed  kubelet  Failed to pull image "shop/api:1.2.4": registry unavailable\n',
+            deployment=_cases.workload(_cases.pod(started_at=_cases.ago(20))),
+        ),
+        Example("a pod that is being made", deployment=_cases.workload(_cases.waiting("ContainerCreating", 5))),
         Example(
             "it succeeded later",
             "Warning  Failed  2m  kubelet  Error: ErrImagePull\n"
