@@ -61,9 +61,24 @@ class FailOn(StrEnum):
 
 Targets = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[TARGET]...", help="docker, docker:CONTEXT, docker:URL, local. None: all that is here."),
+    typer.Argument(
+        metavar="[TARGET]...",
+        help="docker, docker:CONTEXT, docker:URL, k8s, k8s:CONTEXT, k8s:CONTEXT/NAMESPACE, local. "
+        "None: all that is here.",
+    ),
 ]
 ReadOnlyFlag = Annotated[bool, typer.Option("--read-only", help="Nothing can be changed: refused below every client.")]
+Changeable = Annotated[
+    bool | None,
+    typer.Option(
+        "--read-only/--no-read-only",
+        help="Nothing can be changed: refused below every client. --no-read-only: production may be changed.",
+        show_default=False,
+    ),
+]
+Namespace = Annotated[
+    str | None, typer.Option("--namespace", "-n", metavar="NS", help="On Kubernetes: this namespace alone.")
+]
 Unknown = Annotated[bool, typer.Option("--unknown", help="List services too that cannot be told to be FastAPI.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Answer the plain question with yes.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the diff and stop.")]
@@ -86,14 +101,17 @@ def root(
 @app.command()
 def tui(
     targets: Targets = None,
-    read_only: ReadOnlyFlag = False,
+    read_only: Changeable = None,
     interval: Annotated[str | None, typer.Option(help="Between two samples of what is looked at: 2s, 500ms.")] = None,
+    namespace: Namespace = None,
     unknown: Unknown = False,
 ) -> None:
     """Open the console."""
     from console.commands import tui as command
 
-    raise typer.Exit(command.run(targets or [], read_only=read_only, interval=interval, unknown=unknown))
+    raise typer.Exit(
+        command.run(targets or [], read_only=read_only, interval=interval, unknown=unknown, namespace=namespace)
+    )
 
 
 @app.command()
@@ -103,13 +121,17 @@ def scan(
     fmt: Annotated[ReportFormat, typer.Option("--format", help="How to print the report.")] = ReportFormat.table,
     fail_on: Annotated[FailOn, typer.Option(help="Exit with 1 from this severity on.")] = FailOn.error,
     read_only: ReadOnlyFlag = False,
+    execute: Annotated[
+        bool, typer.Option("--exec", help="Run a small program inside pods to read the figures of each worker.")
+    ] = False,
+    namespace: Namespace = None,
     unknown: Unknown = False,
 ) -> None:
     """Look once, print what is wrong, and say it in the exit status."""
-    del read_only  # scan never writes: the option is understood so that scripts can always give it
     from console.commands import scan as command
 
-    raise typer.Exit(command.run(targets or [], observe=observe, fmt=fmt, fail_on=fail_on, unknown=unknown))
+    how = command.How(observe=observe, unknown=unknown, namespace=namespace, execute=execute, read_only=read_only)
+    raise typer.Exit(command.run(targets or [], how, fmt=fmt, fail_on=fail_on))
 
 
 @app.command()
@@ -133,13 +155,14 @@ def watch(
     targets: Targets = None,
     fmt: Annotated[WatchFormat, typer.Option("--format", help="Lines of text, or of JSON.")] = WatchFormat.text,
     read_only: ReadOnlyFlag = False,
+    namespace: Namespace = None,
     unknown: Unknown = False,
 ) -> None:
     """Print a line for each finding that opens or closes, until Ctrl-C. Always read-only."""
     del read_only
     from console.commands import watch as command
 
-    raise typer.Exit(command.run(targets or [], fmt=fmt, unknown=unknown))
+    raise typer.Exit(command.run(targets or [], fmt=fmt, unknown=unknown, namespace=namespace))
 
 
 @app.command()
@@ -153,12 +176,13 @@ def fix(
     confirm: Annotated[str | None, typer.Option(metavar="NAME", help="The deployment's name, where asked for.")] = None,
     observe: Annotated[str, typer.Option(help="Watch this long before judging: 30s, 5m.")] = "0s",
     fmt: AsText = TextFormat.text,
-    read_only: ReadOnlyFlag = False,
+    read_only: Changeable = None,
+    namespace: Namespace = None,
 ) -> None:
     """Fix a finding: show the diff, ask, apply, verify."""
     from console.commands import fix as command
 
-    request = command.Request(deployment, signature, remedy, tuple(values or ()), dry_run, yes, confirm)
+    request = command.Request(deployment, signature, remedy, tuple(values or ()), dry_run, yes, confirm, namespace)
     raise typer.Exit(command.run(request, observe=observe, as_json=fmt is TextFormat.json, read_only=read_only))
 
 
@@ -168,7 +192,7 @@ def undo(
     dry_run: DryRun = False,
     yes: Yes = False,
     fmt: AsText = TextFormat.text,
-    read_only: ReadOnlyFlag = False,
+    read_only: Changeable = None,
 ) -> None:
     """Take a change back."""
     from console.commands import undo as command
@@ -182,7 +206,7 @@ def resume(
     yes: Yes = False,
     take_back: Annotated[bool, typer.Option("--take-back", help="Take back what it left instead.")] = False,
     fmt: AsText = TextFormat.text,
-    read_only: ReadOnlyFlag = False,
+    read_only: Changeable = None,
 ) -> None:
     """Finish a fix that was interrupted, or take back what it left."""
     from console.commands import resume as command
@@ -215,12 +239,31 @@ def signatures(
 
 
 @app.command()
-def doctor(targets: Targets = None, fmt: AsText = TextFormat.text, read_only: ReadOnlyFlag = False) -> None:
+def doctor(
+    targets: Targets = None,
+    fmt: AsText = TextFormat.text,
+    read_only: Changeable = None,
+    namespace: Namespace = None,
+) -> None:
     """Say what can be reached, what is permitted, what is missing and how to get it."""
-    del read_only
     from console.commands import doctor as command
 
-    raise typer.Exit(command.run(targets or [], as_json=fmt is TextFormat.json))
+    raise typer.Exit(
+        command.run(targets or [], as_json=fmt is TextFormat.json, read_only=read_only, namespace=namespace)
+    )
+
+
+@app.command()
+def rbac(
+    read_only: Annotated[bool, typer.Option("--read-only", help="The rights for looking alone.")] = False,
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", metavar="NS", help="A Role in this namespace alone.")
+    ] = None,
+) -> None:
+    """Print the least role that fastops needs on Kubernetes, as YAML. Contacts nothing."""
+    from console.commands import rbac as command
+
+    raise typer.Exit(command.run(read_only=read_only, namespace=namespace))
 
 
 @app.command()

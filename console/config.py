@@ -9,6 +9,9 @@ The file is TOML, ``config.toml`` in the user's configuration folder or where ``
     [targets.docker]
     read_only = true
 
+    [targets."k8s:prod-*"]
+    production = true
+
     [[silence]]
     signature = "memory-limit-low"
     deployment = "docker/shop/*"
@@ -31,10 +34,11 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import unquote
 
 import msgspec
 
+from console import target_config
+from console.target_config import TargetConfig
 from fixes.policy import Override, Silence
 from probes.target import Options, Target
 from probes.text import line
@@ -43,12 +47,6 @@ from screens import keys
 
 class BadConfig(Exception):
     """The configuration cannot be used; the text is one sentence for people."""
-
-
-class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is configured for one target, by its id."""
-
-    read_only: bool = False
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,6 +58,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lookback: str = "15m"
     """How far back logs and events are read, 1 min … 1 day."""
     targets: dict[str, TargetConfig] = {}
+    """By the target's name or a pattern of names."""
     silence: tuple[Silence, ...] = ()
     """What is known and shall not be shown; checked where the signatures are known (:mod:`console.rules`)."""
     signatures: dict[str, Override] = {}
@@ -77,11 +76,14 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The look-back; raises :class:`BadConfig`."""
         return timedelta(seconds=seconds(self.lookback, "lookback", 60, 86_400))
 
-    def is_read_only(self, target: str) -> bool:
-        """Whether this target may only be read."""
-        return self.read_only or any(
-            one.read_only for name, one in self.targets.items() if _target_id(name) == _target_id(target)
-        )
+    def of(self, target: str) -> TargetConfig:
+        """What is configured for a target, by its id or its name."""
+        return target_config.of(target, self.targets)
+
+    def is_read_only(self, target: str, *, lifted: bool = False) -> bool:
+        """Whether this target may only be read; ``lifted``: for this run, production that is nothing else is not."""
+        entry = self.of(target)
+        return self.read_only or entry.read_only is True or (entry.closed and not lifted)
 
 
 Maker = Callable[[Options], Target]
@@ -95,11 +97,10 @@ class Wanted(NamedTuple):
     config: Config
     read_only: bool
     unknown: bool
-
-
-def _target_id(name: str) -> str:
-    """One spelling of a target: ``docker:prod``, as it is typed, is ``docker@prod``, as ids begin."""
-    return unquote(name).replace("docker:", "docker@", 1)
+    lifted: bool = False
+    """Production may be changed in this session."""
+    execute: bool = False
+    namespace: str | None = None
 
 
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?\s*")
@@ -131,15 +132,23 @@ def load(path: Path | None = None) -> Config:
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
         raise BadConfig(f"{path} is not a valid configuration: {error}") from None
     _ = config.interval_seconds, config.lookback_time
-    for name in config.targets:
-        if not (name in {"docker", "local"} or name.startswith(("docker:", "docker@"))):
-            raise BadConfig(f"{path}: [targets.{name}] is no target; write 'docker', 'docker:CONTEXT' or 'local'")
+    for name, entry in config.targets.items():
+        told = target_config.problem(name, entry)
+        if told is not None:
+            raise BadConfig(f"{path}: {line(told, 600)}")
     wrong = keys.problem(config.keys)
     if wrong is not None:
         raise BadConfig(f"{path}: [keys]: {line(wrong, 600)}")
     if truth(os.environ.get("FASTOPS_READ_ONLY", "")):
         config = msgspec.structs.replace(config, read_only=True)
     return config
+
+
+def namespace(text: str | None) -> str | None:
+    """A namespace that was named on the command line; raises :class:`BadConfig` for what cannot be one."""
+    if text is not None and not target_config.is_namespace(text):
+        raise BadConfig(f"--namespace: {line(text, 80)!r} is no name of a namespace")
+    return text
 
 
 def truth(text: str) -> bool:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
 
 from console import rules
-from console.config import Config, Wanted
+from console.config import Wanted
 from console.repairs import Repairs
 from fixes import catalogue
 from fixes.model import Report
 from fixes.track import Tracker
-from probes.base import TargetId
+from probes.base import Failure, TargetId
 from probes.history import History
-from probes.target import Options, Target
-from probes.targets import default_names, open_target
+from probes.target import Options, Target, Unreadable
+from probes.targets import UnknownTarget, default_names, open_target
 
 
 class Opened(NamedTuple):
@@ -24,6 +24,7 @@ class Opened(NamedTuple):
 
     targets: dict[TargetId, Target]
     read_only: frozenset[TargetId]
+    production: frozenset[TargetId]
     tracker: Tracker
     repairs: Repairs
 
@@ -40,23 +41,43 @@ def open_all(wanted: Wanted, history: History, report: Callable[[], Report]) -> 
         interval_seconds=wanted.config.interval_seconds,
         lookback=wanted.config.lookback_time,
         unknown=wanted.unknown,
+        execute=wanted.execute and not wanted.read_only,
     )
-    names: Sequence[str] = wanted.names or (() if wanted.makers else default_names())
     opened = [make(options) for make in wanted.makers]
-    opened += [_open(name, options, wanted.config) for name in names]
+    opened += [_open(name, options, wanted) for name in wanted.names]
+    failures = list(judged.failures)
+    for name in () if wanted.names or wanted.makers else default_names():
+        try:
+            opened.append(_open(name, options, wanted))
+        except (UnknownTarget, Unreadable) as error:  # nobody asked for this one: the others are opened all the same
+            failures.append(Failure("not-opened", f"the target {name}", str(error), "name the targets to open"))
     targets = {target.id: target for target in opened}
-    tracker = Tracker(judged.signatures.values(), options.lookback, judged.policy, judged.failures)
+    tracker = Tracker(judged.signatures.values(), options.lookback, judged.policy, tuple(failures))
+    production = frozenset(t for t in targets if wanted.config.of(t).production)
     return Opened(
         targets=targets,
-        read_only=frozenset(t for t in targets if wanted.read_only or wanted.config.is_read_only(t)),
+        read_only=frozenset(t for t in targets if wanted.read_only or _closed(t, wanted)),
+        production=production,
         tracker=tracker,
-        repairs=Repairs(targets, tracker, history, report),
+        repairs=Repairs(targets, tracker, history, report, production),
     )
 
 
-def _open(name: str, options: Options, config: Config) -> Target:
-    """Opens one target, read-only where the configuration says so of its id."""
-    target = open_target(name, options)
-    if config.is_read_only(target.id) and not options.read_only:
-        target = open_target(name, msgspec.structs.replace(options, read_only=True))
-    return target
+def _open(name: str, options: Options, wanted: Wanted) -> Target:
+    """Opens one target with what the configuration says of its id, which is known once it is open."""
+    first = msgspec.structs.replace(options, namespace=wanted.namespace)
+    target = open_target(name, first)
+    entry = wanted.config.of(target.id)
+    read_only = options.read_only or _closed(target.id, wanted)
+    own = msgspec.structs.replace(
+        first,
+        read_only=read_only,
+        execute=options.execute and not read_only,
+        namespace=wanted.namespace or entry.namespace,
+        prometheus=entry.prometheus,
+    )
+    return target if own == first else open_target(name, own)
+
+
+def _closed(target: TargetId, wanted: Wanted) -> bool:
+    return wanted.config.is_read_only(target, lifted=wanted.lifted)

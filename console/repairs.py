@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
+
+from msgspec.structs import replace
 
 from console.config import state_folder
 from fixes import catalogue, plan, verify
@@ -27,7 +30,7 @@ from fixes.model import (
 )
 from fixes.remedies.profile import from_samples
 from fixes.track import Tracker
-from probes.base import DeploymentId, TargetId, Value
+from probes.base import DeploymentId, TargetId, Value, target_of
 from probes.history import History, Metric, Point, SeriesKey
 from probes.model import Deployment, Node, StackSample
 from probes.target import Refused, Target
@@ -52,9 +55,16 @@ class Repairs:
     """Plans, applies, verifies, undoes and resumes changes of the session's deployments."""
 
     def __init__(
-        self, targets: Mapping[TargetId, Target], tracker: Tracker, history: History, report: Callable[[], Report]
+        self,
+        targets: Mapping[TargetId, Target],
+        tracker: Tracker,
+        history: History,
+        report: Callable[[], Report],
+        production: AbstractSet[TargetId] = frozenset(),
     ) -> None:
+        """``production``: targets on which every change asks for the deployment's name."""
         self._targets = targets
+        self._production = production
         self._tracker = tracker
         self._history = history
         self._report = report
@@ -84,7 +94,7 @@ class Repairs:
         """Drafts the named remedy, or the first that applies; raises :class:`Refused` or :class:`Unreadable`."""
         deployment = self._deployment(deployment_id)
         finding = self._finding(deployment_id, signature)
-        return await plan.make_plan(
+        made = await plan.make_plan(
             deployment,
             finding,
             self._remedy(finding, remedy),
@@ -92,6 +102,14 @@ class Repairs:
             self._target(deployment_id).drafter,
             self._node(deployment),
         )
+        return self._guarded(made)
+
+    def _guarded(self, made: Plan) -> Plan:
+        """On production a yes is not enough."""
+        target = target_of(made.deployment)
+        if target not in self._production or not made.steps:
+            return made
+        return replace(made, confirm=" ".join(filter(None, (f"{target} is production.", made.confirm))))
 
     async def profile(self, deployment_id: DeploymentId) -> Advice:
         """Samples the stacks of the workers a few times; raises :class:`Unreadable` where it is not permitted."""
@@ -178,10 +196,10 @@ class Repairs:
         return series
 
     def _target(self, deployment: DeploymentId) -> Target:
-        for identity, target in self._targets.items():
-            if deployment.startswith(f"{identity}/"):
-                return target
-        raise Refused(f"the target of {deployment} is not open")
+        target = self._targets.get(target_of(deployment))
+        if target is None:
+            raise Refused(f"the target of {deployment} is not open")
+        return target
 
     def _deployment(self, deployment: DeploymentId) -> Deployment:
         found = self._report().snapshot.find(deployment)

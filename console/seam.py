@@ -23,6 +23,7 @@ class SessionLike(Protocol):
 
     read_only: bool
     read_only_targets: frozenset[TargetId]
+    production: frozenset[TargetId]
 
     @property
     def report(self) -> Report: ...  # noqa: D102

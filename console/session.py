@@ -20,7 +20,7 @@ from console.judging import Judging, Listener
 from console.supervise import supervise
 from fixes.model import Advice, ChangeId, Entry, Outcome, Plan, RemedyId, Report, SignatureId
 from fixes.run import BACK_SECONDS
-from probes.base import DeploymentId, TargetId, Value
+from probes.base import DeploymentId, TargetId, Value, target_of
 from probes.history import Metric, Point
 from probes.loghits import LogLine
 from probes.model import Interest
@@ -54,14 +54,30 @@ class Session:
         names: Sequence[str],
         config: Config,
         *,
-        read_only: bool = False,
+        read_only: bool | None = None,
         unknown: bool = False,
+        execute: bool = False,
+        namespace: str | None = None,
         makers: Sequence[Maker] = (),
     ) -> None:
-        """Takes what is to be opened: targets by name, and those that ``makers`` make. :meth:`start` opens them."""
-        self.read_only = read_only or config.read_only
+        """Takes what is to be opened: targets by name, and those that ``makers`` make. :meth:`start` opens them.
+
+        ``read_only``: ``None`` is as configured; ``False`` lets production be changed that is read-only by being
+        production alone.
+        """
+        self.read_only = read_only is True or config.read_only
         self.read_only_targets: frozenset[TargetId] = frozenset()
-        self._wanted = Wanted(tuple(dict.fromkeys(names)), tuple(makers), config, self.read_only, unknown)
+        self.production: frozenset[TargetId] = frozenset()
+        self._wanted = Wanted(
+            tuple(dict.fromkeys(names)),
+            tuple(makers),
+            config,
+            self.read_only,
+            unknown,
+            lifted=read_only is False,
+            execute=execute,
+            namespace=namespace,
+        )
         self._targets: dict[TargetId, Target] = {}
         self._loop = asyncio.new_event_loop()
         self._changed = asyncio.Event()
@@ -266,7 +282,7 @@ class Session:
         from console.opening import open_all
 
         opened = open_all(self._wanted, self._judging.history, lambda: self.report)
-        self._targets, self.read_only_targets = opened.targets, opened.read_only
+        self._targets, self.read_only_targets, self.production = opened.targets, opened.read_only, opened.production
         self._tracker, self._repairs = opened.tracker, opened.repairs
 
     def _judge(self) -> None:
@@ -285,7 +301,7 @@ class Session:
             self._main.cancel()
 
     def _target_of(self, deployment: DeploymentId) -> Target | None:
-        return next((t for i, t in self._targets.items() if deployment.startswith(f"{i}/")), None)
+        return self._targets.get(target_of(deployment))
 
     def _soon(self, function: Callable[..., None], *arguments: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended: nobody is left to be told

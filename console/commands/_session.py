@@ -30,9 +30,18 @@ SLOW_SECONDS = 1.0
 
 
 @contextmanager
-def opened(targets: Sequence[str], *, read_only: bool, unknown: bool = False) -> Iterator[Session]:
+def opened(
+    targets: Sequence[str],
+    *,
+    read_only: bool | None,
+    unknown: bool = False,
+    execute: bool = False,
+    namespace: str | None = None,
+) -> Iterator[Session]:
     """A running session over the named targets, or over all that is here."""
-    session = Session(targets, configuration.load(), read_only=read_only, unknown=unknown)
+    config = configuration.load()
+    named = configuration.namespace(namespace)
+    session = Session(targets, config, read_only=read_only, unknown=unknown, execute=execute, namespace=named)
     with session:
         warn_interrupted(session.pending())
         yield session

@@ -21,7 +21,7 @@ def run(*, docker: bool, image: str | None, read_only: bool) -> int:
         from console.session import Session
 
         config = configuration.load()
-        return show(Session((), config, read_only=read_only, makers=(make,)), config)
+        return show(Session((), config, read_only=read_only or None, makers=(make,)), config)
 
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)

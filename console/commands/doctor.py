@@ -17,10 +17,10 @@ from console import __version__, output
 from console import config as configuration
 from console.commands._session import opened, settle, unread
 from console.exits import FINE, PARTIAL
-from console.session import Session
 from fixes.model import Report
 from fixes.policy import is_over
 from probes import text
+from probes.base import TargetId
 from probes.model import Deployment, TargetState
 
 
@@ -34,12 +34,15 @@ class Check(msgspec.Struct, frozen=True):
     hint: str = ""
 
 
-def run(targets: Sequence[str], *, as_json: bool) -> int:
+def run(targets: Sequence[str], *, as_json: bool, read_only: bool | None, namespace: str | None) -> int:
     """Checks; the status is 3 where a target that was asked for cannot be read."""
-    with opened(targets, read_only=True) as session:
+    with opened(targets, read_only=True, namespace=namespace) as session:
         report = settle(session, 0)
         checks = [*here(), *judging(report)]
-        checks += [check for name in session.targets for check in of_target(session, report, name)]
+        for name in session.targets:
+            checks += of_target(report, name)
+            if name.startswith("k8s/") and _is_live(report, name):
+                checks += permissions(name, targets, namespace, read_only=read_only)
         partial = bool(unread(report, session))
     if as_json:
         body = msgspec.json.encode({"schema": 1, "version": __version__, "checks": checks})
@@ -78,18 +81,53 @@ def judging(report: Report) -> Iterator[Check]:
     yield from (Check("signatures", "missing", f"{f.what}: {f.why}", f.hint) for f in report.failures)
 
 
-def of_target(session: Session, report: Report, name: str) -> Iterator[Check]:
+def of_target(report: Report, name: TargetId) -> Iterator[Check]:
     """One target: its link, what it could not read, and what each deployment hides."""
-    state = report.snapshot.targets.get(name)  # type: ignore[call-overload]
+    state = report.snapshot.targets.get(name)
     if state is None or state.link.state != "live":
         why = "no answer yet" if state is None else (state.link.why or state.link.state)
         yield Check(name, "missing", why, (state.link.hint or "") if state else "is the engine overloaded?")
         return
     yield Check(name, "ok", f"{state.version or 'live'}, {len(state.deployments)} FastAPI deployments")
-    if name in session.read_only_targets and configuration.load().is_read_only(name):
-        yield Check(name, "limited", "read-only by configuration: fixes are refused", "")
+    if configuration.load().is_read_only(name):
+        if configuration.load().is_read_only(name, lifted=True):
+            yield Check(name, "limited", "read-only by configuration: fixes are refused", "")
+        else:
+            yield Check(
+                name, "limited", "production: fixes are refused", "--no-read-only lets `fix` and `tui` change it"
+            )
     yield from (Check(name, "limited", f"{f.what}: {f.why}", f.hint) for f in state.failures)
     yield from _deployments(state)
+
+
+def permissions(
+    target: TargetId, names: Sequence[str], namespace: str | None, *, read_only: bool | None
+) -> Iterator[Check]:
+    """What a cluster grants; that is asked by a POST, so in read-only mode it is not."""
+    config = configuration.load()
+    closed = config.is_read_only(target, lifted=read_only is False)
+    if read_only is True or closed:
+        how = "--no-read-only asks" if closed and not config.read_only else "without read-only they are asked"
+        what = "permissions were not asked: that is a POST, and this is read-only"
+        yield Check(target, "limited", what, f"{how}; `fastops rbac` prints what is needed")
+        return
+    from console.commands import _permissions
+
+    found = _permissions.ask(target, names, namespace or config.of(target).namespace)
+    if found.unknown is not None:
+        yield Check(target, "limited", f"permissions are not known: {found.unknown}", "`fastops rbac` prints them")
+        return
+    yield Check(target, "ok", f"{found.asked - len(found.denied)} of {found.asked} permissions are granted")
+    for one in found.denied:
+        for_what = "a fix" if one.right.use == "fix" else "reading"
+        what = f"not permitted ({for_what}): {', '.join(one.missing)}; without it {one.right.cost}"
+        hint = one.right.optional or "`fastops rbac` prints the rule"
+        yield Check(target, "limited", what, hint)
+
+
+def _is_live(report: Report, target: TargetId) -> bool:
+    state = report.snapshot.targets.get(target)
+    return state is not None and state.link.state in {"live", "forbidden"}
 
 
 def _deployments(state: TargetState) -> Iterator[Check]:

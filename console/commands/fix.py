@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from contextlib import AbstractContextManager
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from console import config as configuration
 from console import contract, output, rules
@@ -13,8 +15,9 @@ from console.exits import FINE, PARTIAL, REFUSED, UNVERIFIED, USAGE, Stop
 from console.session import Session
 from fixes import catalogue
 from fixes.model import Outcome, Plan, RemedyId, SignatureId
-from probes.base import Value
+from probes.base import DeploymentId, Value, target_of
 from probes.model import Deployment
+from probes.target import ReadOnly
 from probes.targets import name_of
 
 
@@ -28,9 +31,10 @@ class Request(NamedTuple):
     dry_run: bool
     yes: bool
     confirm: str | None
+    namespace: str | None = None
 
 
-def run(request: Request, *, observe: str, as_json: bool, read_only: bool) -> int:
+def run(request: Request, *, observe: str, as_json: bool, read_only: bool | None) -> int:
     """Fixes one finding; returns the exit status."""
     signature = SignatureId(request.signature)
     if signature not in rules.load(configuration.load()).signatures:
@@ -39,7 +43,7 @@ def run(request: Request, *, observe: str, as_json: bool, read_only: bool) -> in
         raise Stop(f"there is no remedy {request.remedy!r}; there are {', '.join(catalogue.remedies())}", USAGE)
     observe_seconds = seconds(observe, "--observe", 0, 86_400)
     values = dict(_assignment(one) for one in request.values)
-    with opened(targets_of(request.deployment), read_only=read_only) as session:
+    with opened_for(request.deployment, read_only=read_only, namespace=request.namespace) as session:
         deployment = _await_finding(session, request.deployment, signature, observe_seconds)
         remedy = RemedyId(request.remedy) if request.remedy else None
         if remedy == "profile":
@@ -49,6 +53,7 @@ def run(request: Request, *, observe: str, as_json: bool, read_only: bool) -> in
             output.print_plan(plan)
         if request.dry_run or plan.advice is not None:
             return finish_dry(plan, as_json=as_json)
+        refuse_closed(session, deployment.id)
         confirm = agreed(plan, deployment.name, request)
         with progress("applying") as told:
             outcome = finished(session, session.apply(plan, confirm, told), plan.id)
@@ -115,10 +120,22 @@ def _await_finding(session: Session, named: str, signature: SignatureId, observe
     raise Stop(f"{deployment.id} does not have {signature}: found there is {found}; nothing to fix", USAGE)
 
 
-def targets_of(named: str) -> tuple[str, ...]:
-    """The target of a full id, so that nothing else is contacted; none for a tail."""
+def opened_for(named: str, *, read_only: bool | None, namespace: str | None = None) -> AbstractContextManager[Session]:
+    """A session over the target of a full id (on Kubernetes its namespace), over all that is here for a tail."""
     name = name_of(named)
-    return () if name is None else (name,)
+    within = unquote(named.split("/")[2]) if name is not None and name.startswith("k8s:") else None
+    targets = () if name is None else (name,)
+    return opened(targets, read_only=read_only, execute=read_only is not True, namespace=namespace or within)
+
+
+def refuse_closed(session: Session, deployment: DeploymentId) -> None:
+    """Raises :class:`ReadOnly` where nothing may be changed, with what would allow it."""
+    target = target_of(deployment)
+    if session.read_only or target not in session.read_only_targets:
+        return
+    if target in session.production and configuration.load().of(target).read_only is None:
+        raise ReadOnly(f"{target} is production, and read-only unless --no-read-only is given; nothing was changed")
+    raise ReadOnly(f"{target} is read-only by configuration; nothing was changed")
 
 
 def _assignment(text: str) -> tuple[str, Value]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from console import output
-from console.commands._session import finished, opened, progress, settle
-from console.commands.fix import ask, targets_of
+from console.commands._session import finished, progress, settle
+from console.commands.fix import ask, opened_for, refuse_closed
 from console.commands.undo import concluded
 from console.exits import USAGE, Stop
 from console.repairs import journal
 from fixes.model import Entry
 
 
-def run(change: str | None, *, yes: bool, take_back: bool, as_json: bool, read_only: bool) -> int:
+def run(change: str | None, *, yes: bool, take_back: bool, as_json: bool, read_only: bool | None) -> int:
     """Resumes one change; returns the exit status."""
     entry = _pending(change)
     if not as_json:
@@ -19,8 +19,9 @@ def run(change: str | None, *, yes: bool, take_back: bool, as_json: bool, read_o
         output.write(f"{entry.id}: {entry.remedy} on {entry.deployment}, begun {entry.at:%Y-%m-%d %H:%M} UTC: {steps}")
     if not yes:
         ask("Take back what it left?" if take_back else "Finish it?")
-    with opened(targets_of(entry.deployment), read_only=read_only) as session:
+    with opened_for(entry.deployment, read_only=read_only) as session:
         settle(session, 0)
+        refuse_closed(session, entry.deployment)
         with progress("taking back" if take_back else "finishing") as told:
             outcome = finished(session, session.resume(entry.id, not take_back, told), entry.id)
     return concluded(None, outcome, "taken back" if take_back else "finished", as_json=as_json)

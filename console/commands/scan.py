@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from console import contract, output
 from console.commands._session import opened, say, settle, unread
@@ -11,10 +12,24 @@ from console.exits import FINDINGS, FINE, PARTIAL
 from fixes.model import SEVERITIES, Report
 
 
-def run(targets: Sequence[str], *, observe: str, fmt: str, fail_on: str, unknown: bool) -> int:
-    """Scans; returns the exit status."""
-    observe_seconds = seconds(observe, "--observe", 0, 86_400)
-    with opened(targets, read_only=True, unknown=unknown) as session:
+class How(NamedTuple):
+    """How to look, as the command line says it."""
+
+    observe: str
+    unknown: bool
+    namespace: str | None
+    execute: bool
+    read_only: bool
+
+
+def run(targets: Sequence[str], how: How, *, fmt: str, fail_on: str) -> int:
+    """Scans; returns the exit status. It never writes; with ``execute`` it may run a program that reads."""
+    observe_seconds = seconds(how.observe, "--observe", 0, 86_400)
+    execute = how.execute and not how.read_only
+    session_of = opened(
+        targets, read_only=None if execute else True, unknown=how.unknown, execute=execute, namespace=how.namespace
+    )
+    with session_of as session:
         report = settle(session, observe_seconds)
         missing = unread(report, session)
         read = tuple(t for t, s in report.snapshot.targets.items() if s.link.state == "live")

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from console.session import Session
 
 
-def run(targets: Sequence[str], *, read_only: bool, interval: str | None, unknown: bool) -> int:
+def run(
+    targets: Sequence[str], *, read_only: bool | None, interval: str | None, unknown: bool, namespace: str | None
+) -> int:
     """Opens the console on the named targets, or on all that is here."""
     require_terminal()
     from console.session import Session
@@ -22,7 +24,8 @@ def run(targets: Sequence[str], *, read_only: bool, interval: str | None, unknow
     config = configuration.load()
     if interval is not None:
         config = msgspec.structs.replace(config, interval=interval)
-    session = Session(targets, config, read_only=read_only, unknown=unknown)
+    named = configuration.namespace(namespace)
+    session = Session(targets, config, read_only=read_only, unknown=unknown, execute=True, namespace=named)
     return show(session, config)
 
 

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from console import contract, output
-from console.commands._session import finished, opened, progress, say, settle
-from console.commands.fix import ask, finish_dry, targets_of
+from console.commands._session import finished, progress, say, settle
+from console.commands.fix import ask, finish_dry, opened_for, refuse_closed
 from console.exits import FINE, REFUSED, USAGE, Stop
 from console.repairs import journal
 from fixes.model import ChangeId, Entry, Outcome, Plan
 
 
-def run(change: str | None, *, dry_run: bool, yes: bool, as_json: bool, read_only: bool) -> int:
+def run(change: str | None, *, dry_run: bool, yes: bool, as_json: bool, read_only: bool | None) -> int:
     """Undoes one change; returns the exit status."""
     entry = _undoable(change)
-    with opened(targets_of(entry.deployment), read_only=read_only) as session:
+    with opened_for(entry.deployment, read_only=read_only) as session:
         settle(session, 0)
         plan = session.undo_preview(entry.id).result(60)
         if not as_json:
             output.print_plan(plan)
         if dry_run:
             return finish_dry(plan, as_json=as_json)
+        refuse_closed(session, entry.deployment)
         if not yes:
             ask(f"Take {entry.id} back?")
         with progress("taking back") as told:

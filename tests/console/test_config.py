@@ -39,6 +39,45 @@ def test_a_target_can_be_read_only_alone(tmp_path: Path, monkeypatch: pytest.Mon
     assert not loaded.is_read_only("docker")
 
 
+def test_production_is_read_only_until_this_run_or_the_file_says_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FASTOPS_READ_ONLY", raising=False)
+    text = (
+        '[targets."k8s:prod-*"]\nproduction = true\n[targets."k8s:prod-test"]\nproduction = true\nread_only = false\n'
+    )
+    loaded = config.load(write(tmp_path, text))
+    assert loaded.of("k8s/prod-eu").production
+    assert loaded.is_read_only("k8s/prod-eu")
+    assert not loaded.is_read_only("k8s/prod-eu", lifted=True)
+    assert not loaded.is_read_only("k8s/prod-test")
+    assert not loaded.is_read_only("k8s/staging")
+    closed = config.load(write(tmp_path, '[targets."k8s:prod-*"]\nproduction = true\nread_only = true\n'))
+    assert closed.is_read_only("k8s/prod-eu", lifted=True), "what is written is not lifted"
+
+
+def test_the_own_name_goes_before_patterns_and_patterns_before_later_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FASTOPS_READ_ONLY", raising=False)
+    text = """
+        [targets."k8s:*"]
+        prometheus = "http://prometheus:9090"
+        namespace = "shop"
+        [targets."k8s:arn:aws:eks*"]
+        namespace = "second"
+        production = true
+        [targets."k8s:arn:aws:eks/prod"]
+        namespace = "own"
+    """
+    of = config.load(write(tmp_path, text)).of
+    assert of("k8s/arn%3Aaws%3Aeks%2Fprod") == config.TargetConfig(
+        production=True, prometheus="http://prometheus:9090", namespace="own"
+    )
+    assert of("k8s/arn%3Aaws%3Aeks%2Ftest").namespace == "shop"
+    assert of("docker") == config.TargetConfig()
+
+
 @pytest.mark.parametrize(
     ("text", "expected"), [("1", True), ("yes", True), ("surely", True), ("0", False), ("", False), ("no", False)]
 )
@@ -58,6 +97,11 @@ def test_the_environment_can_only_make_it_safer(
         ('interval = "soon"\n', "not a duration"),
         ('interval = "1ms"\n', "out of bounds"),
         ("[targets.dokcer]\nread_only = true\n", "no target"),
+        ("[targets.k8s]\nproduction = true\n", "k8s:CONTEXT"),
+        ('[targets."k8s:a"]\nprodution = true\n', "prodution"),
+        ('[targets."k8s:a"]\nnamespace = "No_Name"\n', "no name of a namespace"),
+        ('[targets."k8s:a"]\nprometheus = "prometheus:9090"\n', "URL of a server"),
+        ('[targets.docker]\nnamespace = "shop"\n', "Kubernetes alone"),
         ('[keys]\nfxi = "F"\n', "there is no key 'fxi'"),
         ('[keys]\nfix = "s"\n', "fix and sort are both on s"),
         ("= = =\n", "not a valid configuration"),

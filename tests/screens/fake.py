@@ -111,6 +111,7 @@ class FakeSession:
     def __init__(self, first: Report | None = None, *, read_only: bool = False) -> None:
         self.read_only = read_only
         self.read_only_targets: frozenset[TargetId] = frozenset()
+        self.production: frozenset[TargetId] = frozenset()
         self.ended: Future[None] = Future()
         self.under_way: Working | None = None
         self.report = first if first is not None else report()

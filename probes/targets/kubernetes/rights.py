@@ -1,0 +1,187 @@
+"""What fastops asks of a Kubernetes API server, right by right: what each is for, and what is lost without it.
+
+The one table behind ``fastops rbac``, which prints it as roles, and ``fastops doctor``, which asks the server for each.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from probes.base import Frozen
+
+Use = Literal["read", "fix"]
+
+
+class Right(Frozen, frozen=True):
+    """A rule of a role: verbs upon resources of one API group."""
+
+    group: str
+    """``""`` is the core group."""
+    resources: tuple[str, ...]
+    verbs: tuple[str, ...]
+    why: str
+    """What it is for."""
+    cost: str
+    """What is lost without it, as the end of ``without it …``."""
+    use: Use = "read"
+    cluster: bool = False
+    """It is of no namespace: a Role cannot grant it."""
+    optional: str | None = None
+    """Why it is not granted by default."""
+
+    @property
+    def name(self) -> str:
+        """For people: ``list, watch on apps/deployments``."""
+        group = f"{self.group}/" if self.group else ""
+        return f"{', '.join(self.verbs)} on {', '.join(f'{group}{one}' for one in self.resources)}"
+
+
+_FOLLOW = ("list", "watch")
+
+RIGHTS: tuple[Right, ...] = (
+    Right("", ("pods",), _FOLLOW, "What runs, and how it stands.", "nothing can be listed"),
+    Right(
+        "apps",
+        ("deployments", "statefulsets", "daemonsets", "replicasets"),
+        _FOLLOW,
+        "What pods belong to, and how it is rolled out.",
+        "pods are listed one by one, and rollouts, revisions and fixes are unknown",
+    ),
+    Right(
+        "batch",
+        ("jobs",),
+        _FOLLOW,
+        "Jobs that serve, and what their pods belong to.",
+        "pods of jobs are listed one by one",
+    ),
+    Right(
+        "",
+        ("events",),
+        _FOLLOW,
+        "The kubelet's and the scheduler's own words: failed probes, images, evictions, no node.",
+        "what only events tell is not found (failed probes, refused images, evictions)",
+    ),
+    Right(
+        "",
+        ("services",),
+        _FOLLOW,
+        "Which ports traffic is sent to.",
+        "a Service that leads to a wrong port is not found",
+    ),
+    Right(
+        "autoscaling",
+        ("horizontalpodautoscalers",),
+        _FOLLOW,
+        "Who else decides the number of replicas.",
+        "an autoscaler is not seen, and scaling may work against it",
+    ),
+    Right(
+        "policy",
+        ("poddisruptionbudgets",),
+        _FOLLOW,
+        "How many replicas may be away at once.",
+        "a disruption budget that stands in the way is not named",
+    ),
+    Right(
+        "",
+        ("pods/log",),
+        ("get",),
+        "Logs: most failures say their name there.",
+        "failures that only a log names are not found",
+    ),
+    Right(
+        "",
+        ("pods/proxy",),
+        ("get",),
+        "Health, metrics and openapi.json of a service, asked through the API server by GET.",
+        "services are asked only where their pods' addresses can be reached from here: else no latency, no health, no "
+        "blocked event loops, and recognition by command alone",
+    ),
+    Right(
+        "metrics.k8s.io",
+        ("pods",),
+        ("list",),
+        "Memory and CPU of pods (metrics-server).",
+        "memory and CPU are unknown, unless the kubelet or Prometheus can be asked",
+    ),
+    Right(
+        "",
+        ("nodes",),
+        ("list",),
+        "How large the machines are: what a limit may be raised to.",
+        "the size of nodes is unknown to limits that are proposed",
+        cluster=True,
+    ),
+    Right(
+        "",
+        ("nodes/proxy",),
+        ("get",),
+        "CPU throttling, and fresher figures than metrics-server's, from the kubelet.",
+        "throttling is unknown unless Prometheus has it",
+        cluster=True,
+        optional="Granted, it allows far more than fastops asks: whoever may GET nodes/proxy can run commands in pods.",
+    ),
+    Right(
+        "",
+        ("pods/exec",),
+        ("get", "create"),
+        "The figures of each worker and its stack: a small program in the pod reads /proc. Never in read-only mode.",
+        "memory, descriptors and stacks of single workers are unknown",
+        use="fix",
+    ),
+    Right(
+        "apps",
+        ("deployments", "statefulsets", "daemonsets"),
+        ("get", "patch"),
+        "Limits, probes, commands, variables, restarts and rollbacks: the template of what runs.",
+        "nothing can be fixed",
+        use="fix",
+    ),
+    Right(
+        "",
+        ("pods/resize",),
+        ("patch",),
+        "Limits of running pods, without a restart, where the server can.",
+        "a limit is changed by a rollout alone",
+        use="fix",
+    ),
+    Right(
+        "",
+        ("services",),
+        ("get", "patch"),
+        "Ports that lead nowhere (align-ports).",
+        "align-ports cannot be applied",
+        use="fix",
+    ),
+    Right(
+        "",
+        ("configmaps",),
+        ("get", "create", "patch", "delete"),
+        "The gunicorn configuration that fastops writes, and its undo.",
+        "apply-gunicorn-config works by variables alone",
+        use="fix",
+    ),
+    Right(
+        "",
+        ("secrets",),
+        ("get", "create", "patch", "delete"),
+        "The Secret that a plain value moves into (use-secret), and its undo.",
+        "use-secret cannot be applied",
+        use="fix",
+    ),
+    Right(
+        "",
+        ("limitranges", "resourcequotas"),
+        ("list",),
+        "What a namespace allows: named before a change meets it.",
+        "a quota that stands in the way is only known when the server refuses",
+        use="fix",
+    ),
+)
+
+
+def needed(*, read_only: bool, namespaced: bool) -> tuple[Right, ...]:
+    """The rights of a role, optional ones included; ``namespaced``: without what only a cluster can grant."""
+    return tuple(
+        right for right in RIGHTS if not (read_only and right.use == "fix") and not (namespaced and right.cluster)
+    )
