@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
+from collections.abc import Callable
 
 import httpx
 
@@ -12,6 +13,11 @@ from probes.target import ReadOnly
 
 # GETs that are no reads: the engine takes the connection over and the caller may type into it.
 _TAKEOVER = re.compile(r"/(?:attach(?:/ws)?|session|grpc|exec/[^/]+/start|containers/[^/]+/(?:wait|resize))/?$")
+# The same of a Kubernetes API server: what it opens to a container, whatever stands before or behind it.
+_POD_TAKEOVER = re.compile(r"/pods/+[^/]+/+(?:exec|attach|portforward)(?:/|$)")
+# Through a node's proxy stands the whole kubelet, whose GETs can run commands: only what is known to read passes.
+_NODE_PROXY = re.compile(r"/nodes/+[^/]+/+proxy(?P<rest>/.*)?$")
+_KUBELET_READS = re.compile(r"/(?:stats/summary|metrics(?:/(?:cadvisor|resource|probes))?|configz|healthz|pods)/?")
 
 
 class Endpoint(Frozen, frozen=True):
@@ -35,13 +41,21 @@ class Endpoint(Frozen, frozen=True):
 class GatedTransport(httpx.AsyncBaseTransport):
     """Passes requests on; in read-only mode what is neither GET nor HEAD, or takes over, raises :class:`ReadOnly`."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport, *, read_only: bool) -> None:
+    def __init__(
+        self,
+        inner: httpx.AsyncBaseTransport,
+        *,
+        read_only: bool,
+        reads: Callable[[httpx.Request], bool] | None = None,
+    ) -> None:
+        """``reads`` tells whether a request only reads; :func:`harmless` where none is given."""
         self._inner = inner
         self._read_only = read_only
+        self._reads = reads or harmless
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Raises :class:`ReadOnly` before a byte is sent."""
-        if self._read_only and not harmless(request):
+        if self._read_only and not self._reads(request):
             raise ReadOnly(
                 f"{request.method} {request.url.path} would change something, and this session is read-only."
             )
@@ -53,12 +67,25 @@ class GatedTransport(httpx.AsyncBaseTransport):
 
 
 def harmless(request: httpx.Request) -> bool:
-    """Whether a request only reads."""
-    return (
-        request.method in {"GET", "HEAD"}
-        and "upgrade" not in request.headers
-        and not _TAKEOVER.search(request.url.path)
-    )
+    """Whether a request to a Docker Engine only reads."""
+    return _plain(request) and not _TAKEOVER.search(request.url.path)
+
+
+def harmless_in_cluster(request: httpx.Request) -> bool:
+    """Whether a request to a Kubernetes API server only reads.
+
+    GETs of ``exec``, ``attach`` and ``portforward`` are takeovers, with or without an upgrade; of a node's proxy only
+    the kubelet's statistics, metrics, health and configuration pass. A pod's or a service's proxy passes GETs.
+    """
+    path = request.url.path  # percent-decoded, as the server will read it
+    if not _plain(request) or _POD_TAKEOVER.search(path) or "/../" in f"{path}/":
+        return False
+    node = _NODE_PROXY.search(path)
+    return node is None or _KUBELET_READS.fullmatch(node["rest"] or "") is not None
+
+
+def _plain(request: httpx.Request) -> bool:
+    return request.method in {"GET", "HEAD"} and "upgrade" not in request.headers
 
 
 def open_client(

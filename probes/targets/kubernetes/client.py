@@ -1,0 +1,304 @@
+"""Talking to one Kubernetes API server: reads with deadlines and bounds, watches that end at once, typed failures."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from typing import NoReturn
+
+import httpx
+
+from probes import text
+from probes.target import Answer, Unreadable
+from probes.targets.kubernetes import answers, failures, session, websocket
+from probes.targets.kubernetes.answers import Params
+from probes.targets.kubernetes.failures import ApiError, Forbidden, Gone, Status
+from probes.targets.kubernetes.place import Place
+from probes.targets.kubernetes.rules import rule
+
+__all__ = ["ApiClient", "ApiError", "Forbidden", "Gone", "Params"]
+
+ANSWER_LIMIT = 64 << 20
+EVENT_LIMIT = 16 << 20
+"""Of one watch event: etcd keeps no object above 1.5 MiB, and JSON is larger than what it keeps."""
+WATCH_SECONDS = 290
+"""How long one watch is asked for: less than the 5 minutes after which proxies cut what is long."""
+SILENCE_SECONDS = 150.0
+"""A watch that is silent for longer is begun anew: bookmarks come about once a minute."""
+PATIENCE = 3
+"""Reads that the server is too busy for are sent again this often, where the deadline allows."""
+_ERRORS = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError, TimeoutError)
+_READS = frozenset({"GET", "HEAD"})
+
+
+class ApiClient:
+    """One API server. All methods may be called at once, and cancelled at any moment.
+
+    Reads raise :class:`Unreadable`, whose failure's code is ``expired`` (401, and new credentials did not help),
+    ``forbidden`` (:class:`Forbidden` has the rule that would allow it), ``not-found``, ``invalid``, ``too-busy``,
+    ``timeout``, ``unreachable``, ``tls``, ``too-large``, ``server-error``, ``unexpected-answer``, or one of
+    :meth:`Credentials.current`. Writes raise :class:`ApiError`. Whatever is no read raises
+    :class:`probes.target.ReadOnly` in read-only mode, before a byte is sent.
+    A 401 makes it renew its credentials, once for each request. The time that a credentials plugin takes does not
+    count against a request's own deadline; it has one of its own.
+    """
+
+    def __init__(self, place: Place, *, read_only: bool, reread: Callable[[], Place] | None = None) -> None:
+        """``reread`` resolves the place anew (``lambda: resolve(spec)``): then a login by hand is noticed."""
+        self.place = place
+        self.read_only = read_only
+        self._session = session.Session(place, read_only=read_only, reread=reread)
+
+    @property
+    def where(self) -> str:
+        """The API server's URL, for people."""
+        return self.place.cluster.server
+
+    async def get(
+        self, path: str, params: Params | None = None, *, timeout_seconds: float = 10.0, limit: int = ANSWER_LIMIT
+    ) -> bytes:
+        """The whole answer to a GET, at most ``limit`` bytes. Raises :class:`Unreadable`, and :class:`Gone` for 410."""
+        return await self._read(path, params, timeout_seconds, limit)
+
+    async def pages(
+        self, path: str, params: Params | None = None, *, size: int = 500, timeout_seconds: float = 30.0
+    ) -> AsyncGenerator[bytes, None]:
+        """The pages of a list (JSON, as the server sent them), at most ``size`` objects each.
+
+        The next page is fetched while this one is looked at. ``timeout_seconds`` is for one page. Raises
+        :class:`Unreadable`, and :class:`Gone` when the server has dropped the list between two pages.
+        """
+        asked = {"limit": size, **(params or {})}
+        fetching = asyncio.create_task(self._read(path, asked, timeout_seconds, ANSWER_LIMIT))
+        try:
+            while True:
+                body = await fetching
+                following = answers.following(path, body)
+                if following:
+                    # The first page was for one version; the others are of the same, which the token holds.
+                    rest = {k: v for k, v in asked.items() if k not in {"resourceVersion", "resourceVersionMatch"}}
+                    fetching = asyncio.create_task(
+                        self._read(path, {**rest, "continue": following}, timeout_seconds, ANSWER_LIMIT)
+                    )
+                yield body
+                if not following:
+                    return
+        finally:
+            fetching.cancel()
+            await asyncio.gather(fetching, return_exceptions=True)
+
+    async def watch(
+        self, path: str, params: Params | None = None, *, silence_seconds: float = SILENCE_SECONDS
+    ) -> AsyncGenerator[bytes, None]:
+        """The events of a watch, one JSON object (``{"type": …, "object": …}``) each, bookmarks among them.
+
+        ``params`` hold ``resourceVersion``; begin the next watch at that of the last event. Ends normally when the
+        server's time is over (:data:`WATCH_SECONDS`) or it was silent for too long. Raises :class:`Gone` for 410, as
+        an answer or as an event, and :class:`Unreadable` (``unreachable`` where the stream was cut).
+        """
+        asked = {
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": WATCH_SECONDS - random.randrange(60),  # noqa: S311 - so that not all end at once
+            **(params or {}),
+        }
+        async with aclosing(self._lines(path, asked, silence_seconds)) as lines:
+            async for line in lines:
+                if (error := answers.error_event(path, line)) is not None:
+                    self._refuse(path, asked, *error)
+                yield line
+
+    async def stream(
+        self, path: str, params: Params | None = None, *, timeout_seconds: float = 10.0
+    ) -> AsyncGenerator[bytes, None]:
+        """The chunks of an answer (logs) as they come; ``timeout_seconds`` is for its head. Close it to end it.
+
+        Ends normally where the answer ends. Raises :class:`Unreadable`.
+        """
+        async with self._opened(path, params, timeout_seconds) as response:
+            try:
+                async for chunk in response.aiter_bytes():
+                    yield chunk
+            except _ERRORS as error:
+                raise failures.unreached(self.where, f"GET {path}", error) from None
+
+    async def answer(self, path: str, params: Params | None = None, *, timeout_seconds: float = 5.0) -> Answer:
+        """A GET through a proxy path (``…/pods/NAME:PORT/proxy/PATH``): whatever the service answers is data.
+
+        Where the API server could not reach it, :attr:`Answer.error` says how. Raises :class:`Unreadable` only where
+        the API server itself refuses (401, 403, 404 of the pod) or cannot be reached.
+        """
+        begun = time.monotonic()
+        try:
+            async with self._opened(path, params, timeout_seconds, raw=True) as response:
+                took = time.monotonic() - begun
+                async with asyncio.timeout(max(0.0, timeout_seconds - took)):
+                    body = await answers.first(response, answers.BODY_LIMIT)
+                code = response.status_code
+                said = failures.status(body) if code >= 400 else Status()
+        except TimeoutError:
+            return Answer(status=None, body=b"", took_seconds=time.monotonic() - begun, error="timeout")
+        except _ERRORS as error:
+            raise failures.unreached(self.where, f"GET {path}", error) from None
+        if not said.own or code not in {401, 403, 404, 429, 500, 502, 503, 504}:
+            return Answer(status=code, body=body, took_seconds=took)
+        if code in {401, 403, 404, 429}:
+            raise failures.refused("GET", path, params, code, said)
+        return Answer(status=None, body=b"", took_seconds=took, error=answers.unreached(said.message))
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        content_type: str = "application/json",
+        params: Params | None = None,
+        timeout_seconds: float = 30.0,
+    ) -> bytes:
+        """A write, with the server's whole answer. Raises :class:`ApiError` and ``ReadOnly``.
+
+        :class:`Unreadable` is raised where nothing was sent: no connection, no credentials.
+        """
+        headers = {"content-type": content_type} if body is not None else {}
+        try:
+            response = await self._session.open(
+                method, path, answers.query(params), content=body, headers=headers, timeout_seconds=timeout_seconds
+            )
+            try:
+                async with asyncio.timeout(timeout_seconds):
+                    answer = await answers.whole(response, ANSWER_LIMIT)
+            finally:
+                await response.aclose()
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise failures.unreached(self.where, f"{method} {path}", error) from None
+        except _ERRORS as error:
+            failure = failures.unreached(self.where, f"{method} {path}", error).failure
+            raise ApiError(None, Status(message=f"{failure.why}; it may have been done")) from None
+        if response.status_code >= 400:
+            said = failures.status(answer, response.headers)
+            if response.status_code == 401:
+                raise failures.refused(method, path, params, 401, said)
+            needed = rule(method, path, params) if response.status_code == 403 else None
+            raise ApiError(response.status_code, said, needed)
+        return answer
+
+    async def execute(
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        argv: tuple[str, ...] | list[str],
+        *,
+        stdin: bytes = b"",
+        timeout_seconds: float = 10.0,
+        limit: int = 1 << 20,
+    ) -> bytes:
+        """Runs a command in a container and returns its standard output, at most ``limit`` bytes.
+
+        ``ReadOnly`` in read-only mode, before a byte is sent. Raises :class:`Unreadable`: ``no-command`` where the
+        container has no such program, ``command-failed`` with the last line of its standard error where it ended with
+        another code than 0, and as for reads.
+        """
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/exec"
+        params = websocket.query(container, argv, stdin=bool(stdin))
+        what = f"a command in the container {text.clean(f'{container} of {namespace}/{pod}', 250)}"
+        try:
+            response = await self._session.open(
+                "GET", path, answers.query(params), headers=websocket.handshake(), timeout_seconds=timeout_seconds
+            )
+            try:
+                async with asyncio.timeout(timeout_seconds):
+                    if response.status_code != 101:
+                        answer = await answers.whole(response, answers.BODY_LIMIT)
+                        said = failures.status(answer, response.headers)
+                        raise failures.refused("GET", path, params, response.status_code, said)
+                    return await websocket.converse(response, what, stdin, limit)
+            finally:
+                await response.aclose()
+        except _ERRORS as error:
+            raise failures.unreached(self.where, what, error) from None
+
+    async def version(self, *, timeout_seconds: float = 5.0) -> str:
+        """The server's version, such as ``v1.34.2``. Raises :class:`Unreadable`."""
+        body = await self.get("/version", timeout_seconds=timeout_seconds, limit=answers.BODY_LIMIT)
+        return text.clean(answers.decoded("/version", body, answers.Version).version, 64)
+
+    async def close(self) -> None:
+        """Ends all connections and the credentials plugin; the next request begins anew."""
+        await self._session.close()
+
+    async def _read(self, path: str, params: Params | None, timeout_seconds: float, limit: int) -> bytes:
+        deadline = time.monotonic() + timeout_seconds
+        for attempt in range(PATIENCE + 1):
+            try:
+                response = await self._session.open("GET", path, answers.query(params), timeout_seconds=timeout_seconds)
+                try:
+                    async with asyncio.timeout(timeout_seconds):
+                        body = await answers.whole(response, limit)
+                finally:
+                    await response.aclose()
+            except _ERRORS as error:
+                raise failures.unreached(self.where, f"GET {path}", error) from None
+            if response.status_code < 400:
+                return body
+            said = failures.status(body, response.headers)
+            wait = said.retry_after_seconds
+            again = response.status_code == 429 and attempt < PATIENCE and wait is not None
+            if not again or wait is None or time.monotonic() + wait >= deadline:
+                self._refuse(path, params, response.status_code, said)
+            await asyncio.sleep(wait * random.uniform(1.0, 1.2))  # noqa: S311 - not all at the same moment
+        raise AssertionError  # the last attempt returns or raises
+
+    @asynccontextmanager
+    async def _opened(
+        self, path: str, params: Params | None, timeout_seconds: float, *, raw: bool = False
+    ) -> AsyncIterator[httpx.Response]:
+        """The head of an answer; with ``raw`` whatever its status. What the block raises is passed on."""
+        try:
+            response = await self._session.open("GET", path, answers.query(params), timeout_seconds=timeout_seconds)
+        except TimeoutError as error:
+            if raw:
+                raise
+            raise failures.unreached(self.where, f"GET {path}", error) from None
+        except _ERRORS as error:
+            raise failures.unreached(self.where, f"GET {path}", error) from None
+        try:
+            if response.status_code >= 400 and not raw:
+                try:
+                    async with asyncio.timeout(timeout_seconds):
+                        body = await answers.first(response, answers.BODY_LIMIT)
+                except _ERRORS as error:
+                    raise failures.unreached(self.where, f"GET {path}", error) from None
+                self._refuse(path, params, response.status_code, failures.status(body, response.headers))
+            yield response
+        finally:
+            await response.aclose()
+
+    async def _lines(self, path: str, params: Params, silence_seconds: float) -> AsyncGenerator[bytes, None]:
+        """The lines of a watch; the end of it is the end of the lines, whether the server says so or falls silent."""
+        rest = b""
+        async with self._opened(path, params, 30.0) as response:
+            chunks = aiter(response.aiter_bytes())
+            while True:
+                try:
+                    async with asyncio.timeout(silence_seconds):
+                        chunk = await anext(chunks)
+                except (StopAsyncIteration, TimeoutError):
+                    return
+                except _ERRORS as error:
+                    raise failures.unreached(self.where, f"the watch of {path}", error) from None
+                *lines, rest = (rest + chunk).split(b"\n") if rest else chunk.split(b"\n")
+                if len(rest) > EVENT_LIMIT:
+                    raise Unreadable(answers.too_large(f"the watch of {path}", EVENT_LIMIT))
+                for line in lines:
+                    if line:
+                        yield line
+
+    def _refuse(self, path: str, params: Params | None, code: int, said: Status) -> NoReturn:
+        if code == 410:
+            raise Gone(said.message)
+        raise failures.refused("GET", path, params, code, said)

@@ -1,0 +1,159 @@
+"""The connections to one API server: made with the credentials that are valid now, and anew when those change."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+import httpx
+
+from probes import text
+from probes.base import Failure
+from probes.http import user_agent
+from probes.target import Unreadable
+from probes.targets.kubernetes import failures
+from probes.targets.kubernetes.credentials import Credential, Credentials
+from probes.targets.kubernetes.place import Place
+from probes.targets.kubernetes.proxy import proxy
+from probes.targets.kubernetes.tls import tls_context
+from probes.transport import GatedTransport, harmless_in_cluster
+
+CONNECT_SECONDS = 5.0
+_KEPT_CONNECTIONS = 16
+# A peer that is gone without a word (sleep, a VPN that dropped) is noticed within a minute.
+_KEEPALIVE = tuple(
+    (level, getattr(socket, name), value)
+    for level, name, value in (
+        (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
+        (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 30),
+        (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 10),
+        (socket.IPPROTO_TCP, "TCP_KEEPCNT", 3),
+        (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
+    )
+    if hasattr(socket, name)
+)
+
+
+class Session:
+    """Opens requests; everything passes the read-only gate of ``probes/transport.py``."""
+
+    def __init__(self, place: Place, *, read_only: bool, reread: Callable[[], Place] | None) -> None:
+        self._place = place
+        self._read_only = read_only
+        self._credentials = Credentials(place, reread=reread)
+        self._http: httpx.AsyncClient | None = None
+        self._retired: httpx.AsyncClient | None = None
+        self._pair: tuple[bytes | None, bytes | None] = (None, None)
+
+    async def open(
+        self,
+        method: str,
+        path: str,
+        params: httpx.QueryParams,
+        *,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_seconds: float,
+    ) -> httpx.Response:
+        """The head of the answer, within ``timeout_seconds`` from when the credentials are there; close it.
+
+        A 401 is answered with new credentials, once. Raises what httpx raises, ``TimeoutError``, ``ReadOnly`` and
+        :class:`Unreadable` (credentials, certificates).
+        """
+        credential = await self._credentials.current()
+        response = await self._send(credential, method, path, params, content, headers, timeout_seconds)
+        if response.status_code != 401:
+            return response
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await response.aread()
+            if not await self._credentials.renew(credential):
+                return response
+        finally:
+            await response.aclose()
+        credential = await self._credentials.current()
+        return await self._send(credential, method, path, params, content, headers, timeout_seconds)
+
+    async def close(self) -> None:
+        """Ends the plugin and all connections."""
+        await self._credentials.close()
+        clients, self._http, self._retired = (self._http, self._retired), None, None
+        for client in clients:
+            if client is not None:
+                await client.aclose()
+
+    async def _send(
+        self,
+        credential: Credential,
+        method: str,
+        path: str,
+        params: httpx.QueryParams,
+        content: bytes | None,
+        headers: Mapping[str, str] | None,
+        timeout_seconds: float,
+    ) -> httpx.Response:
+        client = await self._client(credential)
+        request = client.build_request(
+            method,
+            path,
+            params=params,
+            content=content,
+            headers=[*(headers or {}).items(), *credential.headers],
+            timeout=httpx.Timeout(None, connect=min(CONNECT_SECONDS, timeout_seconds)),
+        )
+        async with asyncio.timeout(timeout_seconds):
+            return await client.send(request, stream=True)
+
+    async def _client(self, credential: Credential) -> httpx.AsyncClient:
+        pair = (credential.certificate, credential.key)
+        if self._http is not None and pair == self._pair:
+            return self._http
+        made = self._make(credential)
+        # Streams that began with the former certificate go on; those of the one before it had their time.
+        last, self._retired = self._retired, self._http
+        self._http, self._pair = made, pair
+        if last is not None:
+            await last.aclose()
+        return made
+
+    def _make(self, credential: Credential) -> httpx.AsyncClient:
+        cluster = self._place.cluster
+        try:
+            verify = tls_context(cluster, credential.certificate, credential.key)
+        except (OSError, ValueError) as error:
+            raise failures.certificates(cluster.server, error) from None
+        try:
+            through = proxy(cluster.server, cluster.proxy, os.environ)
+            transport = httpx.AsyncHTTPTransport(
+                verify=verify,
+                limits=httpx.Limits(
+                    max_connections=None, max_keepalive_connections=_KEPT_CONNECTIONS, keepalive_expiry=60.0
+                ),
+                trust_env=False,
+                proxy=through,
+                retries=0,
+                socket_options=_KEEPALIVE,
+            )
+        except (ValueError, ImportError) as error:
+            why = f"it cannot be used: {text.line(str(error), 200)}"
+            hint = "see proxy-url in the kubeconfig, HTTPS_PROXY and NO_PROXY"
+            raise Unreadable(Failure("invalid", f"the proxy to {text.line(cluster.server, 200)}", why, hint)) from None
+        return httpx.AsyncClient(
+            transport=GatedTransport(transport, read_only=self._read_only, reads=harmless_in_cluster),
+            base_url=cluster.server,
+            headers={
+                "accept": "application/json, */*",
+                "accept-encoding": "gzip" if cluster.compress and not _near(cluster.server) else "identity",
+                "user-agent": user_agent(),
+            },
+            trust_env=False,
+            follow_redirects=False,
+        )
+
+
+def _near(server: str) -> bool:
+    """Whether it is on this machine: there compressing costs more than it saves."""
+    return urlsplit(server).hostname in {"127.0.0.1", "::1", "localhost"}
