@@ -8,10 +8,9 @@ from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from probes.targets.kubernetes.client import ApiClient, ApiError
-
 from probes.base import TargetId
 from probes.target import ReadOnly, Unreadable
+from probes.targets.kubernetes.client import ApiClient, ApiError
 from probes.targets.kubernetes.contexts import resolve
 from probes.targets.kubernetes.place import Place
 from probes.targets.kubernetes.review import Denied, denied

@@ -19,6 +19,7 @@ from console.contract.findings import (
 from console.contract.fixing import ChangeOut, FixOut, OutcomeOut, PlanOut, outcome, plan
 from console.contract.measured import CpuOut, LatencyOut, MemoryOut, cpu, latency, memory, percentile
 from console.contract.pasted import DiagnosedFileOut, DiagnosedOut, DiagnoseOut, diagnosed, diagnosis
+from console.contract.replicas import InstanceOut, OrchestratedOut
 from console.contract.report import (
     DeploymentOut,
     ReplicasOut,
@@ -43,8 +44,10 @@ __all__ = [
     "EvidenceOut",
     "FindingOut",
     "FixOut",
+    "InstanceOut",
     "LatencyOut",
     "MemoryOut",
+    "OrchestratedOut",
     "Out",
     "OutcomeOut",
     "PlanOut",

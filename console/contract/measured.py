@@ -12,6 +12,8 @@ class MemoryOut(Out, frozen=True):
     used_bytes: int | None
     limited: bool | None
     limit_bytes: int | None
+    source: str | None = None
+    """Where it was read; several are joined by commas."""
 
 
 class CpuOut(Out, frozen=True):
@@ -43,6 +45,7 @@ def memory(one: Deployment) -> MemoryOut:
         used_bytes=_whole(_sum([r.memory.used_bytes for r in running])),
         limited=limited,
         limit_bytes=_whole(_sum([limit.value for limit in limits])) if limited else None,
+        source=", ".join(dict.fromkeys(r.memory.source for r in running if r.memory.source is not None)) or None,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 from console.contract.base import SCHEMA, Out
 from console.contract.findings import FindingOut, UndecidedOut, finding
 from console.contract.measured import CpuOut, LatencyOut, MemoryOut, cpu, latency, memory
+from console.contract.replicas import InstanceOut, OrchestratedOut, coverage, instances, orchestrated
 from fixes.model import Report
 from probes.base import Failure
 from probes.model import Deployment, Setting, TargetState, Worker
@@ -71,6 +72,9 @@ class DeploymentOut(Out, frozen=True):
     unreadable: tuple[Failure, ...]
     silenced: int
     """Findings that the configuration silences."""
+    instances: tuple[InstanceOut, ...]
+    orchestrated: OrchestratedOut | None
+    """``null`` where no orchestrator runs it."""
 
 
 class ScanOut(Out, frozen=True):
@@ -127,7 +131,7 @@ def deployment(one: Deployment, report: Report) -> DeploymentOut:
         server_version=one.server_version,
         replicas=ReplicasOut(sum(r.ready is True for r in one.replicas), one.desired),
         restarts=one.restarts,
-        coverage={"logs": one.logs.state},
+        coverage=coverage(one),
         workers=tuple(worker(w) for r in one.replicas for w in r.workers),
         memory=memory(one),
         cpu=cpu(one),
@@ -137,6 +141,8 @@ def deployment(one: Deployment, report: Report) -> DeploymentOut:
         undecided=tuple(UndecidedOut(u.signature, u.needs) for u in report.undecided.get(one.id, ())),
         unreadable=(*one.unreadable, *(f for r in one.replicas for f in r.unreadable)),
         silenced=len(report.silenced.get(one.id, ())),
+        instances=instances(one),
+        orchestrated=orchestrated(one),
     )
 
 

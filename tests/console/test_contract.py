@@ -10,8 +10,18 @@ from hypothesis import strategies as st
 
 from console import contract
 from fixes.model import Evidence, Finding, Offer, Report, SignatureId
-from probes.base import DeploymentId, ReplicaId, TargetId
+from probes.base import DeploymentId, NodeId, ReplicaId, TargetId
 from probes.model import UNLIMITED, Cpu, Deployment, HttpSample, Limit, Link, Memory, Replica, Snapshot, TargetState
+from probes.orchestrator import (
+    Ended,
+    Managed,
+    Orchestrated,
+    ProbeSpec,
+    Revision,
+    Rollout,
+    ServicePort,
+    Waiting,
+)
 
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 DOCKER = TargetId("docker")
@@ -110,5 +120,43 @@ def test_the_report_has_every_field_of_the_contract() -> None:
     } <= only.keys()
     assert {"coverage", "workers", "memory", "cpu", "latency", "settings", "findings", "undecided"} <= only.keys()
     assert only["latency"] is None
-    assert only["memory"] == {"used_bytes": 1, "limited": False, "limit_bytes": None}
+    assert only["memory"] == {"used_bytes": 1, "limited": False, "limit_bytes": None, "source": None}
+    assert only["coverage"] == {"logs": "unread", "workers": "unread"}
+    assert only["orchestrated"] is None
     assert only["findings"][0]["remedies"] == [{"id": "advise", "title": "Advice", "applicable": True, "why_not": None}]
+
+
+def test_what_an_orchestrator_says_is_told_replica_by_replica_and_around_them() -> None:
+    probe = ProbeSpec("readiness", "http", path="/health", port=8000)
+    stuck = Replica(
+        id=ReplicaId("shop/web-1/app"),
+        name="web-1",
+        state="restarting",
+        restarts=7,
+        node=NodeId("n1"),
+        revision="5c9f",
+        waiting=Waiting("CrashLoopBackOff", "back-off 5m0s restarting failed container"),
+        last_end=Ended(NOW, "OOMKilled", exit_code=137),
+        probes=(probe,),
+        memory=Memory(limit=Limit(True, 512.0)),
+        memory_request_bytes=256,
+    )
+    around = Orchestrated(
+        services=(ServicePort("web", 80, 8000),),
+        rollout=Rollout(complete=False, reason="ProgressDeadlineExceeded"),
+        revisions=(Revision(2, "web-5c9f", current=True), Revision(1, "web-77aa")),
+        managed=Managed("helm", "shop"),
+    )
+    one = msgspec.structs.replace(deployment(stuck), kind="Deployment", namespace="shop", orchestrated=around)
+    state = TargetState(DOCKER, Link("live", NOW), NOW, deployments={SHOP: one})
+    told = msgspec.json.decode(contract.encode(contract.scan(Report(Snapshot(NOW, {DOCKER: state})))))
+    (only,) = told["deployments"]
+    (pod,) = only["instances"]
+    assert pod["waiting"]["reason"] == "CrashLoopBackOff"
+    assert pod["last_end"]["exit_code"] == 137
+    assert (pod["node"], pod["revision"], pod["memory_limit_bytes"], pod["memory_bytes"]) == ("n1", "5c9f", 512, None)
+    assert only["orchestrated"]["rollout"]["reason"] == "ProgressDeadlineExceeded"
+    assert [r["number"] for r in only["orchestrated"]["revisions"]] == [2, 1]
+    assert only["orchestrated"]["managed"] == {"by": "helm", "name": "shop"}
+    assert only["orchestrated"]["probes"][0]["path"] == "/health"
+    assert only["namespace"] == "shop"
