@@ -20,6 +20,8 @@ CHANGE = "20261122-killed"
 ALWAYS = {"Name": "always", "MaximumRetryCount": 0}
 MOST = 16
 """Writes of a recreate at the most; the loop ends where the process was not killed any more."""
+LATE = 6
+"""A write at which nearly everything is done."""
 
 
 def blanked(step: Step) -> Step:
@@ -59,6 +61,19 @@ class Service:
         (step,) = workshop.draft(workshop.deployment(self.name), Desired(open_files_limit=4096))
         self.step = blanked(step)
 
+    def killed(self, act: str, folder: Path, when: str, number: int) -> bool:
+        """Whether this act on the step was killed there; whatever is left, either container has one of its names."""
+        killed = killed_at(self.workshop, act, self.step, folder, when, number)
+        assert self.first["Id"] in {one["Id"] for one in self.workshop.sdk.containers(all=True)}
+        return killed
+
+    def is_finished(self) -> None:
+        """The step can be finished, and then be taken back."""
+        point = self.call("perform", self.step)
+        self.is_new()
+        self.call("restore", point)
+        self.is_former()
+
     def is_former(self) -> None:
         """The former container is in service as it was, and nothing else is there."""
         self._serves({self.name: "running"}, self.first["Id"])
@@ -86,19 +101,15 @@ class Service:
 def test_a_recreate_that_was_killed_anywhere_is_finished_or_taken_back(workshop: Workshop, tmp_path: Path, when: str):
     service = Service(workshop)
     for number in range(1, MOST):
-        killed = killed_at(workshop, "perform", service.step, tmp_path, when, number)
-        # Whatever was left, the service's data is: either container is there, by one of its names.
-        assert service.first["Id"] in {one["Id"] for one in workshop.sdk.containers(all=True)}
-        if number % 2 or not killed:
+        if not service.killed("perform", tmp_path, when, number):
             service.call("abandon", service.step)
             service.is_former()
-        if not killed:
             assert number > 6, "a recreate has more writes than that"
             return
-        point = service.call("perform", service.step)
-        service.is_new()
-        service.call("restore", point)
+        service.call("abandon", service.step)
         service.is_former()
+        assert service.killed("perform", tmp_path, when, number)
+        service.is_finished()
     pytest.fail("the recreate has more writes than are tested")
 
 
@@ -117,13 +128,21 @@ def test_taking_back_that_was_killed_anywhere_is_completed(workshop: Workshop, t
     pytest.fail("the way back has more writes than are tested")
 
 
-def test_an_abandonment_that_was_killed_is_completed(workshop: Workshop, tmp_path: Path):
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_abandonment_that_was_killed_anywhere_is_completed_or_the_step_finished(
+    workshop: Workshop, tmp_path: Path, when: str
+):
     service = Service(workshop)
-    for number in range(1, 8, 2):
-        killed_at(workshop, "perform", service.step, tmp_path, "after", 6)
-        killed = killed_at(workshop, "abandon", service.step, tmp_path, "before", number)
-        if killed and number % 4 == 1:
-            service.call("perform", service.step)
-            service.is_new()
-        service.call("abandon", service.step)
-        service.is_former()
+    for number in range(1, MOST):
+        for ending in ("abandon", "perform"):
+            assert service.killed("perform", tmp_path, "after", LATE)
+            killed = service.killed("abandon", tmp_path, when, number)
+            if killed and ending == "perform":
+                service.is_finished()
+            else:
+                service.call("abandon", service.step)
+                service.is_former()
+        if not killed:
+            assert number > 4
+            return
+    pytest.fail("an abandonment has more writes than are tested")
