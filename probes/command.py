@@ -15,6 +15,7 @@ __all__ = ["CannotRewrite", "Rewritten", "rewrite"]
 
 # gunicorn's names → its options, the last one is what is appended. docs.gunicorn.org/en/stable/settings.html
 _GUNICORN: Mapping[str, tuple[str, ...]] = {
+    "config": ("-c", "--config"),
     "bind": ("-b", "--bind"),
     "workers": ("-w", "--workers"),
     "worker_class": ("-k", "--worker-class"),

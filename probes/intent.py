@@ -25,6 +25,8 @@ class Desired(Frozen, frozen=True, tag="desired"):
     """Health checks to set, each in place of the one of its role; roles that are not named stay as they are."""
     environment: Mapping[str, str] = {}
     """Variables to set to these literal values. Never a secret: those move by ``secret_variables``."""
+    environment_from: Mapping[str, str] = {}
+    """Variables to take from elsewhere: name → ``secret NAME/KEY`` or ``configmap NAME/KEY``, which exist already."""
     secret_variables: tuple[str, ...] = ()
     """Variables whose literal value moves into a secret of the engine's, which the variable then refers to."""
     target_ports: Mapping[str, int] = {}
