@@ -159,6 +159,22 @@ class HttpSample(Frozen, frozen=True):
     status: int | None = None
     error: str | None = None
     """``timeout``, ``refused``, ``reset``, ``unreachable``, …; ``None`` when there is a status."""
+    said: str | None = None
+    """The beginning of an answer of 5xx, in one line, secrets redacted: services name there what they miss."""
+
+
+class Latency(Frozen, frozen=True):
+    """How long the requests of a deployment's users took, as somebody else counted them."""
+
+    at: datetime
+    p50_seconds: float | None = None
+    p95_seconds: float | None = None
+    p99_seconds: float | None = None
+    """Interpolated within the buckets of a histogram; ``None`` where they lie beyond its last bound."""
+    requests_per_second: float | None = None
+    error_ratio: float | None = None
+    """Answers of 500 and above, over all."""
+    source: str = ""
 
 
 class Frame(Frozen, frozen=True):
@@ -240,6 +256,8 @@ class Replica(Frozen, frozen=True):
     """The template that it was made from (``pod-template-hash``)."""
     declared_ports: tuple[int, ...] = ()
     """Ports that its description names; declarative only."""
+    beside: tuple[str, ...] | None = None
+    """Names of the other containers that share its network and its fate (a pod's); they may be proxies."""
     memory_request_bytes: int | None = None
     cpu_request_cores: float | None = None
     sampled_at: datetime | None = None
@@ -297,6 +315,7 @@ class Deployment(Frozen, frozen=True):
     """``None`` where no orchestrator runs it."""
     hits: tuple[LogHit, ...] = ()
     logs: LogCoverage = LogCoverage(state="unread")
+    latency: Latency | None = None
     unreadable: tuple[Failure, ...] = ()
 
     @property

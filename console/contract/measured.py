@@ -64,7 +64,19 @@ def cpu(one: Deployment) -> CpuOut:
 
 
 def latency(one: Deployment) -> LatencyOut | None:
-    """Percentiles of fastops' own requests to a path that no route answers; ``None`` where there are none."""
+    """What somebody counts of its users' requests, else percentiles of fastops' own to a path that no route answers.
+
+    ``None`` where there is neither.
+    """
+    if one.latency is not None:
+        return LatencyOut(
+            p50_ms=_milliseconds(one.latency.p50_seconds),
+            p95_ms=_milliseconds(one.latency.p95_seconds),
+            p99_ms=_milliseconds(one.latency.p99_seconds),
+            requests_per_second=one.latency.requests_per_second,
+            error_ratio=one.latency.error_ratio,
+            source=one.latency.source,
+        )
     samples: list[HttpSample] = [s for r in one.running for s in r.loop_probes]
     took = sorted(s.took_seconds * 1000 for s in samples if s.error in {None, "timeout"})
     if not took:
@@ -77,6 +89,10 @@ def latency(one: Deployment) -> LatencyOut | None:
         error_ratio=None,
         source=f"fastops' own requests to a path without a route ({len(took)} of them)",
     )
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 1)
 
 
 def percentile(ascending: list[float], share: float) -> float:
