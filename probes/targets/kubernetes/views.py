@@ -166,9 +166,10 @@ class RevisionView(ObjectView, frozen=True):
 
 
 class ServiceView(ObjectView, frozen=True):
-    """A Service that selects pods."""
+    """A Service."""
 
     selector: Mapping[str, str] = {}
+    """An empty one leads to no pods."""
     ports: tuple[tuple[int, int | str], ...] = ()
     """Its TCP ports and what each leads to: a number, or a name."""
 
@@ -184,9 +185,10 @@ class ScalerView(ObjectView, frozen=True):
 
 
 class BudgetView(ObjectView, frozen=True):
-    """A PodDisruptionBudget; one that selects by expressions covers what its labels alone would, at most."""
+    """A PodDisruptionBudget."""
 
-    selector: Mapping[str, str] = {}
+    selector: Mapping[str, str] | None = None
+    """``None`` covers nothing; an empty one covers all."""
     expressions: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
     """Key, operator and values, all of which must hold."""
     allowed: int | None = None

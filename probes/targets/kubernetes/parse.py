@@ -1,0 +1,243 @@
+"""Pods: from the API's answer to what is kept, and from that to a :class:`Replica`. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from probes import text
+from probes.model import UNKNOWN_LIMIT, Cpu, Limit, Memory, Replica, ReplicaState
+from probes.orchestrator import Ended, Waiting
+from probes.targets.kubernetes import objects
+from probes.targets.kubernetes.ids import replica_id
+from probes.targets.kubernetes.measured import Measured
+from probes.targets.kubernetes.sharing import Sharing
+from probes.targets.kubernetes.views import ContainerView, PodView, StatusView
+
+_HASHES = ("pod-template-hash", "controller-revision-hash")
+_BEGINNING = frozenset({"PodInitializing", "ContainerCreating"})
+_NO_MEASURE = Measured()
+
+
+def pod(found: objects.Pod, share: Sharing) -> PodView | None:
+    """What is kept of a pod; ``None`` for one without a name."""
+    meta = found.metadata or objects.Metadata()
+    if not meta.name:
+        return None
+    spec, status = found.spec or objects.PodSpec(), found.status or objects.PodStatus()
+    owner = controller(meta)
+    labels = share.labels(owner.uid if owner else None, meta.labels)
+    return PodView(
+        namespace=share.text(meta.namespace) or "default",
+        name=meta.name,
+        uid=meta.uid or "",
+        version=meta.resource_version or "",
+        template=share.template(meta.annotations, spec),
+        labels=labels,
+        owner_kind=share.text(owner.kind) if owner else None,
+        owner_name=share.text(owner.name) if owner else None,
+        owner_uid=share.text(owner.uid) if owner else None,
+        revision=next((labels[one] for one in _HASHES if labels.get(one)), None),
+        node=share.text(spec.node_name) or None,
+        address=status.pod_ip or None,
+        phase=share.text(status.phase),
+        reason=status.reason,
+        message=status.message,
+        created_at=meta.creation_timestamp,
+        terminating=meta.deletion_timestamp is not None,
+        unscheduled=_unscheduled(status),
+        statuses=tuple(_status(one, share) for one in status.container_statuses or ()),
+        starting=_starting(status, share),
+    )
+
+
+def controller(meta: objects.Metadata) -> objects.Owner | None:
+    """The owner that made it and keeps it."""
+    return next((one for one in meta.owner_references or () if one.controller), None)
+
+
+def _unscheduled(status: objects.PodStatus) -> Waiting | None:
+    for one in status.conditions or ():
+        if one.type == "PodScheduled" and one.status == "False":
+            return Waiting(one.reason or "Unschedulable", one.message, one.last_transition_time)
+    return None
+
+
+def _status(found: objects.ContainerStatus, share: Sharing) -> StatusView:
+    state, last = found.state or objects.ContainerState(), found.last_state or objects.ContainerState()
+    before = _ended(last.terminated)
+    waiting = None
+    if state.waiting is not None:
+        since = before.at if before else None
+        waiting = Waiting(state.waiting.reason or "Waiting", state.waiting.message, since)
+    return StatusView(
+        name=share.text(found.name) or "",
+        ready=found.ready,
+        restarts=found.restart_count,
+        image_id=share.text(found.image_id) or None,
+        container_id=found.container_id or None,
+        running=state.running is not None,
+        started_at=state.running.started_at if state.running else None,
+        waiting=waiting,
+        ended=_ended(state.terminated),
+        before=before,
+    )
+
+
+def _ended(found: objects.StateTerminated | None) -> Ended | None:
+    if found is None:
+        return None
+    return Ended(
+        at=found.finished_at,
+        reason=found.reason or None,
+        exit_code=found.exit_code,
+        signal=found.signal or None,
+        started_at=found.started_at,
+        message=found.message or None,
+    )
+
+
+def _starting(status: objects.PodStatus, share: Sharing) -> StatusView | None:
+    for one in status.init_container_statuses or ():
+        found = _status(one, share)
+        failed = found.ended is not None and found.ended.exit_code not in {0, None}
+        if failed or (found.waiting is not None and found.waiting.reason not in _BEGINNING):
+            return found
+    return None
+
+
+def replica(view: PodView, container: str, measured: Measured | None = None) -> Replica:
+    """One pod's serving container, cleaned and redacted, with what was measured of it."""
+    made = view.template.container(container) or ContainerView(name=container)
+    status = view.status(container) or StatusView(name=container)
+    reading = measured or _NO_MEASURE
+    state = _state(view, status)
+    last = status.ended or status.before
+    return Replica(
+        id=replica_id(view.namespace, view.name, container),
+        name=text.clean(view.name, 253),
+        state=state,
+        ready=bool(status.ready) and state == "running",
+        started_at=status.started_at or (status.ended.started_at if status.ended else None),
+        finished_at=status.ended.at if status.ended else None,
+        created_at=view.created_at,
+        exit_code=status.ended.exit_code if status.ended else None,
+        restarts=status.restarts,
+        restart_policy=view.template.restart_policy,
+        stop_signal_timeout_seconds=view.template.grace_seconds,
+        error=_error(view),
+        image=made.image,
+        image_id=_clean(status.image_id, 300),
+        command=made.shown,
+        working_dir=made.working_dir,
+        environment=made.environment,
+        environment_from=made.environment_from,
+        memory=_memory(reading.memory, made.memory_limit),
+        cpu=_cpu(reading.cpu, made.cpu_limit),
+        workers=reading.workers,
+        listeners=reading.listeners,
+        network_mode="host" if view.template.host_network else None,
+        addresses=_address(view.address),
+        loop_probes=reading.loop_probes,
+        health_probes=reading.health_probes,
+        stacks=reading.stacks,
+        waiting=_waiting(view, status),
+        last_end=_clean_end(last),
+        probes=made.probes,
+        node=None,
+        terminating=view.terminating,
+        revision=_clean(view.revision, 100),
+        declared_ports=made.ports,
+        memory_request_bytes=made.memory_request_bytes,
+        cpu_request_cores=made.cpu_request_cores,
+        sampled_at=reading.sampled_at,
+        unreadable=reading.unreadable,
+    )
+
+
+def _state(view: PodView, status: StatusView) -> ReplicaState:
+    if view.over or status.ended is not None:
+        return "exited"
+    if status.running:
+        return "running"
+    return "restarting" if status.waiting and status.waiting.reason == "CrashLoopBackOff" else "created"
+
+
+def ended_at(view: PodView, container: str) -> datetime | None:
+    """When a pod that is over ended, as far as it says."""
+    status = view.status(container)
+    ended = [one.ended.at for one in view.statuses if one.ended is not None and one.ended.at is not None]
+    own = status.ended.at if status is not None and status.ended is not None else None
+    return own or max(ended, default=None) or view.created_at
+
+
+def _waiting(view: PodView, status: StatusView) -> Waiting | None:
+    """Why it does not run: the scheduler's word, then an init container's, then the container's own."""
+    if view.over:
+        return None
+    if view.unscheduled is not None and not view.node:
+        return _clean_waiting(view.unscheduled)
+    if view.starting is not None and not status.running:
+        told = view.starting.waiting
+        ended = view.starting.ended
+        if told is None:
+            code = ended.exit_code if ended else None
+            told = Waiting("InitContainerFailed", f"it ended with exit code {code}", ended.at if ended else None)
+        message = f"init container {view.starting.name}: {told.message or told.reason}"
+        return _clean_waiting(Waiting(told.reason, message, told.since))
+    return _clean_waiting(status.waiting) if status.waiting else None
+
+
+def _error(view: PodView) -> str | None:
+    """What the pod itself says went wrong (``Evicted: The node was low on resource: memory. …``)."""
+    words = ": ".join(one for one in (view.reason, view.message) if one)
+    return text.line(words, 600) if words else None
+
+
+def _clean_waiting(found: Waiting) -> Waiting:
+    message = text.line(found.message, 1000) if found.message else None
+    return Waiting(text.clean(found.reason, 100), message, found.since)
+
+
+def _clean_end(found: Ended | None) -> Ended | None:
+    if found is None:
+        return None
+    return Ended(
+        at=found.at,
+        reason=_clean(found.reason, 100),
+        exit_code=found.exit_code,
+        signal=found.signal,
+        started_at=found.started_at,
+        message=text.line(found.message, 1000) if found.message else None,
+    )
+
+
+def _clean(value: str | None, cap: int) -> str | None:
+    return text.clean(value, cap) if value else None
+
+
+def _address(value: str | None) -> Mapping[str, str]:
+    return {"pod": text.clean(value, 64)} if value else {}
+
+
+def _memory(measured: Memory | None, limit: Limit) -> Memory:
+    if measured is None:
+        return Memory(limit=limit)
+    if measured.limit != UNKNOWN_LIMIT:
+        return measured
+    return Memory(measured.used_bytes, limit, measured.peak_bytes, measured.oom_kills, measured.source)
+
+
+def _cpu(measured: Cpu | None, limit: Limit) -> Cpu:
+    if measured is None:
+        return Cpu(limit=limit)
+    if measured.limit != UNKNOWN_LIMIT:
+        return measured
+    return Cpu(
+        measured.used_cores,
+        limit,
+        measured.periods,
+        measured.throttled_periods,
+        measured.throttled_ratio,
+        measured.throttled_time_ratio,
+    )
