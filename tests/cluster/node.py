@@ -28,6 +28,16 @@ SETTINGS = (
     "kernel/keys/root_maxkeys",
     "kernel/keys/root_maxbytes",
 )
+# Where its programs write whatever they are told: made by them, and taken away when nobody else has come to use them.
+FOLDERS = (
+    "/run/containerd/runc/k8s.io",
+    "/run/containerd/runc",
+    "/var/lib/cni/results",
+    "/var/lib/cni",
+    "/var/lib/kubelet/device-plugins",
+    "/var/lib/kubelet",
+    "/var/log/containers",
+)
 REMOVE_SECONDS = 20.0
 
 
@@ -36,7 +46,9 @@ def prepare(place: Place) -> None:
     noted = place.root / "before.json"
     if not noted.exists():
         settings = {name: Path("/proc/sys", name).read_text().strip() for name in SETTINGS}
-        noted.write_text(json.dumps({"settings": settings, "mounted": _mount_controllers()}))
+        absent = [folder for folder in FOLDERS if not Path(folder).exists()]
+        before = {"settings": settings, "mounted": _mount_controllers(), "absent": absent}
+        noted.write_text(json.dumps(before))
     for folder in _cgroups(place, make=True):
         folder.mkdir(exist_ok=True)
     if not Path("/sys/class/net", place.holder).exists():
@@ -57,12 +69,7 @@ def undo(place: Place) -> None:
         continue
     for folder in _cgroups(place, make=False):
         _remove_cgroups(folder)
-    # libcni keeps the answer of each plugin, for all networks of the machine in one directory.
-    for result in Path("/var/lib/cni/results").glob(f"{place.name}-*"):
-        result.unlink(missing_ok=True)
-    for folder in (Path("/var/lib/cni/results"), Path("/var/lib/cni")):
-        with contextlib.suppress(OSError):  # another network's are in it, or it never was
-            folder.rmdir()
+    _remove_traces(place)
     noted = place.root / "before.json"
     if not noted.exists():
         return
@@ -72,7 +79,25 @@ def undo(place: Place) -> None:
     for path in before["mounted"]:
         run("umount", path)
         Path(path).rmdir()
+    for folder in map(Path, before["absent"]):
+        if folder.name == "device-plugins":
+            for socket in folder.glob("kubelet*"):
+                socket.unlink()
+        with contextlib.suppress(OSError):  # somebody else uses it now, or it never came to be
+            folder.rmdir()
     noted.unlink()
+
+
+def _remove_traces(place: Place) -> None:
+    """Remove what carries the name of the place, or of its pods, in directories of the machine."""
+    for link in Path("/var/log/containers").glob("*.log"):
+        if link.readlink().is_relative_to(place.root):
+            link.unlink()
+    results = Path("/var/lib/cni/results")  # libcni keeps the answer of each plugin, for all networks together
+    for result in results.glob(f"{place.name}-*"):
+        sandbox = result.name.split("-")[1]
+        for mine in results.glob(f"*-{sandbox}-*"):
+            mine.unlink()
 
 
 def _mount_controllers() -> list[str]:
