@@ -15,6 +15,7 @@ from probes import lag
 from probes.base import ReplicaId
 from probes.model import HttpSample
 from probes.target import Access, Answer, Unreadable
+from probes.text import line
 
 LOOP_PATH = "/.fastops/loop"
 """A path that no route answers: the framework says 404 from the event loop itself, whatever the thread pool does."""
@@ -31,6 +32,8 @@ HEALTH_PATHS = (
     "/status",
 )
 """What services commonly call it, in the order in which they are tried."""
+SAID_BYTES = 240
+"""So much of an answer of 5xx is kept."""
 
 
 def user_agent() -> str:
@@ -53,7 +56,9 @@ async def _get(
         except Unreadable as unreadable:
             answer = Answer(status=None, body=b"", took_seconds=0.0, error=unreadable.failure.code)
     took = max(0.0, answer.took_seconds - own.seconds)
-    sample = HttpSample(at=at, path=path, took_seconds=took, status=answer.status, error=answer.error)
+    sick = answer.status is not None and answer.status >= 500 and bool(answer.body)
+    said = line(answer.body[:SAID_BYTES], SAID_BYTES) if sick else None
+    sample = HttpSample(at, path, took, answer.status, answer.error, said)
     return sample, answer.body
 
 
