@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator
@@ -67,11 +68,19 @@ def _json(plain: str) -> Iterator[Any]:
 def _yaml(plain: str) -> Iterator[Any]:
     import yaml
 
+    from probes import yamlload
+
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     first = _YAML_START.search(plain)
     assert first is not None
+    cut = plain[first.start() : first.start() + _YAML_CHARACTERS]
+    with contextlib.suppress(yaml.YAMLError):  # what comes before the error counts
+        try:
+            yamlload.check(cut)
+        except ValueError:  # no text of an object
+            return
     try:
-        yield from yaml.load_all(plain[first.start() : first.start() + _YAML_CHARACTERS], loader)
+        yield from yaml.load_all(cut, loader)
     except (yaml.YAMLError, ValueError, RecursionError, OverflowError):  # what was read until then counts
         return
 

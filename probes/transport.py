@@ -55,15 +55,19 @@ class GatedTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Raises :class:`ReadOnly` before a byte is sent."""
-        if self._read_only and not self._reads(request):
-            raise ReadOnly(
-                f"{request.method} {request.url.path} would change something, and this session is read-only."
-            )
+        if self._read_only:
+            refuse_writes(request, self._reads)
         return await self._inner.handle_async_request(request)
 
     async def aclose(self) -> None:
         """Closes all connections."""
         await self._inner.aclose()
+
+
+def refuse_writes(request: httpx.Request, reads: Callable[[httpx.Request], bool]) -> None:
+    """Raises :class:`ReadOnly` for what does not only read."""
+    if not reads(request):
+        raise ReadOnly(f"{request.method} {request.url.path} would change something, and this session is read-only.")
 
 
 def harmless(request: httpx.Request) -> bool:

@@ -216,7 +216,7 @@ class ApiClient:
                         answer = await answers.whole(response, answers.BODY_LIMIT)
                         said = failures.status(answer, response.headers)
                         raise failures.refused("GET", path, params, response.status_code, said)
-                    return await websocket.converse(response, what, stdin, limit)
+                    return await websocket.converse(response, what, argv[0], stdin, limit)
             finally:
                 await response.aclose()
         except _ERRORS as error:

@@ -30,6 +30,10 @@ _CODES = {
 }
 
 
+_WAITING = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+"""What was going on when a deadline came: no failure of TLS."""
+
+
 class ApiError(Exception):
     """The API server refused or failed a write; ``status`` is ``None`` when no answer came: it may have been done."""
 
@@ -148,7 +152,7 @@ def unreached(where: str, what: str, error: BaseException) -> Unreadable:
     """No answer came from ``where`` (a URL); ``error`` is what httpx or the system raised."""
     chain = _causes(error)
     where, what = text.line(where, 200), text.clean(what, 300)
-    tls = next((one for one in chain if isinstance(one, ssl.SSLError)), None)
+    tls = next((one for one in chain if isinstance(one, ssl.SSLError) and not isinstance(one, _WAITING)), None)
     if _any(chain, ssl.SSLCertVerificationError):
         hint = "is certificate-authority of the kubeconfig that of this cluster? (kubectl config view)"
         return Unreadable(Failure("tls", f"TLS with {where}", _verification(tls), hint))

@@ -19,7 +19,7 @@ from probes.targets.kubernetes.credentials import Credential, Credentials
 from probes.targets.kubernetes.place import Place
 from probes.targets.kubernetes.proxy import proxy
 from probes.targets.kubernetes.tls import tls_context
-from probes.transport import GatedTransport, harmless_in_cluster
+from probes.transport import GatedTransport, harmless_in_cluster, refuse_writes
 
 CONNECT_SECONDS = 5.0
 _KEPT_CONNECTIONS = 16
@@ -63,6 +63,11 @@ class Session:
         A 401 is answered with new credentials, once. Raises what httpx raises, ``TimeoutError``, ``ReadOnly`` and
         :class:`Unreadable` (credentials, certificates).
         """
+        if self._read_only and (method != "GET" or headers):
+            # The gate refuses it, too; here no plugin is run and no connection made for what will not be sent.
+            refuse_writes(
+                httpx.Request(method, self._place.cluster.server + path, headers=headers), harmless_in_cluster
+            )
         credential = await self._credentials.current()
         response = await self._send(credential, method, path, params, content, headers, timeout_seconds)
         if response.status_code != 401:
@@ -99,7 +104,7 @@ class Session:
         request = client.build_request(
             method,
             path,
-            params=params,
+            params=params or None,  # empty ones would take the path's own query away
             content=content,
             headers=[*(headers or {}).items(), *credential.headers],
             timeout=httpx.Timeout(None, connect=min(CONNECT_SECONDS, timeout_seconds)),

@@ -26,6 +26,7 @@ V5, V4 = "v5.channel.k8s.io", "v4.channel.k8s.io"
 _STDIN, _STDOUT, _STDERR, _ERROR, _CLOSE = 0, 1, 2, 3, 255
 _CHUNK = 32 << 10
 _WORDS_LIMIT = 8 << 10
+_NO_PROGRAM = ("executable file not found", "no such file or directory")  # runc's and crun's words
 
 
 class _Cause(Frozen, frozen=True):
@@ -61,7 +62,7 @@ def handshake() -> dict[str, str]:
     }
 
 
-async def converse(response: httpx.Response, what: str, stdin: bytes, limit: int) -> bytes:
+async def converse(response: httpx.Response, what: str, program: str, stdin: bytes, limit: int) -> bytes:
     """Feeds ``stdin``, collects standard output until the command ends. The caller sets the deadline.
 
     A server that speaks v4 only (before 1.30) cannot be told that standard input ends. Raises :class:`Unreadable`
@@ -69,7 +70,7 @@ async def converse(response: httpx.Response, what: str, stdin: bytes, limit: int
     """
     stream: Any = response.extensions["network_stream"]
     connection = Connection(ConnectionType.CLIENT)
-    told = _Told(what, limit)
+    told = _Told(what, program, limit)
     if stdin:
         for at in range(0, len(stdin), _CHUNK):
             await stream.write(connection.send(Message(data=bytes([_STDIN]) + stdin[at : at + _CHUNK])))
@@ -96,8 +97,9 @@ async def converse(response: httpx.Response, what: str, stdin: bytes, limit: int
 class _Told:
     """What came over the channels. A message may come in parts: only its first has the channel's number."""
 
-    def __init__(self, what: str, limit: int) -> None:
+    def __init__(self, what: str, program: str, limit: int) -> None:
         self._what = what
+        self._program = program
         self._limit = limit
         self._channel: int | None = None
         self._kept = {_STDOUT: bytearray(), _STDERR: bytearray(), _ERROR: bytearray()}
@@ -135,12 +137,8 @@ class _Told:
         lines = [one for one in self._kept[_STDERR].decode("utf-8", "replace").splitlines() if one.strip()]
         said = text.line(lines[-1] if lines else end.message or end.reason or "it failed", 300)
         codes = [one.message for one in (end.details or _Details()).causes if one.reason == "ExitCode"]
-        message = end.message or ""
-        if (
-            "executable file not found" in message
-            or "no such file or directory" in message
-            or codes in (["126"], ["127"])
-        ):
-            raise Unreadable(Failure("no-command", self._what, text.line(message or said, 300), ""))
+        if any(one in (end.message or "") for one in _NO_PROGRAM) or codes == ["127"]:
+            why = f"there is no program {text.line(self._program, 120)} in it"
+            raise Unreadable(Failure("no-command", self._what, why, ""))
         code = f"it ended with {text.clean(codes[0], 8)}: " if codes else ""
         raise Unreadable(Failure("command-failed", self._what, f"{code}{said}", ""))

@@ -1,0 +1,20 @@
+"""What the tests of the Kubernetes target share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conftest import MISSING_PART
+from tests.probes.kubernetes import apiserver
+
+
+@pytest.fixture(scope="session")
+def bare() -> Iterator[apiserver.ApiServer]:
+    """An API server of the test run's own, which a test may stop and start; it leaves it running."""
+    reason = apiserver.why_not()
+    if reason is not None:
+        pytest.skip(MISSING_PART + reason)
+    with apiserver.ApiServer() as server:
+        yield server
