@@ -5,10 +5,12 @@ killed it at once. Requests in flight are lost. If it was the main process, the 
 starts again by its restart policy; if it was a worker, the master starts another and the engine sees nothing.
 
 What proves it. Docker's ``State.OOMKilled`` of a container that ended in the window; an ``oom`` event of the engine
-with a death beside it; or the control group's ``oom_kill`` counter rising while a worker died.
+with a death beside it; the control group's ``oom_kill`` counter rising while a worker died; on Kubernetes ``reason:
+OOMKilled`` of a run that ended in the window (since 1.28 the kernel ends all processes of the container together).
 
-What it is not. Exit code 137 alone is SIGKILL: ``docker stop`` past its grace period, ``kill -9``, a supervisor. A
-flag or an exit from before the window is history. A helper process that the kernel killed while server and workers
+What it is not. Exit code 137 alone is SIGKILL: ``docker stop`` past its grace period, ``kill -9``, a supervisor, the
+kubelet after a failed liveness probe or an eviction. A flag, a ``lastState`` or an exit from before the window is
+history. A helper process that the kernel killed while server and workers
 live on is not this either, nor is it when a worker ends for another reason more than 30 s before or after.
 
 What to do. Give it the memory that it needs, or find what grows; recycling workers bounds a slow leak.
@@ -17,7 +19,7 @@ What to do. Give it the memory that it needs, or find what grows; recycling work
 from __future__ import annotations
 
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Undecided, Verdict, View
-from fixes.signatures import _cases, _shared, _wording
+from fixes.signatures import _cases, _kubernetes, _shared, _wording
 from fixes.signatures._shared import NEAR, Rise
 from probes.history import Metric, Point
 from probes.model import UNLIMITED, Limit, Memory, Replica
@@ -32,18 +34,35 @@ def detect(view: View) -> Verdict:
     rises = _shared.oom_rises(view)
     evidence: list[Evidence] = []
     deaths, unclear = 0, False
+    for replica, end, told_of in _kubernetes.ends(view):
+        if end.reason == "OOMKilled":
+            evidence.append(told_of)
+            deaths += _again(view, replica)
+    of_pods = {e.replica for e in evidence}
     for replica in view.deployment.replicas:
         told = _engine(view, replica)
         counted, doubt = _counter(view, replica, rises.get(replica.id))
         unclear = unclear or (doubt and not told)
         evidence += told + counted
-        if told or counted:
+        if (told or counted) and replica.id not in of_pods:
             events = len([e for e in told if e.source == "event"])
             # An engine tells of one kill more than once; the kernel counts right.
             deaths += max(_kills(rises.get(replica.id)) or events, 1)
     if evidence:
         return _fires(view, evidence, deaths)
     return Undecided("whether a server or a worker died when the kernel killed for memory") if unclear else SILENT
+
+
+def _again(view: View, replica: Replica) -> int:
+    """How often it came to this in the window, as far as a pod's status tells, which names the end of one run alone.
+
+    A run that began in the window after another one ended then, too.
+    """
+    restarts, end = replica.restarts or 0, replica.last_end
+    if replica.created_at is not None and replica.created_at >= view.start:
+        return max(1, restarts)
+    began = end.started_at if end is not None else None
+    return 2 if restarts > 1 and began is not None and began >= view.start else 1
 
 
 def _kills(rise: Rise | None) -> int:
@@ -189,6 +208,18 @@ SIGNATURE = Signature(
             ),
             series={"oom-kills": {_cases.REPLICA: _cases.points((-700, 1), (-10, 1), (0, 1))}},
         ),
+        Example(
+            "a pod that runs again",
+            deployment=_cases.workload(
+                _cases.pod(restarts=1, started_at=_cases.ago(58), last_end=_cases.ended("OOMKilled", 137, 60, 5000))
+            ),
+        ),
+        Example(
+            "a pod that waits to be started again",
+            deployment=_cases.workload(
+                _cases.waiting("CrashLoopBackOff", 20, restarts=4, last_end=_cases.ended("OOMKilled", 137, 21, 30))
+            ),
+        ),
     ),
     silent=(
         Example(
@@ -200,6 +231,38 @@ SIGNATURE = Signature(
                 finished_at=_cases.ago(60),
                 events=(_cases.event("kill", 60), _cases.event("die", 60, 137)),
             ),
+        ),
+        Example(
+            "a pod that the kubelet ended after its liveness probe",
+            "Normal  Killing  kubelet  Container api failed liveness probe, will be restarted\n",
+            deployment=_cases.workload(
+                _cases.pod(restarts=1, started_at=_cases.ago(20), last_end=_cases.ended("Error", 137, 21))
+            ),
+        ),
+        Example(
+            "a pod's process that somebody killed",
+            deployment=_cases.workload(
+                _cases.pod(restarts=1, started_at=_cases.ago(20), last_end=_cases.ended("Error", 137, 21))
+            ),
+        ),
+        Example(
+            "a pod that was evicted",
+            "Warning  Evicted  kubelet  The node was low on resource: memory. Threshold quantity: 100Mi\n",
+            deployment=_cases.workload(
+                _cases.pod(
+                    state="exited",
+                    ready=False,
+                    exit_code=137,
+                    finished_at=_cases.ago(20),
+                    last_end=_cases.ended("Error", 137, 20),
+                    error="Evicted: The node was low on resource: memory.",
+                ),
+                _cases.pod(id="b"),
+            ),
+        ),
+        Example(
+            "a pod that was killed for memory long ago",
+            deployment=_cases.workload(_cases.pod(restarts=1, last_end=_cases.ended("OOMKilled", 137, 7200))),
         ),
         Example(
             "a death that is older than the window",
