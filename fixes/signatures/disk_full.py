@@ -5,16 +5,18 @@ request that writes ends in an error. The disk is often filled by the service's 
 
 What proves it. ``[Errno 28]`` (ENOSPC) in whatever wording: Python's ``No space left on device``, Rust's ``os error
 28``, nginx's ``(28: No space left on device)``, the engine's words about a start, or an eviction of a pod for its
-ephemeral storage.
+ephemeral storage: an event, or the pod's own status (which a server that stops gracefully leaves without a reason).
 
 What it is not. The kernel's limit of inotify watches, which has the same number and the same text: a reloader that
 watches too many files. Memory that cannot be had (``[Errno 12]``). A quota of a mail box or an upload that the
-application itself refuses.
+application itself refuses. An eviction for memory.
 
 What to do. Delete what fills it (``df -h``, ``du -x``), bound the logs, and write large files elsewhere.
 """
 
 from __future__ import annotations
+
+import re
 
 from fixes.model import Evidence, Example, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.signatures import _cases, _logged, _shared, _wording
@@ -27,8 +29,9 @@ NO_SPACE = _wording.pattern(
 EVICTED = _wording.pattern(
     "disk/evicted",
     r"[Ll]ow on resource: ephemeral-storage|[Ee]phemeral local storage usage exceeds the total limit"
-    r"|exceeded its local ephemeral storage limit|usage of EmptyDir volume .* exceeds the limit",
+    r"|exceeded its local ephemeral storage limit|[Uu]sage of EmptyDir volume .* exceeds the limit",
 )
+_EVICTED = re.compile(EVICTED.regex)
 _WATCHES = ("inotify", "watch limit", "watchfiles", "watchdog")
 
 
@@ -44,9 +47,14 @@ def detect(view: View) -> Verdict:
         for r in view.deployment.replicas
         if r.state != "running" and "no space left on device" in (r.error or "").lower()
     ]
+    told += [
+        Evidence("inspect", r.error or "", at=r.finished_at, replica=r.id)
+        for r in view.deployment.replicas
+        if _EVICTED.search(r.error or "") and (r.finished_at is None or r.finished_at >= view.start)
+    ]
     if not found and not told:
         return _shared.unseen(view)
-    evicted = any(hit.key == EVICTED.key for hit, _ in found)
+    evicted = any(hit.key == EVICTED.key for hit, _ in found) or any(_EVICTED.search(e.text) for e in told)
     total = sum(_shared.count(view, hit) for hit in {id(hit): hit for hit, _ in found}.values()) + len(told)
     title = "a pod is evicted for its ephemeral storage" if evicted else "nothing can be written: a file system is full"
     return _logged.fires(view, found, "critical", title, count=total, more=told)
@@ -76,6 +84,28 @@ SIGNATURE = Signature(
             "Warning  Evicted  2m  kubelet  The node was low on resource: ephemeral-storage. Threshold quantity: 1Gi\n",
         ),
         Example(
+            "a pod's status",
+            deployment=_cases.workload(
+                _cases.pod(
+                    state="exited",
+                    ready=False,
+                    finished_at=_cases.ago(60),
+                    error="Evicted: Pod ephemeral local storage usage exceeds the total limit of containers 100Mi.",
+                ),
+                _cases.pod(id="b"),
+            ),
+        ),
+        Example(
+            "a pod that succeeded, whose event tells",
+            'Warning  Evicted  kubelet  Usage of EmptyDir volume "cache" exceeds the limit "50Mi".\n',
+            deployment=_cases.workload(
+                _cases.pod(
+                    state="exited", ready=False, finished_at=_cases.ago(60), last_end=_cases.ended("Completed", 0, 60)
+                ),
+                _cases.pod(id="b"),
+            ),
+        ),
+        Example(
             "the engine",
             deployment=_cases.container(
                 state="exited", error="mkdir /var/lib/docker/overlay2/x: no space left on device"
@@ -87,6 +117,19 @@ SIGNATURE = Signature(
         Example(
             "watches of a reloader",
             "watchfiles: File watch error\nOSError: [Errno 28] No space left on device: '/srv'\n",
+        ),
+        Example(
+            "an eviction for memory",
+            "Warning  Evicted  kubelet  The node was low on resource: memory. Threshold quantity: 100Mi\n",
+            deployment=_cases.workload(
+                _cases.pod(
+                    state="exited",
+                    ready=False,
+                    finished_at=_cases.ago(60),
+                    error="Evicted: The node was low on resource: memory. Threshold quantity: 100Mi",
+                ),
+                _cases.pod(id="b"),
+            ),
         ),
         Example("df", "/dev/vda        252G   28G   74G  28% /\n"),
         Example("a page of that name", 'INFO:     10.0.0.1:5 - "GET /?q=No+space+left+on+device HTTP/1.1" 200 OK\n'),
