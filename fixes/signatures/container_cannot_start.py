@@ -22,6 +22,7 @@ from fixes.model import Evidence, Example, RemedyId, Signature, SignatureId, Ver
 from fixes.signatures import _cases, _kubernetes, _logged, _shared, _wording
 from fixes.signatures._shared import At
 from probes.model import Replica
+from probes.orchestrator import Ended
 
 KUBERNETES = _wording.pattern(
     "kubernetes/cannot-start",
@@ -86,15 +87,22 @@ def _told(view: View, replica: Replica) -> Evidence | None:
     """What the engine says of a container that is down since the window's beginning, or was never up."""
     if replica.state not in _DOWN or (replica.finished_at is not None and replica.finished_at < view.start):
         return None
-    end = replica.last_end
-    if end is not None and end.reason in _kubernetes.NEVER_BEGAN and replica.error is None:
-        text = None if _OTHERS.search(end.message or "") else f"{end.reason}: {end.message or 'no message'}"
-        return Evidence("inspect", text, at=end.at, replica=replica.id) if text else None
+    if replica.last_end is not None:
+        return _of_pod(replica, replica.last_end)
     if replica.error:
         text = None if _OTHERS.search(replica.error) else replica.error
     else:
         text = _CODES.get(replica.exit_code or 0)
     return Evidence("inspect", text, at=replica.finished_at, replica=replica.id) if text else None
+
+
+def _of_pod(replica: Replica, end: Ended) -> Evidence | None:
+    """What Kubernetes says of a run that was none."""
+    if end.reason in _kubernetes.NEVER_BEGAN:
+        text = None if _OTHERS.search(end.message or "") else f"{end.reason}: {end.message or 'no message'}"
+    else:
+        text = _CODES.get(end.exit_code or 0)
+    return Evidence("inspect", text, at=end.at, replica=replica.id) if text else None
 
 
 def _runs(view: View, place: At) -> bool:
@@ -180,6 +188,19 @@ SIGNATURE = Signature(
             "a volume whose Secret came later",
             'Warning  FailedMount  kubelet  MountVolume.SetUp failed for volume "tls" : secret "api-tls" not found\n',
             deployment=_cases.workload(_cases.pod(started_at=_cases.ago(20))),
+        ),
+        Example(
+            "a pod that was evicted",
+            deployment=_cases.workload(
+                _cases.pod(
+                    state="exited",
+                    ready=False,
+                    finished_at=_cases.ago(20),
+                    last_end=_cases.ended("Error", 137, 20),
+                    error="Evicted: The node was low on resource: memory.",
+                ),
+                _cases.pod(id="b"),
+            ),
         ),
         Example(
             "a pod whose application failed",
