@@ -5,7 +5,8 @@ of the machine, and it need not be this one.
 
 What proves it. The engine's configuration of a running container, or its control group, without a limit.
 
-What it is not. A process on the machine itself, which has no limit of an engine. A limit that could not be read.
+What it is not. A process on the machine itself, which has no limit of an engine. A limit that could not be read. A pod
+to which a LimitRange gave one when it was made, or whose resources a VerticalPodAutoscaler sets.
 
 What to do. A limit of 1.5 times the most that was seen in use, 512 MiB at least.
 """
@@ -15,11 +16,13 @@ from __future__ import annotations
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.signatures import _cases
 from probes.model import UNLIMITED, Limit, Memory
+from probes.orchestrator import Orchestrated
 
 
 def detect(view: View) -> Verdict:
     """Fires for running containers that are known to have no limit."""
-    if view.deployment.kind == "process":
+    around = view.deployment.orchestrated
+    if view.deployment.kind == "process" or (around is not None and around.vertical_autoscaler is not None):
         return SILENT
     free = [r for r in view.deployment.running if r.memory.limit.limited is False]
     if not free:
@@ -38,7 +41,8 @@ SIGNATURE = Signature(
     severity="warning",
     detect=detect,
     remedies=(RemedyId("set-memory-limit"),),
-    source="docs.docker.com/engine/containers/resource_constraints",
+    source="docs.docker.com/engine/containers/resource_constraints; "
+    "kubernetes.io/docs/concepts/configuration/manage-resources-containers",
     fires=(
         Example("a container", deployment=_cases.container(memory=Memory(limit=UNLIMITED))),
         Example(
@@ -48,12 +52,20 @@ SIGNATURE = Signature(
                 _cases.replica(id="beef", memory=Memory(limit=UNLIMITED)),
             ),
         ),
+        Example("a pod", deployment=_cases.workload(_cases.pod(memory=Memory(limit=UNLIMITED)))),
     ),
     silent=(
         Example("a limit", deployment=_cases.container(memory=Memory(limit=Limit(limited=True, value=1e9)))),
         Example(
             "a local process",
             deployment=_cases.deployment(_cases.replica(memory=Memory(limit=UNLIMITED)), kind="process"),
+        ),
+        Example("a pod with a limit, its own or a LimitRange's", deployment=_cases.workload()),
+        Example(
+            "a pod whose resources an autoscaler sets",
+            deployment=_cases.workload(
+                _cases.pod(memory=Memory(limit=UNLIMITED)), orchestrated=Orchestrated(vertical_autoscaler="api")
+            ),
         ),
         Example("it is not known"),
         Example("it ended", deployment=_cases.container(state="exited", memory=Memory(limit=UNLIMITED))),
