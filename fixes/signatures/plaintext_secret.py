@@ -1,21 +1,23 @@
 """A password, key or token stands in the container's configuration.
 
-What it means. A literal environment value is shown by ``docker inspect`` to everybody who may read the engine, is
-passed on to each child process, and ends up in crash reports. In an image's own environment it is in the registry too.
+What it means. A literal environment value is shown by ``docker inspect`` or ``kubectl describe`` to everybody who may
+read the engine or the namespace, is passed on to each child process, and ends up in crash reports. In an image's own
+environment it is in the registry too, in a manifest in whatever keeps that.
 
 What proves it. A variable of a container whose name says that it is a secret and whose value is set, or a URL with a
 password. Only names are shown: the values are never kept.
 
-What it is not. A variable that names a file with the secret (``…_FILE``). A public key's fingerprint, such as the
-``GPG_KEY`` of Python's images. A local process: its environment is not a configuration that others read.
+What it is not. A variable that names a file with the secret (``…_FILE``), or takes it from a Secret (``valueFrom``). A
+public key's fingerprint, such as the ``GPG_KEY`` of Python's images. A local process: its environment is not a
+configuration that others read.
 
-What to do. Mount the secret as a file and read it there.
+What to do. Mount the secret as a file and read it there; on Kubernetes refer to a Secret.
 """
 
 from __future__ import annotations
 
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
-from fixes.signatures import _cases
+from fixes.signatures import _cases, _kubernetes
 from probes.text import HIDDEN, is_secret_name
 
 _NO_SECRET = frozenset({"GPG_KEY", "GPG_KEYS", "LS_COLORS"})
@@ -34,9 +36,10 @@ def detect(view: View) -> Verdict:
     shown = ", ".join(list(names)[:_MOST_NAMES])
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
     first = view.deployment.replicas[0]
+    where = "pod's description" if _kubernetes.runs(view) else "container's environment"
     return Fires(
         severity="warning",
-        title=f"secrets stand in the container's environment: {shown}{more}",
+        title=f"secrets stand in the {where}: {shown}{more}",
         evidence=(Evidence("inspect", f"set as literal values: {shown}{more}", replica=first.id),),
         count=len(names),
         facts={"names": shown},
@@ -63,9 +66,16 @@ SIGNATURE = Signature(
             "within a URL",
             deployment=_cases.container(environment={"DATABASE_URL": f"postgresql://app:{HIDDEN}@db/app"}),
         ),
+        Example("a pod", deployment=_cases.workload(_cases.pod(environment={"DB_PASSWORD": HIDDEN}))),
     ),
     silent=(
         Example("a file", deployment=_cases.container(environment={"DB_PASSWORD_FILE": "/run/secrets/db"})),
+        Example(
+            "a pod that refers to a Secret",
+            deployment=_cases.workload(
+                _cases.pod(environment={"PORT": "80"}, environment_from={"DB_PASSWORD": "secret db/password"})
+            ),
+        ),
         Example("empty", deployment=_cases.container(environment={"API_TOKEN": ""})),
         Example("Python's image", deployment=_cases.container(environment={"GPG_KEY": HIDDEN})),
         Example("a URL without a password", deployment=_cases.container(environment={"URL": "postgresql://app@db/a"})),
