@@ -1,0 +1,236 @@
+"""What stands in the way of a fix: owners, autoscalers, budgets, and what a namespace or a node allows. Pure.
+
+A guard either refuses with one sentence or names what a person should know before saying yes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from probes import text
+from probes.model import Capability, DeploymentKind
+from probes.orchestrator import Managed, Orchestrated
+from probes.target import Refused
+from probes.targets.kubernetes import apps, quantities, resources
+from probes.targets.kubernetes.kinds import template_of
+from probes.targets.kubernetes.objects import Metadata
+
+Json = dict[str, Any]
+_ROLLS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
+_SCALES = frozenset({"Deployment", "StatefulSet", "ReplicaSet"})
+_TEMPLATE: tuple[Capability, ...] = ("gunicorn", "bind", "probes", "environment", "secret", "restart")
+NO_NOFILE = "Kubernetes has no setting for open files: the container runtime of the node sets the limit."
+
+
+def capabilities(kind: DeploymentKind, exec_refused: str | None = None) -> dict[Capability, str | None]:
+    """What fixes can be made to a workload of this kind: ``None`` means yes, a sentence says why not.
+
+    ``exec_refused``: why programs cannot be run in its pods (read-only mode, a missing right); ``None`` where they can.
+    Who keeps an object (Helm, Argo CD, Flux) is no matter here: the fix is then offered as a file.
+    """
+    made: dict[Capability, str | None] = dict.fromkeys(_TEMPLATE)
+    made |= {"memory-limit": None, "cpu-limit": None, "ports": None, "scale": None, "rollback": None}
+    made |= {"nofile": NO_NOFILE, "profile": exec_refused}
+    if kind not in _ROLLS:
+        said = _fixed(kind)
+        made |= dict.fromkeys(_TEMPLATE, said)
+        made["rollback"] = said
+        if kind != "Pod":
+            made["memory-limit"] = made["cpu-limit"] = said
+    if kind not in _SCALES:
+        made["scale"] = _not_scaled(kind)
+    return made
+
+
+def _fixed(kind: str) -> str:
+    if kind == "Pod":
+        return "A pod of its own cannot be changed but for its limits: make it by a Deployment."
+    if kind == "Job":
+        return "A job's template cannot be changed: make the job anew."
+    return f"A {kind} does not replace its pods when its template changes: make it by a Deployment."
+
+
+def _not_scaled(kind: str) -> str:
+    if kind == "DaemonSet":
+        return "A DaemonSet runs one pod on each of its nodes."
+    return f"A {kind} has no number of replicas that could be changed."
+
+
+def managed(thing: Json) -> Managed | None:
+    """Who keeps an object as it is, by the marks that Helm, Argo CD and Flux leave on it."""
+    metadata = msgspec.convert(thing["metadata"], type=Metadata)
+    return apps.managed(metadata.labels or {}, metadata.annotations)
+
+
+def owner_sentence(owner: Managed) -> str:
+    """Why an object is not patched here."""
+    who = {"helm": "the Helm release", "argocd": "the Argo CD application", "flux": "Flux' object"}[owner.by]
+    then = {
+        "helm": "the next upgrade would undo a change made here: put it into the chart's values or a post-renderer",
+        "argocd": "its next sync would undo a change made here: put it into its repository",
+        "flux": "its next reconciliation would undo a change made here: put it into its repository",
+    }[owner.by]
+    return f"It is kept by {who} {owner.name}; {then}. The patch is offered as a file."
+
+
+def refuse_owned(thing: Json) -> None:
+    """Raises :class:`Refused` for an object that another controller keeps."""
+    owners = thing["metadata"].get("ownerReferences") or []
+    owner = next((one for one in owners if one.get("controller")), None)
+    if owner is not None:
+        kind, name = text.clean(str(owner.get("kind")), 100), text.clean(str(owner.get("name")), 200)
+        raise Refused(f"It belongs to {kind} {name}, which keeps it as it is: change that.")
+    if thing["metadata"].get("deletionTimestamp"):
+        raise Refused("It is being deleted.")
+
+
+def scale_notes(thing: Json, around: Orchestrated | None, replicas: int) -> tuple[str, ...]:
+    """What to know before scaling; raises :class:`Refused` where somebody else decides the number."""
+    around = around or Orchestrated()
+    scaler = around.autoscaler
+    if scaler is not None:
+        raise Refused(
+            f"The HorizontalPodAutoscaler {scaler.name} decides the number of replicas "
+            f"({scaler.minimum} to {scaler.maximum}): change its bounds."
+        )
+    said = []
+    volumes = [v for v in template_of(thing)["spec"].get("volumes") or [] if v.get("persistentVolumeClaim")]
+    if volumes and replicas > 1:
+        claims = ", ".join(text.clean(str(v["persistentVolumeClaim"].get("claimName")), 100) for v in volumes)
+        said.append(f"All replicas share the claim {claims}: one that is ReadWriteOnce is mounted on one node alone.")
+    budget = around.disruption
+    if budget is not None and replicas < int(thing["spec"].get("replicas", 1)):
+        said.append(f"The PodDisruptionBudget {budget.name} does not hold for scaling down.")
+    return tuple(said)
+
+
+def rollout_notes(thing: Json, around: Orchestrated | None) -> tuple[str, ...]:
+    """What to know before a template is changed."""
+    said = []
+    if thing["spec"].get("paused"):
+        said.append("Its rollout is paused: nothing changes for running pods until it is resumed.")
+    if by_hand(thing):
+        said.append("Its update strategy is OnDelete: running pods keep their template until they are deleted.")
+    if _recreates(thing):
+        said.append("Its strategy is Recreate: nobody answers between the old pods and the new ones.")
+    budget = (around or Orchestrated()).disruption
+    if budget is not None and budget.allowed == 0:
+        said.append(
+            f"The PodDisruptionBudget {budget.name} allows no disruption now; a rollout follows its own strategy and "
+            "does not ask it."
+        )
+    return tuple(said)
+
+
+def by_hand(thing: Json) -> bool:
+    """Whether running pods keep their old template until somebody deletes them."""
+    strategy = (thing["spec"].get("updateStrategy") or {}).get("type")
+    return thing["kind"] == "ReplicaSet" or strategy == "OnDelete"
+
+
+def _recreates(thing: Json) -> bool:
+    return thing["kind"] == "Deployment" and (thing["spec"].get("strategy") or {}).get("type") == "Recreate"
+
+
+def refuse_beyond_nodes(thing: Json, container: Json, nodes: Sequence[Json]) -> None:
+    """Raises :class:`Refused` where no node can give what a container shall be allowed, or what its pod reserves."""
+    spec = template_of(thing)["spec"]
+    for what in ("memory", "cpu"):
+        most = max((_allocatable(node, what) for node in nodes), default=0.0)
+        limit = resources.limit(container, what)
+        reserved = sum(resources.request(one, what) or 0.0 for one in spec["containers"])
+        if most and limit is not None and limit > most:
+            raise Refused(f"No node can give {_said(what, limit)}: the largest has {_said(what, most)} for pods.")
+        if most and reserved > most:
+            raise Refused(f"Its pods would reserve {_said(what, reserved)}; the largest node has {_said(what, most)}.")
+
+
+def refuse_beyond_ranges(container: Json, ranges: Sequence[Json]) -> None:
+    """Raises :class:`Refused` where a LimitRange of the namespace allows a container less (or more) than this one."""
+    for one in ranges:
+        name = text.clean(str(one["metadata"]["name"]), 100)
+        for item in one["spec"].get("limits") or []:
+            for what in ("memory", "cpu") if item.get("type") == "Container" else ():
+                limit, reserved = resources.limit(container, what), resources.request(container, what)
+                most = quantities.quantity((item.get("max") or {}).get(what))
+                least = quantities.quantity((item.get("min") or {}).get(what))
+                if most is not None and limit is not None and limit > most:
+                    raise Refused(f"The LimitRange {name} allows a container {_said(what, most)} at most.")
+                if least is not None and reserved is not None and reserved < least:
+                    raise Refused(f"The LimitRange {name} asks for {_said(what, least)} at least.")
+
+
+def quota_notes(thing: Json, more_pods: int, quotas: Sequence[Json]) -> tuple[str, ...]:
+    """The ResourceQuotas that ``more_pods`` more pods of this template do not fit into, one sentence each."""
+    said = []
+    for one in quotas:
+        name = text.clean(str(one["metadata"]["name"]), 100)
+        status = one.get("status") or {}
+        for key, hard in (status.get("hard") or {}).items():
+            each = _takes(thing, key)
+            left = (quantities.quantity(hard) or 0.0) - (quantities.quantity((status.get("used") or {}).get(key)) or 0)
+            if each and left < each * more_pods:
+                said.append(
+                    f"The ResourceQuota {name} leaves {_said(key, max(0.0, left))} of {text.clean(key, 60)}; "
+                    f"{more_pods} more pod{'s' if more_pods != 1 else ''} of it take {_said(key, each * more_pods)}."
+                )
+    return tuple(said)
+
+
+def surge_of(thing: Json) -> tuple[int, int]:
+    """How many pods more, and how many fewer, than wanted a rollout may run (maxSurge up, maxUnavailable down)."""
+    replicas = int(thing["spec"].get("replicas", 1))
+    if thing["kind"] != "Deployment":
+        return 0, 1
+    if _recreates(thing):
+        return 0, replicas
+    rolling = (thing["spec"].get("strategy") or {}).get("rollingUpdate") or {}
+    surge = _share(rolling.get("maxSurge", "25%"), replicas, up=True)
+    fewer = _share(rolling.get("maxUnavailable", "25%"), replicas, up=False)
+    return surge, fewer if surge or fewer else 1
+
+
+def _share(value: object, replicas: int, *, up: bool) -> int:
+    said = str(value)
+    if said.endswith("%") and said[:-1].isdecimal():
+        return (int(said[:-1]) * replicas + (99 if up else 0)) // 100
+    return int(said) if said.isdecimal() else 0
+
+
+def _takes(thing: Json, key: str) -> float:
+    spec = template_of(thing)["spec"]
+    if key in {"pods", "count/pods"}:
+        return 1.0
+    which, _, what = key.rpartition(".")
+    if what not in {"memory", "cpu"} or which not in {"", "requests", "limits"}:
+        return 0.0
+    ask = resources.limit if which == "limits" else resources.request
+    return sum(ask(one, what) or 0.0 for one in spec["containers"])
+
+
+def _allocatable(node: Json, what: str) -> float:
+    return quantities.quantity(((node.get("status") or {}).get("allocatable") or {}).get(what)) or 0.0
+
+
+def _said(what: str, amount: float) -> str:
+    if what.endswith("memory"):
+        return quantities.memory(int(amount))
+    return f"{quantities.cpu(amount)} CPU" if what.endswith("cpu") else f"{amount:g}"
+
+
+def scaler_sentence(name: str) -> str:
+    """Why limits are not patched beside a VerticalPodAutoscaler."""
+    return f"The VerticalPodAutoscaler {name} sets its requests and limits. The patch is offered as a file."
+
+
+def rollback_elsewhere(owner: Managed) -> str:
+    """How the keeper of an object goes back."""
+    how = {
+        "helm": f"helm rollback {owner.name}",
+        "argocd": f"argocd app rollback {owner.name}",
+        "flux": "revert the commit in its repository",
+    }[owner.by]
+    return f"It is kept by {owner.by} ({owner.name}), which would bring the newer revision back: {how}."
