@@ -34,7 +34,7 @@ def check(data: bytes | str) -> None:
             if anchor:
                 sizes[anchor] = count - before
         elif isinstance(event, yaml.AliasEvent):
-            count += sizes.get(event.anchor, 0)
+            count += sizes.get(event.anchor or "", 0)
         elif isinstance(event, yaml.ScalarEvent) and event.anchor:
             sizes[event.anchor] = 1
         count += 1

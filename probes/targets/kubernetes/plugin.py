@@ -89,7 +89,7 @@ async def run(plugin: Plugin, cluster: Cluster, timeout_seconds: float = PLUGIN_
 
 
 def _install(plugin: Plugin) -> str:
-    hint = text.line(" ".join(plugin.install_hint.split()), 400)
+    hint = " ".join(text.line(plugin.install_hint, 400).split())
     return hint or "install it, or put its directory into PATH"
 
 
