@@ -3,20 +3,22 @@
 What it means. A lone uvicorn uses one core, stops serving altogether while its event loop is blocked, and when it
 dies requests are lost until the engine starts the container again.
 
-What proves it. One replica with one serving process and no master above it. How bad it is follows from the
-connections that are open: below 10 it is advice; above 50 with a database driver loaded it is an error.
+What proves it. One replica with one serving process and no master above it; where a pod's processes cannot be seen, one
+desired replica whose command starts a single uvicorn. How bad it is follows from the connections that are open: below
+10 it is advice; above 50 with a database driver loaded it is an error.
 
-What it is not. Two or more replicas of a service: one process per container is right there. A single worker under a
-master (gunicorn), which is replaced when it dies. A server that was told to start several and has not yet, or whose
-workers just died; a service whose other replicas are still to come.
+What it is not. Two or more replicas of a service: one process per container is right there. A Job. A single worker
+under a master (gunicorn), which is replaced when it dies. A server that was told to start several and has not yet, or
+whose workers just died; a service whose other replicas are still to come.
 
-What to do. Run under a worker manager, or run more replicas.
+What to do. On Kubernetes run more replicas; elsewhere run under a worker manager.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
 
+from fixes.counted import ORCHESTRATED
 from fixes.model import (
     SILENT,
     Evidence,
@@ -31,6 +33,7 @@ from fixes.model import (
     View,
 )
 from fixes.signatures import _cases
+from probes.base import Value
 from probes.model import Deployment, Listener, Replica, Worker
 
 FEW_CONNECTIONS = 10
@@ -43,22 +46,35 @@ SETTLED = timedelta(seconds=10)
 def detect(view: View) -> Verdict:
     """Fires for a lone server process; its severity follows the connections of the last minute."""
     deployment = view.deployment
-    if (deployment.desired or len(deployment.replicas)) >= 2 or len(deployment.running) != 1:
+    if (
+        deployment.kind == "Job"
+        or (deployment.desired or len(deployment.replicas)) >= 2
+        or len(deployment.running) != 1
+    ):
         return SILENT
     replica = deployment.running[0]
     wanted = deployment.setting("workers")
     if isinstance(wanted, (int, float)) and wanted > 1:
         return SILENT
-    if not replica.workers:
-        return SILENT if deployment.server == "gunicorn" else Undecided("the processes of its container")
+    if not replica.workers and deployment.server == "gunicorn":
+        return SILENT
+    if not replica.workers and not _is_told_one(deployment):
+        return Undecided("the processes of its container")
     lone = [w for w in replica.workers if w.role == "server"]
-    if len(lone) != 1 or len(replica.workers) != 1:
+    if replica.workers and (len(lone) != 1 or len(replica.workers) != 1):
         return SILENT
     if replica.started_at is not None and view.now - replica.started_at < SETTLED:
         return Undecided(f"{SETTLED.seconds} s since its start")
     connections = _connections(view, replica)
-    text = "one serving process, no master"
-    evidence = [Evidence("proc", text, at=replica.sampled_at, replica=replica.id, worker=lone[0].pid)]
+    if lone:
+        text = "one serving process, no master"
+        evidence = [Evidence("proc", text, at=replica.sampled_at, replica=replica.id, worker=lone[0].pid)]
+    else:
+        setting = deployment.settings["workers"]
+        text = (
+            f"{deployment.server} with workers {setting.value} ({setting.source}), {deployment.desired} replica desired"
+        )
+        evidence = [Evidence("settings", text, replica=replica.id)]
     busy = ""
     if connections is not None:
         busy = f", {connections:.0f} connections are open"
@@ -76,7 +92,20 @@ def detect(view: View) -> Verdict:
         severity=_severity(connections, bool(deployment.drivers)),
         title=f"one process serves everything and nothing replaces it{busy}",
         evidence=tuple(evidence),
-        facts={"pid": lone[0].pid, **({"connections": int(connections)} if connections is not None else {})},
+        facts={
+            **({"pid": lone[0].pid} if lone else {}),
+            **({"connections": int(connections)} if connections is not None else {}),
+        },
+    )
+
+
+def _is_told_one(deployment: Deployment) -> bool:
+    """Whether a pod's command starts one process that nobody manages, whatever cannot be seen of it."""
+    return (
+        deployment.kind in ORCHESTRATED
+        and deployment.desired == 1
+        and deployment.server == "uvicorn"
+        and deployment.setting("workers") == 1
     )
 
 
@@ -100,16 +129,27 @@ def _lone() -> tuple[Worker, ...]:
     return (_cases.worker(role="server"),)
 
 
+_COMMAND = ("uvicorn", "app:app", "--host", "0.0.0.0")  # noqa: S104 - what servers in containers listen on
+_SETTINGS: dict[str, Value] = {"app": "app:app", "host": "0.0.0.0", "port": 8000, "workers": 1}  # noqa: S104
+_PACKAGES = {"gunicorn": "23.0.0", "uvicorn": "0.34.0", "uvicorn-worker": "0.3.0"}
+
+
 def _service(established: int, *drivers: str) -> Deployment:
     """A lone uvicorn with so many open connections, in an image that has gunicorn too."""
-    listeners = (Listener("0.0.0.0", 8000, established),)  # noqa: S104 - what servers in containers listen on
+    listeners = (Listener("0.0.0.0", 8000, established),)  # noqa: S104
     return _cases.deployment(
-        _cases.replica(workers=_lone(), listeners=listeners, command=("uvicorn", "app:app", "--host", "0.0.0.0")),  # noqa: S104
-        settings={"app": "app:app", "host": "0.0.0.0", "port": 8000},  # noqa: S104
+        _cases.replica(workers=_lone(), listeners=listeners, command=_COMMAND),
+        settings=_SETTINGS,
         server="uvicorn",
         drivers=drivers,
-        packages={"gunicorn": "23.0.0", "uvicorn": "0.34.0", "uvicorn-worker": "0.3.0"},
+        packages=_PACKAGES,
     )
+
+
+def _pods(*pods: Replica, **changes: object) -> Deployment:
+    """Pods with a lone uvicorn each, in an image that has gunicorn too."""
+    plain: dict[str, object] = {"server": "uvicorn", "packages": _PACKAGES}
+    return _cases.workload(*pods, settings=_SETTINGS, **(plain | changes))
 
 
 SIGNATURE = Signature(
@@ -123,6 +163,8 @@ SIGNATURE = Signature(
         Example("hardly used", deployment=_service(2)),
         Example("busy", deployment=_service(20)),
         Example("very busy with a database", deployment=_service(80, "asyncpg")),
+        Example("a pod", deployment=_pods(_cases.pod(workers=_lone(), command=_COMMAND))),
+        Example("a pod whose processes cannot be seen", deployment=_pods(_cases.pod(command=_COMMAND))),
     ),
     silent=(
         Example(
@@ -136,6 +178,24 @@ SIGNATURE = Signature(
             ),
         ),
         Example("two are wanted", deployment=_cases.deployment(_cases.replica(workers=_lone()), desired=2)),
+        Example("two pods", deployment=_pods(_cases.pod(workers=_lone()), _cases.pod(id="b"))),
+        Example(
+            "two pods are wanted, one runs",
+            deployment=_pods(_cases.pod(workers=_lone()), _cases.waiting("CrashLoopBackOff", id="b")),
+        ),
+        Example(
+            "a pod that is told to go, while its follower runs",
+            deployment=_pods(
+                _cases.pod(workers=_lone(), started_at=_cases.ago(4)), _cases.pod(id="b", terminating=True), desired=1
+            ),
+            undecided=True,
+        ),
+        Example("a Job", deployment=_pods(_cases.pod(workers=_lone()), kind="Job")),
+        Example(
+            "a pod of which neither processes nor command are known",
+            deployment=_cases.workload(server="uvicorn"),
+            undecided=True,
+        ),
         Example("it does not run", deployment=_cases.container(state="exited", workers=())),
         Example(
             "several are wanted", deployment=_cases.deployment(_cases.replica(workers=_lone()), settings={"workers": 2})
