@@ -8,8 +8,8 @@ What proves it. The listening sockets of a running replica: all on 127.0.0.0/8 o
 sockets cannot be read: the address of the latest start-up line, else of the arguments.
 
 What it is not. A local process: loopback is right there. Host networking. A network shared with another container, or
-a proxy in the same container that listens on the published port, or will within the first half minute. Docker's own
-resolver on 127.0.0.11.
+a proxy in the same container or pod that listens on the published port, or will within the first half minute. A pod
+that answers fastops from outside. Docker's own resolver on 127.0.0.11.
 
 What to do. Listen on 0.0.0.0. Where the host stands in the program (``uvicorn.run(host=…)``) no option changes it.
 """
@@ -21,9 +21,9 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Undecided, Verdict, View
-from fixes.signatures import _cases, _shared, _wording
+from fixes.signatures import _cases, _kubernetes, _shared, _wording
 from probes import server_settings
-from probes.model import Deployment, Listener, PublishedPort, Replica
+from probes.model import Deployment, HttpSample, Listener, PublishedPort, Replica
 
 RESOLVER = "127.0.0.11"
 """Docker's embedded DNS server in user-defined networks listens here, on a port of its own."""
@@ -41,9 +41,10 @@ def detect(view: View) -> Verdict:
     """Fires for containers whose server only its own loopback reaches."""
     if view.deployment.kind == "process":
         return SILENT
-    found = [seen for replica in view.deployment.running if (seen := _loopback(view, replica)) is not None]
+    seen = [(replica, _loopback(view, replica)) for replica in view.deployment.running]
+    found = [one for replica, one in seen if one is not None and not _may_have_a_proxy(view, replica, one)]
     if not found:
-        unread = any(r.sampled_at is None for r in view.deployment.running)
+        unread = any(r.sampled_at is None or one is not None for r, one in seen)
         return Undecided("the listening sockets of its containers") if unread else SILENT
     first = found[0]
     place = f"{first.address}:{first.port}" if first.port else first.address
@@ -65,31 +66,48 @@ def _loopback(view: View, replica: Replica) -> _Seen | None:
     mode = replica.network_mode or ""
     if mode in ("host", "none") or mode.startswith("container:"):
         return None
-    if replica.sampled_at is None:
+    if replica.sampled_at is None and not _kubernetes.runs(view):
         return None  # its sockets are about to be read, and outrank what the log says
+    if _kubernetes.runs(view) and any((p.status or 500) < 500 for p in (*replica.loop_probes, *replica.health_probes)):
+        return None
     if replica.listeners is not None:
-        seen = _by_sockets(replica, [x for x in replica.listeners if x.address != RESOLVER])
+        seen = _by_sockets(view, replica, [x for x in replica.listeners if x.address != RESOLVER])
         return None if seen is not None and _may_get_a_proxy(view, replica, seen) else seen
     return _by_log(view, replica) or _by_settings(view, replica)
 
 
-def _by_sockets(replica: Replica, listeners: list[Listener]) -> _Seen | None:
+def _by_sockets(view: View, replica: Replica, listeners: list[Listener]) -> _Seen | None:
     inside = [x for x in listeners if is_loopback(x.address)]
     outside = {x.port for x in listeners if not is_loopback(x.address)}
-    published = {p.container_port for p in replica.ports}
+    published = _served(view, replica)
     if not inside or (outside and (not published or published & outside)):
         return None
     hidden = [x for x in inside if x.port in published] or ([] if outside else inside)
     if not hidden:
         return None
-    ports = f", published is {_published(replica.ports)}" if replica.ports else ""
+    ports = f", published is {', '.join(map(str, sorted(published)))}" if published else ""
     text = f"listens on {hidden[0].address}:{hidden[0].port} and nowhere outside loopback{ports}"
     return _Seen(hidden[0].address, hidden[0].port, Evidence("proc", text, at=replica.sampled_at, replica=replica.id))
 
 
+def _served(view: View, replica: Replica) -> set[int]:
+    """The ports of the container that are to be reached from outside: published ones, those that Services lead to."""
+    around = view.deployment.orchestrated
+    services = {p.target_port for p in around.services if p.target_port is not None} if around is not None else set()
+    return services or {p.container_port for p in replica.ports}
+
+
+def _may_have_a_proxy(view: View, replica: Replica, seen: _Seen) -> bool:
+    """Whether another container of the pod may serve the port that Services lead to, whose sockets are not known."""
+    if not _kubernetes.runs(view) or replica.listeners is not None or replica.beside == ():
+        return False
+    served = _served(view, replica)
+    return bool(served) and seen.port not in served
+
+
 def _may_get_a_proxy(view: View, replica: Replica, seen: _Seen) -> bool:
     """Whether it starts, and the published port is still free for a process in front of the server."""
-    published = {p.container_port for p in replica.ports}
+    published = _served(view, replica)
     young = replica.started_at is not None and view.now - replica.started_at < STARTING
     return young and bool(published) and seen.port not in published
 
@@ -162,10 +180,6 @@ def is_loopback(host: str) -> bool:
     return address.is_loopback or (mapped is not None and mapped.is_loopback)
 
 
-def _published(ports: tuple[PublishedPort, ...]) -> str:
-    return ", ".join(dict.fromkeys(str(p.container_port) for p in ports))
-
-
 _ALL = "0.0.0.0"  # noqa: S104 - what servers in containers should listen on
 _PORTS = (PublishedPort(8000, _ALL, 8080),)
 
@@ -200,6 +214,16 @@ SIGNATURE = Signature(
             "[2026-11-22 09:22:36 +0000] [3018] [INFO] ASGI server listening on http://127.0.0.1:18108\n",
         ),
         Example("by its arguments", deployment=_cases.container(settings={"bind": "127.0.0.1:8000"})),
+        Example(
+            "a pod, by its sockets",
+            deployment=_cases.workload(_cases.pod(ready=False, listeners=(Listener("127.0.0.1", 8000),))),
+        ),
+        Example(
+            "a pod, by its start-up line, before anything of it was measured",
+            "INFO:     Uvicorn running on http://127.0.0.1:8000 (Press CTRL+C to quit)\n",
+            deployment=_cases.workload(_cases.pod(ready=False, sampled_at=None)),
+        ),
+        Example("a pod, by its command", deployment=_cases.workload(settings={"host": "127.0.0.1", "port": 8000})),
     ),
     silent=(
         Example(
@@ -229,6 +253,27 @@ SIGNATURE = Signature(
         Example(
             "a network shared with a proxy",
             deployment=_cases.container(listeners=(Listener("127.0.0.1", 8000),), network_mode="container:abc"),
+        ),
+        Example(
+            "a proxy in the same pod, on the port of the Service",
+            deployment=_cases.workload(
+                _cases.pod(listeners=(Listener("127.0.0.1", 9000), Listener(_ALL, 8000)), beside=("nginx",))
+            ),
+        ),
+        Example(
+            "a container in the same pod that may be a proxy",
+            "INFO:     Uvicorn running on http://127.0.0.1:9000 (Press CTRL+C to quit)\n",
+            deployment=_cases.workload(_cases.pod(beside=("nginx",))),
+            undecided=True,
+        ),
+        Example(
+            "a pod that answers from outside",
+            "INFO:     Uvicorn running on http://127.0.0.1:8000 (Press CTRL+C to quit)\n",
+            deployment=_cases.workload(_cases.pod(loop_probes=(HttpSample(_cases.ago(5), "/x", 0.01, 404),))),
+        ),
+        Example(
+            "a pod in the network of its node",
+            deployment=_cases.workload(_cases.pod(listeners=(Listener("127.0.0.1", 8000),), network_mode="host")),
         ),
         Example(
             "Docker's resolver",
