@@ -4,13 +4,17 @@ What it means. The engine forwards the host's port to a port of the container on
 refused, or reset behind Docker's own proxy. Often the image's default changed, or ``PORT`` was set without the
 mapping.
 
-What proves it. The listening sockets of a replica that has been up for 30 s: none on a published container port,
-while the server listens on another port on all interfaces. That it is the server's: its settings name the port, or its
-log says that it listens or that the application started.
+On Kubernetes a Service's ``targetPort`` does the same.
+
+What proves it. The listening sockets of a replica that has been up for 30 s: none on a published container port, or on
+any that a Service leads to, while the server listens on another port on all interfaces. That it is the server's: its
+settings name the port, or its log says that it listens or that the application started. Where the sockets of a pod of
+one container cannot be read, the server's own word of where it listens. A ``containerPort`` that nobody listens on is
+declarative: it is advice.
 
 What it is not. A server that is still starting: it has no listener yet, whatever metrics listen on already. A server on
 loopback (``bind-loopback``). A second published port, of a debugger or of metrics, while the server's own port is
-reachable.
+reachable. A proxy in the same pod, to which the Service leads.
 
 What to do. Publish the port on which it listens, or listen on the one that is published.
 """
@@ -20,9 +24,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Undecided, Verdict, View
-from fixes.signatures import _cases, _shared, _wording
+from fixes.signatures import _cases, _kubernetes, _services, _shared, _wording
 from fixes.signatures.bind_loopback import RESOLVER, configured_ports, is_loopback
 from probes.model import Listener, PublishedPort, Replica
+from probes.orchestrator import Orchestrated, ServicePort
 
 STARTING = timedelta(seconds=30)
 """So long a replica may take to listen."""
@@ -30,6 +35,8 @@ STARTING = timedelta(seconds=30)
 
 def detect(view: View) -> Verdict:
     """Fires for running replicas whose published ports all lead nowhere while their server listens elsewhere."""
+    if _kubernetes.runs(view):
+        return _of_pods(view)
     found: list[tuple[int, int, Evidence]] = []
     needs = None
     for replica in view.deployment.running:
@@ -56,6 +63,42 @@ def detect(view: View) -> Verdict:
         count=len(found),
         facts={"published": published, "listening": listening, **({"host_port": host_port} if host_port else {})},
     )
+
+
+def _of_pods(view: View) -> Verdict:
+    """By the Services around the pods: the worst that is known."""
+    found: list[_services.Astray] = []
+    needs = None
+    for replica in view.deployment.running:
+        if _starting(view, replica):
+            continue
+        own, told = _own(view, replica)
+        seen = _services.judge(view.deployment, replica, own, told) if told is not None else None
+        if isinstance(seen, Undecided):
+            needs = needs or seen.needs
+        elif seen is not None:
+            found.append(seen)
+    if not found:
+        return Undecided(needs) if needs else SILENT
+    worst = min(found, key=lambda one: one.severity != "critical")
+    alike = [one for one in found if one.severity == worst.severity]
+    evidence = [evidence for one in alike for evidence in one.evidence]
+    return Fires(worst.severity, worst.title, tuple(evidence[:8]), count=len(alike), facts=worst.facts)
+
+
+def _own(view: View, replica: Replica) -> tuple[list[int], Evidence | None]:
+    """The ports of a pod's server that are reached from outside, and what tells them."""
+    named = [*_told(view, replica), *configured_ports(view.deployment)]
+    if replica.listeners is None:
+        said = [h for h in view.hits(_wording.LISTENING.key) if h.replica == replica.id]
+        ports = [port for port in _told(view, replica) if not is_loopback(said[-1].fields["host"])][:1]
+        return ports, _shared.evidence_of(said[-1]) if ports else None
+    open_ports = sorted(_services.outside(replica))
+    own = [port for port in dict.fromkeys(named) if port in open_ports] or (
+        open_ports if _has_started(view, replica) else []
+    )
+    shown = ", ".join(f"{x.address}:{x.port}" for x in replica.listeners[:8])
+    return own, Evidence("proc", f"listening: {shown}", at=replica.sampled_at, replica=replica.id)
 
 
 def _starting(view: View, replica: Replica) -> bool:
@@ -106,6 +149,8 @@ def _is_of_this_start(replica: Replica, at: datetime | None) -> bool:
 _ALL = "0.0.0.0"  # noqa: S104 - what servers in containers listen on
 _UP = "INFO:     Application startup complete.\n"
 _PORTS = (PublishedPort(8000, _ALL, 8080),)
+_ON_9200 = "INFO:     Uvicorn running on http://0.0.0.0:9200 (Press CTRL+C to quit)\n"
+_UNNAMED = Orchestrated(services=(ServicePort("api", 80, None, "http"),))
 
 SIGNATURE = Signature(
     id=SignatureId("port-mismatch"),
@@ -113,7 +158,8 @@ SIGNATURE = Signature(
     severity="critical",
     detect=detect,
     remedies=(RemedyId("advise"),),
-    source="Docker Engine API, NetworkSettings.Ports; /proc/PID/net/tcp",
+    source="Docker Engine API, NetworkSettings.Ports; kubernetes.io/docs/concepts/services-networking/service; "
+    "/proc/PID/net/tcp",
     patterns=(_wording.WAITING, _wording.STARTED, _wording.LISTENING),
     fires=(
         Example("another port", _UP, deployment=_cases.container(listeners=(Listener(_ALL, 80),), ports=_PORTS)),
@@ -135,6 +181,25 @@ SIGNATURE = Signature(
             "beside Docker's resolver",
             _UP,
             deployment=_cases.container(listeners=(Listener(_ALL, 80), Listener(RESOLVER, 33211)), ports=_PORTS),
+        ),
+        Example("a Service", _UP, deployment=_cases.workload(_cases.pod(listeners=(Listener(_ALL, 9200),)))),
+        Example(
+            "a Service, by the server's word in a pod of one container",
+            _ON_9200,
+            deployment=_cases.workload(_cases.pod(beside=())),
+        ),
+        Example(
+            "a Service that names a port which no container has",
+            _ON_9200,
+            deployment=_cases.workload(_cases.pod(beside=()), orchestrated=_UNNAMED),
+        ),
+        Example(
+            "a containerPort alone",
+            _ON_9200,
+            deployment=_cases.workload(
+                _cases.pod(listeners=(Listener(_ALL, 9200),)),
+                orchestrated=Orchestrated(services=(ServicePort("api", 80, 9200),)),
+            ),
         ),
     ),
     silent=(
@@ -162,6 +227,32 @@ SIGNATURE = Signature(
             deployment=_cases.container(
                 listeners=(Listener(_ALL, 8000),), ports=(PublishedPort(5678, _ALL, 5678), *_PORTS)
             ),
+        ),
+        Example(
+            "a Service that leads right",
+            deployment=_cases.workload(_cases.pod(listeners=(Listener("::", 8000),)), settings={"port": 8000}),
+        ),
+        Example(
+            "a Service to a proxy in the pod",
+            _ON_9200,
+            deployment=_cases.workload(
+                _cases.pod(listeners=(Listener(_ALL, 9200), Listener(_ALL, 8000)), beside=("nginx",), declared_ports=())
+            ),
+        ),
+        Example(
+            "a container in the pod that may be a proxy",
+            _ON_9200,
+            deployment=_cases.workload(_cases.pod(beside=("nginx",))),
+            undecided=True,
+        ),
+        Example(
+            "a pod on loopback",
+            "INFO:     Uvicorn running on http://127.0.0.1:9200 (Press CTRL+C to quit)\n",
+            deployment=_cases.workload(_cases.pod(beside=())),
+        ),
+        Example(
+            "a pod that is still starting",
+            deployment=_cases.workload(_cases.pod(listeners=(Listener(_ALL, 9200),), started_at=_cases.ago(10))),
         ),
         Example("nothing is published", deployment=_cases.container(listeners=(Listener(_ALL, 80),))),
         Example("sockets cannot be read", deployment=_cases.container(ports=_PORTS), undecided=True),
