@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from probes.base import DeploymentId, Frozen, ReplicaId
@@ -65,19 +65,22 @@ def due(
     allowance: Budget,
     done: Mapping[tuple[JobKind, ReplicaId], float],
     young: frozenset[ReplicaId] = frozenset(),
+    kinds: Sequence[JobKind] = KINDS,
+    replicas: Callable[[Deployment], Sequence[Replica]] = lambda deployment: deployment.replicas,
 ) -> tuple[Job, ...]:
     """The jobs whose time has come at ``now`` (monotonic seconds), the most urgent first.
 
     ``done`` says when each was begun last. What was never done is due at once; what is ``young`` (its workers are still
     being born) is measured as if it were focused. Periods of replicas differ by up to a
-    tenth either way, so that what began together spreads out.
+    tenth either way, so that what began together spreads out. ``kinds`` and ``replicas`` limit what is done: of a
+    deployment of hundreds a few tell for all.
     """
     found: list[tuple[float, Job]] = []
     for deployment in deployments:
-        for replica in deployment.replicas:
+        for replica in replicas(deployment):
             if replica.state != "running":
                 continue
-            for kind in KINDS:
+            for kind in kinds:
                 period = _period(kind, deployment.id, interest, allowance)
                 if kind == "loop" and in_doubt(replica):
                     period = min(period, DOUBT_SECONDS)
