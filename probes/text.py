@@ -59,6 +59,10 @@ _SHAPES = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*(?:-----END [A-Z ]*PRIVATE KEY-----)?"
 )
 
+_SHORTEST = 15
+"""Characters of the shortest of these shapes; whatever else looks like a secret has one of these in it:"""
+_SPLITS = re.compile(r"[=:\s]")
+
 
 def strip_escapes(data: bytes) -> bytes:
     """Bytes without terminal escape sequences: what patterns are matched against."""
@@ -67,6 +71,8 @@ def strip_escapes(data: bytes) -> bytes:
 
 def clean(text: str | bytes, cap: int = LINE_CAP) -> str:
     """One line of foreign text, safe to print: no escapes, no control characters, ``cap`` characters at most."""
+    if isinstance(text, str) and len(text) <= cap and text.isascii() and text.isprintable():
+        return text
     raw = text.encode("utf-8", "replace") if isinstance(text, str) else text
     plain = strip_escapes(raw[: cap * 8]).decode("utf-8", "replace")
     plain = _CONTROLS.sub("", plain.replace("\t", "    ").replace("\n", " "))
@@ -75,6 +81,8 @@ def clean(text: str | bytes, cap: int = LINE_CAP) -> str:
 
 def redact(text: str) -> str:
     """The text with what looks like a secret replaced by :data:`HIDDEN`."""
+    if len(text) < _SHORTEST and not _SPLITS.search(text):
+        return text
     text = _URL_PASSWORD.sub(rf"\g<head>{HIDDEN}", text)
     text = _BEARER.sub(rf"\g<head>{HIDDEN}", text)
     entry = _REST_OF_LINE.match(text)
