@@ -8,6 +8,8 @@ What proves it. uvicorn's ``Cancel N running task(s), timeout graceful shutdown 
 signal: term`` after which it kills a worker, or ends (``Shutting down: Master``) although a worker has not said
 ``Finished server process``; or the engine's SIGKILL at the end of the grace period after its SIGTERM.
 
+Pods that are told to go say the same; the kubelet's grace period is 30 s.
+
 What it is not. A stop that ends in time (exit 0 or 143). A kill without a stop before (``docker kill``). The quick
 stop of gunicorn (INT, QUIT), which is meant so.
 
@@ -15,6 +17,8 @@ What to do. A graceful time-out below the engine's grace period, and a grace per
 """
 
 from __future__ import annotations
+
+from msgspec.structs import replace
 
 from fixes.model import Evidence, Example, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.signatures import _cases, _logged, _shared, _wording
@@ -36,6 +40,8 @@ _ALMOST = 0.9
 
 def detect(view: View) -> Verdict:
     """Fires on stops that did not wait for the requests that ran."""
+    if view.whole is not None:  # here what ends is what counts
+        view = replace(view, deployment=view.whole)
     found = list(_shared.places(view, CANCELLED))
     found += [(hit, place) for hit, place in _shared.places(view, _wording.KILLED) if _while_ending(view, place)]
     found += _unfinished(view)
@@ -141,6 +147,11 @@ SIGNATURE = Signature(
             + "[2026-11-22 09:01:30 +0000] [1] [ERROR] Worker (pid:7) was sent SIGKILL! Perhaps out of memory?\n",
         ),
         Example(
+            "a pod that is told to go",
+            "ERROR:    Cancel 3 running task(s), timeout graceful shutdown exceeded\n",
+            deployment=_cases.workload(_cases.pod(ready=False, terminating=True), _cases.pod(id="b")),
+        ),
+        Example(
             "the engine's kill",
             deployment=_cases.container(
                 state="exited",
@@ -164,6 +175,11 @@ SIGNATURE = Signature(
             "workers without such a line",
             "[2026-11-22 09:00:00 +0000] [1] [INFO] Listening at: http://0.0.0.0:8000 (1)\n"
             "[2026-11-22 09:01:00 +0000] [1] [INFO] Handling signal: term\n" + _END,
+        ),
+        Example(
+            "a pod that ended in time, though by a kill of the kubelet",
+            _BEGIN + "[2026-11-22 09:01:02 +0000] [7] [INFO] Finished server process [7]\n" + _END,
+            deployment=_cases.workload(_cases.pod(restarts=1, last_end=_cases.ended("Completed", 0))),
         ),
         Example("a quick stop", _BEGIN.replace("signal: term", "signal: quit") + _END),
         Example(

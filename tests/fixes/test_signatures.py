@@ -67,7 +67,7 @@ def test_a_start_that_follows_a_failure_must_last_before_it_counts(signature: st
 def test_has_an_answer_where_the_target_can_do_everything(signature: Signature, example: Example) -> None:
     able: dict[Capability, str | None] = dict.fromkeys(get_args(Capability))
     view = view_of(example, matcher())
-    deployment = replace(view.deployment, capabilities=able)
+    deployment = replace(view.whole or view.deployment, capabilities=able)
     report = Tracker([signature]).advance(snapshot(deployment), Past(view), view.now)
     (finding,) = report.of(deployment.id)
     assert report.failures == ()
