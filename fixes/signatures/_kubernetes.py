@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from fixes.counted import ORCHESTRATED
 from fixes.model import SILENT, Evidence, Verdict, View
 from fixes.signatures import _shared
 from fixes.signatures._shared import At
+from fixes.signatures._slope import LEAST_POINTS, steady_growth
 from probes.model import Replica
 from probes.orchestrator import Ended
 
+_WARM_UP = timedelta(seconds=60)
+_LEAST_RISE_BYTES = 4 << 20
 NEVER_BEGAN = frozenset({"StartError", "ContainerCannotRun"})
 """Ends of containers whose process could not even be run: containerd's word, and the one of before."""
 
@@ -50,3 +54,13 @@ def was_made(view: View, place: At) -> bool:
     """Whether the container of a line has been made by now: its image was pulled, and what it needs was there."""
     replica = _shared.replica_of(view, place.replica)
     return replica is not None and replica.state != "created"
+
+
+def grows_unseen(view: View, replica: Replica, seconds: float) -> bool:
+    """Whether a pod whose processes cannot be seen grew for so long: it may be page cache, which its figures count."""
+    if replica.workers or not runs(view):
+        return False
+    begun = (replica.started_at + _WARM_UP).timestamp() if replica.started_at is not None else 0.0
+    points = [p for p in view.series("memory-used").get(replica.id, ()) if p.at >= begun]
+    long = len(points) >= LEAST_POINTS and points[-1].at - points[0].at >= seconds
+    return long and steady_growth(points, _LEAST_RISE_BYTES) is not None

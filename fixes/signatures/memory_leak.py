@@ -23,7 +23,7 @@ from typing import NamedTuple
 import msgspec
 
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Undecided, Verdict, View
-from fixes.signatures import _cases, _shared
+from fixes.signatures import _cases, _kubernetes, _shared
 from fixes.signatures._recycling import metric_of, recycled_in_time, recycles, replaced_so_far, replaced_young
 from fixes.signatures._shared import MIB, duration, mebibytes
 from fixes.signatures._slope import LEAST_POINTS, Growth, steady_growth
@@ -66,7 +66,8 @@ def detect(view: View) -> Verdict:
         leaks += [_with_limit(view, replica, worker, growth, rising) for worker, growth in rising]
     if not leaks:
         if seen_least is None:
-            return SILENT
+            hidden = any(_kubernetes.grows_unseen(view, replica, LONG_SECONDS) for replica in view.deployment.running)
+            return Undecided("the memory of its workers: a program inside the pod reads it") if hidden else SILENT
         seen, count = seen_least
         needs = f"{LEAST_POINTS} samples of memory over 1 min, after a worker's first minute"
         return Undecided(f"{needs}; {count} over {duration(seen)} seen")
@@ -294,6 +295,12 @@ SIGNATURE = Signature(
                     f"{_cases.REPLICA}/16": _line(-6000, -2410, 100 * MIB, 175 * MIB),
                 }
             },
+        ),
+        Example(
+            "a pod grows, and its processes cannot be seen",
+            deployment=_cases.workload(),
+            series={"memory-used": {_cases.POD: _line(-2400, 0, 100 * MIB, 300 * MIB)}},
+            undecided=True,
         ),
         Example("no worker is known"),
     ),
