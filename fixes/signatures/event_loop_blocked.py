@@ -187,6 +187,7 @@ SIGNATURE = Signature(
         SignatureId("pool-exhausted"),
         SignatureId("slow-requests"),
         SignatureId("http-pool-exhausted"),
+        SignatureId("crash-loop"),
     ),
     fires=(
         Example(

@@ -25,6 +25,8 @@ from probes.history import Metric, Point
 from probes.model import UNLIMITED, Limit, Memory, Replica
 
 _LOST = (_wording.KILLED, _wording.KILLED_BEFORE_21, _wording.CHILD_DIED, _wording.TIMED_OUT)
+_IN_ORDER = (0, 143)
+"""Ends that somebody asked for: containerd calls them OOMKilled where any process of the container was ever killed so."""
 _BY_SIGNAL = _shared.keys((_wording.KILLED, _wording.KILLED_BEFORE_21))
 """What these lines say is a kill even where nobody knows when they were written."""
 
@@ -35,7 +37,7 @@ def detect(view: View) -> Verdict:
     evidence: list[Evidence] = []
     deaths, unclear = 0, False
     for replica, end, told_of in _kubernetes.ends(view):
-        if end.reason == "OOMKilled":
+        if end.reason == "OOMKilled" and end.exit_code not in _IN_ORDER:
             evidence.append(told_of)
             deaths += _again(view, replica)
     of_pods = {e.replica for e in evidence}
@@ -259,6 +261,10 @@ SIGNATURE = Signature(
                 ),
                 _cases.pod(id="b"),
             ),
+        ),
+        Example(
+            "a pod that ended in order, a helper of which had once been killed for memory",
+            deployment=_cases.workload(_cases.pod(restarts=1, last_end=_cases.ended("OOMKilled", 0, 60, 7000))),
         ),
         Example(
             "a pod that was killed for memory long ago",
