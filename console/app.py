@@ -105,6 +105,7 @@ class FastopsApp(App[None]):
         return Mode(
             read_only=self._session.read_only,
             read_only_targets=self._session.read_only_targets,
+            production=self._session.production,
             paused_at=self._paused_at,
         )
 

@@ -30,6 +30,9 @@ class OpsScreen(Screen[None]):
     """A full screen of the console. It holds no client: what it wants it says in messages."""
 
     AUTO_FOCUS: ClassVar[str | None] = None
+    DEFAULT_CSS = """
+    OpsScreen.-production { border: heavy $production; }
+    """
 
     report: reactive[Report] = reactive(EMPTY, init=False, always_update=False)
     mode: reactive[Mode] = reactive(Mode(), init=False)
@@ -41,6 +44,7 @@ class OpsScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """The bars, and the screen's own body between them."""
+        self.show_frame()
         yield StatusBar(self.report, self.mode)
         yield from self.body()
         yield KeyBar()
@@ -48,6 +52,10 @@ class OpsScreen(Screen[None]):
     def body(self) -> Iterable[Widget]:
         """What stands between the bars."""
         raise NotImplementedError
+
+    def about(self) -> DeploymentId | None:
+        """The one deployment that the screen is about, if it is about one: production's frame stands around it."""
+        return self.subject()
 
     @property
     def alive(self) -> bool:
@@ -71,9 +79,14 @@ class OpsScreen(Screen[None]):
     def show_report(self) -> None:
         """Draws the body again where it differs."""
 
+    def show_frame(self) -> None:
+        """Production looks different."""
+        self.set_class(self.mode.frames(self.about()), "-production")
+
     def watch_mode(self) -> None:
         """Shows what may be done now."""
         if self.is_mounted:
+            self.show_frame()
             self.query_one(StatusBar).show(self.report, self.mode)
             self.refresh_bindings()
 

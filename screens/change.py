@@ -123,6 +123,7 @@ class ChangeScreen(OpsScreen):
         self._draw_diff()
         box.scroll_home(animate=False)
         self._enter("planned")
+        self.show_frame()
         self.planned(plan)
 
     def _draw_diff(self) -> None:

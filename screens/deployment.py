@@ -1,4 +1,4 @@
-"""One deployment: plots, findings, workers, log and settings; all at once where there is room, else as tabs."""
+"""One deployment: plots, findings, replicas, workers, log, settings; all at once where there is room, else as tabs."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ from screens.widgets.chart import Chart
 from screens.widgets.filterbar import FilterBar
 from screens.widgets.findinglist import FindingList
 from screens.widgets.logview import LogView
+from screens.widgets.replicapane import ReplicaPane
 from screens.widgets.table import Cell, Table
 
-Pane = Literal["findings", "plots", "workers", "log", "settings"]
+Pane = Literal["findings", "plots", "workers", "log", "settings", "replicas"]
 PANES: tuple[Pane, ...] = get_args(Pane)
-_FOCUS: dict[Pane, str] = {"findings": "#findings", "workers": "#workers", "log": "#log", "settings": "#settings"}
+_FOCUS: dict[Pane, str] = {pane: f"#{pane}" for pane in PANES if pane != "plots"}
 LOG_SECONDS = 0.5
 """Between two looks for new log lines while the log is on the screen; nothing is drawn when there are none."""
 
@@ -73,7 +74,11 @@ class DeploymentScreen(OpsScreen):
             Horizontal(
                 self._titled(FindingList(id="findings"), "findings"),
                 Vertical(
-                    self._titled(Vertical(Table(self._worker_cells, id="workers"), id="workers-pane"), "workers"),
+                    self._titled(ReplicaPane(id="replicas-pane"), "replicas"),
+                    self._titled(
+                        Vertical(Static(id="workers-why"), Table(self._worker_cells, id="workers"), id="workers-pane"),
+                        "workers",
+                    ),
                     self._titled(VerticalScroll(Static(id="settings-text"), id="settings"), "settings"),
                     id="facts",
                 ),
@@ -128,6 +133,11 @@ class DeploymentScreen(OpsScreen):
             self._workers = facts.worker_keys(deployment)
             workers = self.query_one("#workers", Table)
             workers.show_rows(list(self._workers))
+            why = self.query_one("#workers-why", Static)
+            why.update(facts.no_workers(deployment))
+            why.display = not self._workers
+            self.set_class(len(deployment.replicas) > 1 or deployment.orchestrated is not None, "-several")
+            self.query_one(ReplicaPane).show(deployment, now)
             self._draw_settings()
             self._ask_series()
             self._draw_plots()

@@ -31,9 +31,10 @@ def head(deployment: Deployment, now: datetime) -> Text:
     text.append(f"  {deployment.id}", "dim")
     server = " ".join(filter(None, (deployment.server, deployment.server_version)))
     for part, style in (
+        (_kind(deployment), ""),
         (server, ""),
         (f"{ready}/{desired} ready", "yellow" if ready < desired else ""),
-        (words.plural(len(deployment.workers), "worker"), ""),
+        (words.plural(len(deployment.workers), "worker") if _looked(deployment) else "", ""),
         (f"{words.plural(deployment.restarts, 'restart')}" if deployment.restarts else "", "yellow"),
         (_up(deployment, now), ""),
         (deployment.origin or "", "dim"),
@@ -42,6 +43,16 @@ def head(deployment: Deployment, now: datetime) -> Text:
             text.append(" · ", "dim")
             text.append(part, style)
     return text
+
+
+def _looked(deployment: Deployment) -> bool:
+    """Whether its processes could be counted: inside pods nobody may have looked."""
+    return bool(deployment.workers) or deployment.orchestrated is None
+
+
+def _kind(deployment: Deployment) -> str:
+    """Kubernetes' kinds say how it is run; where it is stands in the id."""
+    return deployment.kind if deployment.orchestrated is not None else ""
 
 
 def _up(deployment: Deployment, now: datetime) -> str:
@@ -58,6 +69,17 @@ def worker_keys(deployment: Deployment) -> dict[str, Worker]:
     """All processes of all replicas, masters first."""
     every = [w for r in deployment.replicas for w in r.workers]
     return {f"{w.replica}/{w.pid}": w for w in sorted(every, key=lambda w: (w.replica, w.role != "master", w.pid))}
+
+
+def no_workers(deployment: Deployment) -> Text:
+    """Why no process is listed."""
+    if not deployment.running:
+        return Text("nothing runs", end="")
+    failures = [f for r in deployment.running for f in r.unreadable] or list(deployment.unreadable)
+    told = next((f for f in failures if f.code in {"read-only", "not-executed"}), failures[0] if failures else None)
+    if told is None:
+        return Text("not read yet", end="")
+    return Text(f"{told.what}: {told.why}" + (f" – {told.hint}" if told.hint else ""), end="")
 
 
 def worker_cells(worker: Worker) -> tuple[Cell, ...]:

@@ -22,8 +22,34 @@ def headline(finding: Finding, now: datetime) -> Text:
     times = f"{finding.count}× " if finding.count > 1 else ""
     text.append(f"  {finding.signature} · {times}for {words.ago(finding.since, now)}", "dim")
     if finding.explained_by is not None:
-        text.append(f" · effect of {finding.explained_by.signature}", "cyan")
+        elsewhere = finding.explained_by.deployment
+        where = "" if elsewhere == finding.deployment else f" of {elsewhere}"
+        text.append(f" · effect of {finding.explained_by.signature}{where}", "cyan")
     return text
+
+
+def nested(found: Sequence[Finding]) -> tuple[tuple[Finding, int], ...]:
+    """Each finding with how deep it stands: an effect below its cause, where that is of the same deployment."""
+    own = {finding.signature: finding for finding in found}
+    below: dict[str, list[Finding]] = {}
+    roots = []
+    for finding in found:
+        cause = finding.explained_by
+        if cause is not None and cause.deployment == finding.deployment and cause.signature in own:
+            below.setdefault(cause.signature, []).append(finding)
+        else:
+            roots.append(finding)
+    placed: list[tuple[Finding, int]] = []
+
+    def place(finding: Finding, depth: int) -> None:
+        placed.append((finding, depth))
+        for effect in below.pop(finding.signature, ()):
+            place(effect, depth + 1)
+
+    for finding in roots:
+        place(finding, 0)
+    placed += [(finding, 0) for rest in below.values() for finding in rest]  # causes in a circle hide nothing
+    return tuple(placed)
 
 
 def proof(evidence: Evidence) -> Text:
@@ -67,8 +93,19 @@ def answers(finding: Finding) -> Text:
     return text
 
 
-def full(finding: Finding, now: datetime, limit: int | None = None, width: int = 0) -> Text:
-    """A finding with its evidence (the first ``limit`` pieces) and its remedies, wrapped where a width is given."""
+INDENT = 2
+
+
+def full(finding: Finding, now: datetime, limit: int | None = None, width: int = 0, depth: int = 0) -> Text:
+    """A finding with its evidence (the first ``limit`` pieces) and its remedies, wrapped where a width is given.
+
+    An effect stands ``depth`` steps to the right, below its cause.
+    """
+    if depth:
+        inner = full(finding, now, limit, max(20, width - INDENT * depth) if width else 0)
+        lead = Text(" " * (INDENT * (depth - 1)) + "└ ", "dim", end="")
+        space = Text(" " * INDENT * depth, end="")
+        return Text("\n", end="").join((space if n else lead) + line for n, line in enumerate(inner.split("\n")))
     shown = finding.evidence if limit is None or len(finding.evidence) <= limit + 1 else finding.evidence[:limit]
     lines = [hang(headline(finding, now), width, 2), *(hang(proof(evidence), width, 20) for evidence in shown)]
     if len(shown) < len(finding.evidence):
@@ -121,7 +158,7 @@ def pane(
     tone: Tone = "ok",
 ) -> Text:
     """All that is known to be wrong with a deployment, which is of this tone while nothing is."""
-    parts = [full(finding, now, limit, width) for finding in findings]
+    parts = [full(finding, now, limit, width, depth) for finding, depth in nested(findings)]
     if not parts:
         parts.append(nothing(tone))
     if opens:
@@ -151,4 +188,4 @@ def brief(findings: Sequence[Finding], now: datetime, tone: Tone = "ok") -> Text
 
 def plain(name: str, findings: Sequence[Finding], now: datetime) -> str:
     """The same without colour, for the clipboard."""
-    return "\n\n".join([name, *(full(finding, now).plain for finding in findings)])
+    return "\n\n".join([name, *(full(finding, now, depth=depth).plain for finding, depth in nested(findings))])

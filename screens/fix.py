@@ -13,6 +13,7 @@ from textual.widgets import Static
 
 from fixes.model import Finding, Parameter, Plan, RemedyId, Report
 from fixes.values import shown
+from probes.base import DeploymentId
 from screens import findings, messages
 from screens.change import ChangeScreen
 from screens.mode import Mode
@@ -50,6 +51,10 @@ class FixScreen(ChangeScreen):
         text.append(f"{self._finding.deployment}  ", "bold")
         text.append_text(findings.headline(self._finding, self.report.snapshot.taken_at))
         return text
+
+    def about(self) -> DeploymentId:
+        """The finding's."""
+        return self._finding.deployment
 
     def on_mount(self) -> None:
         """Shows the remedies; the base class then asks for the plan of the first that applies."""

@@ -37,6 +37,7 @@ class FleetScreen(OpsScreen):
         Binding("enter", "open", "open", id="open"),
         Binding("f", "fix", "fix", id="fix"),
         Binding("slash", "filter", "filter", key_display="/", id="filter"),
+        Binding("n", "namespace", "namespace", id="namespace"),
         Binding("s", "sort(1)", "sort", id="sort"),
         Binding("S", "reverse", "reverse", show=False, id="reverse"),
         Binding("l", "open('log')", "logs", id="logs"),
@@ -54,6 +55,7 @@ class FleetScreen(OpsScreen):
         self._trends: dict[DeploymentId, deque[float]] = {}
         self._made: dict[str, tuple[rows.Row, tuple[Cell, ...]]] = {}
         self._columns: tuple[Column, ...] = ()
+        self._longest: rows.Longest | None = None
         self._sort, self._reverse, self._needle = "severity", False, ""
         self._keys: list[DeploymentId] | None = None
         self._arranged = (self._sort, self._reverse, self._needle)
@@ -81,9 +83,15 @@ class FleetScreen(OpsScreen):
         key = self.table.cursor if self.is_mounted else None
         return None if key is None else DeploymentId(key)
 
+    def about(self) -> None:
+        """All of them."""
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What acts upon a deployment needs one."""
-        if action in ("open", "fix", "profile", "copy", "sort", "reverse") and self.subject() is None:
+        subject = self.subject()
+        if action in ("open", "fix", "profile", "copy", "sort", "reverse") and subject is None:
+            return False
+        if action == "namespace" and not (subject in self._rows and self._rows[subject].namespace):
             return False
         return super().check_action(action, parameters)
 
@@ -107,6 +115,8 @@ class FleetScreen(OpsScreen):
         for identity in before.keys() - self._rows.keys():
             self._trends.pop(identity, None)
             self._made.pop(identity, None)
+        if before.keys() != self._rows.keys():
+            self._longest = None
         if not rows.same_order(before, self._rows, self._sort):
             self._keys = None
         self._arrange()
@@ -122,13 +132,11 @@ class FleetScreen(OpsScreen):
             self.call_after_refresh(self.refresh_bindings)
         if not keys:
             self.query_one("#empty", Static).update(empty.explain(self.report, self._needle))
-        names = max((len(row.name) for row in self._rows.values()), default=0)
-        targets = {row.target for row in self._rows.values()}
-        longest = max(map(len, targets)) if len(targets) > 1 else 0
+        if self._longest is None:
+            self._longest = rows.longest(self._rows.values())
         table = self.table
-        columns = rows.columns(
-            max(40, (table.size.width or self.app.size.width) - 1), names, longest, self._sort, self._reverse
-        )
+        width = max(40, (table.size.width or self.app.size.width) - 1)
+        columns = rows.columns(width, self._longest, self._sort, self._reverse)
         if columns != self._columns:
             self._columns = columns
             self._made.clear()
@@ -248,6 +256,17 @@ class FleetScreen(OpsScreen):
     def action_filter(self) -> None:
         """Opens the line to type into."""
         self.query_one(FilterBar).open()
+
+    def action_namespace(self) -> None:
+        """Only what is in the namespace of the deployment under the cursor; once more: all again."""
+        subject = self.subject()
+        if subject is not None:
+            bar, wanted = self.query_one(FilterBar), f"{rows.NAMESPACE}{self._rows[subject].namespace}"
+            if bar.text == wanted:
+                bar.clear()
+            else:
+                bar.open(wanted)
+                self.table.focus()
 
     def action_clear(self) -> None:
         """All rows again."""

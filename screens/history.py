@@ -74,6 +74,9 @@ class HistoryScreen(OpsScreen):
         self.query_one(Table).show_rows(list(self._entries))
         self._show()
 
+    def about(self) -> None:
+        """All changes."""
+
     def subject(self) -> DeploymentId | None:
         """The deployment of the selected change."""
         entry = self.current

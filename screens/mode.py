@@ -12,6 +12,8 @@ class Mode(Frozen, frozen=True):
 
     read_only: bool = False
     read_only_targets: frozenset[TargetId] = frozenset()
+    production: frozenset[TargetId] = frozenset()
+    """Targets that have to look different."""
     paused_at: datetime | None = None
 
     def writable(self, deployment: DeploymentId | None) -> bool:
@@ -19,3 +21,7 @@ class Mode(Frozen, frozen=True):
         if self.read_only:
             return False
         return deployment is None or target_of(deployment) not in self.read_only_targets
+
+    def frames(self, deployment: DeploymentId | None) -> bool:
+        """Whether a screen about a deployment, or about all of them, has production's frame."""
+        return bool(self.production) if deployment is None else target_of(deployment) in self.production

@@ -19,6 +19,7 @@ class Row(NamedTuple):
     id: DeploymentId
     name: str
     target: TargetId
+    namespace: str
     tone: Tone
     rank: int
     fresh: bool
@@ -49,6 +50,7 @@ def make(deployment: Deployment, findings: Sequence[Finding], link: LinkState) -
         id=deployment.id,
         name=deployment.name,
         target=deployment.target,
+        namespace=deployment.namespace or "",
         tone=severity or calm(deployment, link),
         rank=words.rank(severity),
         fresh=fresh,
@@ -91,6 +93,8 @@ def _rest(deployment: Deployment) -> str:
     if not deployment.replicas:
         return "stopped"
     last = deployment.replicas[-1]
+    if last.waiting is not None:
+        return last.waiting.reason
     return last.state if last.exit_code is None else f"{last.state} ({last.exit_code})"
 
 
@@ -136,6 +140,7 @@ SORTS: Mapping[str, Callable[[Row], float | str | None]] = {
     "severity": lambda r: r.rank,
     "name": lambda r: r.name.lower(),
     "target": lambda r: r.target,
+    "namespace": lambda r: r.namespace or None,
     "ready": lambda r: None if r.ready is None or not r.desired else -r.ready / r.desired,
     "workers": lambda r: r.workers,
     "memory": lambda r: r.memory_bytes,
@@ -146,10 +151,24 @@ SORTS: Mapping[str, Callable[[Row], float | str | None]] = {
 """Numbers sort from the largest down, words from A; what is unknown stands last."""
 
 
-def arrange(rows: Iterable[Row], sort: str, reverse: bool, needle: str) -> list[DeploymentId]:
-    """The ids of the rows that hold ``needle``, in order; equal ones by severity, then name, so that none wanders."""
+NAMESPACE = "ns:"
+"""What begins a word of the filter that means a namespace: one of that name, else all that begin so."""
+
+
+def matching(rows: Iterable[Row], needle: str) -> list[Row]:
+    """The rows that hold every word of ``needle``."""
     terms = needle.lower().split()
-    shown = [r for r in rows if all(term in r.haystack for term in terms)]
+    plain = [term for term in terms if not term.startswith(NAMESPACE)]
+    shown = [r for r in rows if all(term in r.haystack for term in plain)]
+    for wanted in (term.removeprefix(NAMESPACE) for term in terms if term.startswith(NAMESPACE)):
+        whole = [r for r in shown if r.namespace == wanted]
+        shown = whole or [r for r in shown if r.namespace and r.namespace.startswith(wanted)]
+    return shown
+
+
+def arrange(rows: Iterable[Row], sort: str, reverse: bool, needle: str) -> list[DeploymentId]:
+    """The ids of the rows that ``needle`` leaves, in order; equal ones by severity, then name, so that none wanders."""
+    shown = matching(rows, needle)
     value = SORTS[sort]
     shown.sort(key=lambda r: (-r.rank, r.name.lower(), r.id))
     known = [r for r in shown if value(r) is not None]
@@ -172,6 +191,7 @@ def same_order(before: Mapping[DeploymentId, Row], after: Mapping[DeploymentId, 
 _COLUMNS: tuple[tuple[int, Column], ...] = (
     (0, Column("severity", "", 1)),
     (0, Column("name", "NAME", 16)),
+    (1, Column("namespace", "NAMESPACE", 9)),
     (5, Column("target", "TARGET", 10)),
     (1, Column("ready", "READY", 5, "right")),
     (3, Column("workers", "WRK", 3, "right")),
@@ -185,9 +205,30 @@ _COLUMNS: tuple[tuple[int, Column], ...] = (
 """Each with its rank of being dropped: the highest goes first where the screen is narrow."""
 
 
-def columns(width: int, names: int, targets: int, sort: str, reverse: bool) -> tuple[Column, ...]:
-    """The columns that fit ``width`` cells; ``names`` and ``targets`` are the longest of those texts."""
-    chosen = [(drop, c) for drop, c in _COLUMNS if c.key != "target" or (targets and width >= 100)]
+class Longest(NamedTuple):
+    """The longest texts of some columns, in cells; 0 leaves a column out."""
+
+    name: int
+    target: int
+    namespace: int
+
+
+def longest(rows: Iterable[Row]) -> Longest:
+    """Of all rows; targets and namespaces count where there are several of them."""
+    every = list(rows)
+    names = max((len(row.name) for row in every), default=0)
+    found = {words.target(one) for one in {row.target for row in every}}
+    spaces = {row.namespace for row in every}
+    return Longest(
+        names, max(map(len, found)) if len(found) > 1 else 0, max(map(len, spaces)) if len(spaces) > 1 else 0
+    )
+
+
+def columns(width: int, room_for: Longest, sort: str, reverse: bool) -> tuple[Column, ...]:
+    """The columns that fit ``width`` cells."""
+    names, targets, namespaces = room_for
+    absent = {key for key, fits in (("target", targets and width >= 100), ("namespace", namespaces)) if not fits}
+    chosen = [(drop, c) for drop, c in _COLUMNS if c.key not in absent]
     limit = 5
     while sum(c.width + 1 for drop, c in chosen if drop <= limit) > width and limit:
         limit -= 1
@@ -199,9 +240,10 @@ def columns(width: int, names: int, targets: int, sort: str, reverse: bool) -> t
         "name": max(0, min(names, 32) - widths["name"]),
         "finding": max(0, (18 if width < 100 else 30) - widths["finding"]),
     }
+    wants["namespace"] = max(0, min(namespaces, 14 if width < 100 else 24) - 9)
     if width >= 100:
         wants |= {"memory": 2, "trend": 6, "cores": 4, "p95": 2, "target": max(0, min(targets, 24) - 10)}
-    for key in ("finding", "name", "memory", "cores", "trend", "p95", "target"):
+    for key in ("finding", "name", "namespace", "memory", "cores", "trend", "p95", "target"):
         extra = min(room, wants.get(key, 0)) if key in widths else 0
         widths[key] = widths.get(key, 0) + extra
         room -= extra
@@ -226,7 +268,9 @@ def _cell(row: Row, column: Column, base: str, spark: Callable[[DeploymentId, in
         case "name":
             return Cell(row.name, f"{base} bold" if row.rank >= 3 else base)
         case "target":
-            return Cell(row.target, "dim")
+            return Cell(words.target(row.target), "dim")
+        case "namespace":
+            return Cell(row.namespace, "dim")
         case "ready":
             short = row.ready is not None and row.desired is not None and row.ready < row.desired
             text = words.UNKNOWN if row.desired is None else f"{words.number(row.ready)}/{row.desired}"

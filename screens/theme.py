@@ -57,6 +57,7 @@ RICH = Theme(
         "muted": "#7d8590",
         "banner": "#8e1519",
         "banner-text": "#ffffff",
+        "production": "#d7263d",
         "scrollbar": "#30363d",
         "scrollbar-hover": "#484f58",
         "scrollbar-active": "#6cb6ff",
@@ -90,6 +91,7 @@ PLAIN = Theme(
         "muted": "ansi_bright_black",
         "banner": "ansi_red",
         "banner-text": "ansi_bright_white",
+        "production": "ansi_red",
         "ansi-background": "ansi_black",
         "ansi-foreground": "ansi_white",
         "block-cursor-foreground": "ansi_black",
@@ -112,5 +114,6 @@ VARIABLES = {
     "muted": "#7d8590",
     "banner": "#8e1519",
     "banner-text": "#ffffff",
+    "production": "#d7263d",
 }
 """For the themes that Textual brings along: our variables, which they do not know."""

@@ -6,9 +6,12 @@ import math
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
+from urllib.parse import unquote
 
 from fixes.model import SEVERITIES, Finding, Severity
+from probes.base import TargetId
 from probes.model import Limit, LinkState
+from probes.text import line
 
 UNKNOWN = "–"
 Tone = Literal["critical", "error", "warning", "info", "ok", "stopped", "unknown"]
@@ -87,6 +90,11 @@ def cores(used: float | None, limit: Limit) -> str:
 def percent(value: float | None) -> str:
     """A percentage without decimals."""
     return UNKNOWN if value is None else f"{value:.0f}%"
+
+
+def target(identity: TargetId) -> str:
+    """A target as a person knows it: ``k8s/prod/eu`` where its id has ``k8s/prod%2Feu``."""
+    return line(unquote(identity), 200)
 
 
 def number(value: float | None) -> str:

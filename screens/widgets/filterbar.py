@@ -41,14 +41,17 @@ class FilterBar(Horizontal):
         self.text = ""
         self._input: Input | None = None
 
-    def open(self) -> None:
-        """Shows the line and takes the keys."""
+    def open(self, text: str | None = None) -> None:
+        """Shows the line and takes the keys; ``text`` is put into it."""
         if self._input is None:
             from textual.widgets import Input  # noqa: PLC0415 - the first paint does not need it
 
-            self._input = Input(placeholder="name, finding, server …", compact=True, id="filter-input")
+            self._input = Input(placeholder="name, finding, server, ns:NAMESPACE …", compact=True, id="filter-input")
             self.mount(Static("/", id="slash"), self._input, Static(id="count", markup=False))
         self.display = True
+        if text is not None:
+            self._input.value = text
+            self._say(text)
         self._input.focus()
 
     def clear(self) -> None:

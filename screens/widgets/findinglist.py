@@ -41,6 +41,7 @@ class FindingList(VerticalScroll, can_focus=True):
     def __init__(self, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self._findings: Sequence[Finding] = ()
+        self._depths: Sequence[int] = ()
         self._opens: Sequence[Open] = ()
         self._now: datetime | None = None
         self._tone: Tone = "ok"
@@ -56,7 +57,9 @@ class FindingList(VerticalScroll, can_focus=True):
     def show(self, found: Sequence[Finding], opens: Sequence[Open], now: datetime, tone: Tone = "ok") -> None:
         """Replaces the findings; ``tone`` is the deployment's when there are none."""
         self._tone = tone
-        self._findings, self._opens, self._now = found, opens, now
+        placed = findings.nested(found)
+        self._findings, self._depths = [f for f, _ in placed], [depth for _, depth in placed]
+        self._opens, self._now = opens, now
         if self.current is None:
             self._selected = found[0].id if found else None
             self.post_message(self.Moved())
@@ -70,7 +73,10 @@ class FindingList(VerticalScroll, can_focus=True):
         if self._now is None:
             return []
         width = max(20, self.size.width - 3)
-        made = [findings.full(f, self._now, None if f.id in self._expanded else 2, width=width) for f in self._findings]
+        made = [
+            findings.full(f, self._now, None if f.id in self._expanded else 2, width=width, depth=depth)
+            for f, depth in zip(self._findings, self._depths, strict=True)
+        ]
         if not made:
             made.append(findings.nothing(self._tone))
         if self._opens:

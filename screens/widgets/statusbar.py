@@ -23,7 +23,7 @@ _SHOWN: tuple[Severity, ...] = ("critical", "error", "warning", "info")
 
 def summary(report: Report, mode: Mode, width: int) -> Text:
     """One line: name, links, counts and badges."""
-    left = _left(report, width)
+    left = _left(report, mode, width)
     for room in range(3):
         right = _right(report, mode, room)
         if left.cell_len + right.cell_len < width:
@@ -33,14 +33,17 @@ def summary(report: Report, mode: Mode, width: int) -> Text:
     return left + right
 
 
-def _left(report: Report, width: int) -> Text:
+def _left(report: Report, mode: Mode, width: int) -> Text:
     left = Text(end="", no_wrap=True)
     left.append("fastops", "bold")
     for state in report.snapshot.targets.values():
         tone = words.LINK_TONES[state.link.state]
         left.append("   ")
         left.append(words.GLYPHS[tone] if tone != "ok" else "●", words.STYLES[tone])
-        left.append(f" {state.target}")
+        left.append(" ")
+        left.append(words.target(state.target), "bold white on red" if state.target in mode.production else "")
+        if not mode.read_only and state.target in mode.read_only_targets:
+            left.append(" read-only", "yellow")
         if state.link.state != "live":
             left.append(f" {state.link.state}", words.STYLES[tone])
         elif not state.complete:
@@ -79,7 +82,7 @@ def troubles(states: Sequence[TargetState]) -> list[Text]:
         if link.state in ("live", "connecting"):
             continue
         line = Text(no_wrap=True, end="", overflow="ellipsis")
-        line.append(f"{state.target} is {link.state}", words.STYLES[words.LINK_TONES[link.state]])
+        line.append(f"{words.target(state.target)} is {link.state}", words.STYLES[words.LINK_TONES[link.state]])
         line.append(f" since {words.moment(link.since)}", "dim")
         if link.why:
             line.append(f": {link.why}")
@@ -126,7 +129,7 @@ class StatusBar(Vertical):
     def show(self, report: Report, mode: Mode) -> None:
         """Draws what differs."""
         self._state = (report, mode)
-        self._draw("summary", summary(report, mode, max(20, self.app.size.width - 2)))
+        self._draw("summary", summary(report, mode, max(20, (self.size.width or self.app.size.width) - 2)))
         interrupted = Text(end="")
         if report.pending:
             names = ", ".join(report.pending)

@@ -18,6 +18,7 @@ from fixes.model import Report
 from screens.fleet import FleetScreen
 from screens.widgets.chart import Chart
 from screens.widgets.logview import LogView
+from tests.screens import clusters as k
 from tests.screens import reports as r
 from tests.screens.fake import FakeSession
 from tests.screens.harness import LARGE, SMALL, opened, press, seen, until
@@ -106,6 +107,19 @@ async def test_a_deployment_in_tabs(tmp_path: Path) -> None:
         await until(pilot, lambda: pilot.app.screen.query_one(LogView).total == 400)
         await press(pilot, "N", "slash", *"worker", "enter")
         compare(pilot, "deployment-80-log", tmp_path)
+
+
+async def test_a_workload_in_production(tmp_path: Path) -> None:
+    session = FakeSession(k.report(second=True))
+    session.production = frozenset({k.PROD})
+    async with opened(session, LARGE) as pilot:
+        await press(pilot, "enter")
+        await until(
+            pilot, lambda: all(chart._plot.lines for chart in list(pilot.app.screen.query(Chart).results())[1:])
+        )
+        await until(pilot, lambda: pilot.app.screen.query_one(LogView).total == 400)
+        await pilot.pause()
+        compare(pilot, "workload-200", tmp_path)
 
 
 async def test_a_fix_and_its_question(tmp_path: Path) -> None:

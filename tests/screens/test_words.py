@@ -65,15 +65,16 @@ def test_hanging_text_fits_and_loses_only_spaces(text: str, width: int, indent: 
     assert hung.replace("\n", "").replace(" ", "") == text.replace(" ", "")
 
 
+@pytest.mark.parametrize("namespaces", [0, 30])
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 150, 200])
-def test_columns_fit_every_width(width: int) -> None:
-    chosen = rows.columns(width, 20, 8, "severity", reverse=False)
+def test_columns_fit_every_width(width: int, namespaces: int) -> None:
+    chosen = rows.columns(width, rows.Longest(20, 8, namespaces), "severity", reverse=False)
     assert sum(c.width + 1 for c in chosen) <= width + 1
     assert {"name", "memory", "finding"} <= {c.key for c in chosen}
 
 
 def test_at_eighty_columns_every_figure_has_its_column() -> None:
-    chosen = {c.key for c in rows.columns(78, 12, 6, "severity", reverse=False)}
+    chosen = {c.key for c in rows.columns(78, rows.Longest(12, 6, 0), "severity", reverse=False)}
     assert chosen == {
         "severity",
         "name",
