@@ -26,7 +26,7 @@ from probes.model import UNLIMITED, Limit, Memory, Replica
 
 _LOST = (_wording.KILLED, _wording.KILLED_BEFORE_21, _wording.CHILD_DIED, _wording.TIMED_OUT)
 _IN_ORDER = (0, 143)
-"""Ends that somebody asked for: containerd calls them OOMKilled where any process of the container was ever killed so."""
+"""Ends that were asked for: containerd calls them OOMKilled where any process of the container was ever killed so."""
 _BY_SIGNAL = _shared.keys((_wording.KILLED, _wording.KILLED_BEFORE_21))
 """What these lines say is a kill even where nobody knows when they were written."""
 
