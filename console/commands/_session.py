@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 
 from console import config as configuration
 from console.exits import INTERRUPTED, PARTIAL, USAGE, Stop
+from console.naming import meant
 from console.repairs import journal
 from console.session import Session
 from fixes.journal import OPEN_STATES
@@ -27,6 +28,8 @@ SETTLE_SECONDS = 15.0
 LOOP_PROBES = 3
 """Answers of a slow loop that make a judgement."""
 SLOW_SECONDS = 1.0
+MOST_NAMED = 20
+"""Deployments that a sentence names."""
 
 
 @contextmanager
@@ -154,15 +157,18 @@ def told(failure: Failure) -> str:
 
 
 def find(report: Report, named: str) -> Deployment:
-    """The deployment that a person named by its id or an unambiguous tail of it; raises :class:`Stop`."""
+    """The deployment that a person named by its id or an unambiguous part of it; raises :class:`Stop`."""
     everything = report.snapshot.deployments()
-    matching = [d for d in everything if d.id == named] or [d for d in everything if d.id.endswith(f"/{named}")]
+    matching = meant(named, everything)
     if len(matching) == 1:
         return matching[0]
     if matching:
-        raise Stop(f"{named!r} could be {', '.join(d.id for d in matching)}: say which", USAGE)
+        more = f" or one of {len(matching) - MOST_NAMED} more" if len(matching) > MOST_NAMED else ""
+        raise Stop(f"{named!r} could be {', '.join(d.id for d in matching[:MOST_NAMED])}{more}: say which", USAGE)
     if everything:
-        raise Stop(f"there is no deployment {named!r}; there are {', '.join(d.id for d in everything)}", USAGE)
+        more = f" and {len(everything) - MOST_NAMED} more" if len(everything) > MOST_NAMED else ""
+        there = ", ".join(d.id for d in everything[:MOST_NAMED])
+        raise Stop(f"there is no deployment {named!r}; there are {there}{more}", USAGE)
     raise Stop(f"there is no deployment {named!r}: no FastAPI deployment was found", PARTIAL)
 
 

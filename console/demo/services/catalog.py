@@ -7,9 +7,9 @@ import signal
 
 from fastapi import FastAPI
 
-PAGE_BYTES = 36_000
+PAGE_BYTES = 24_000
 MOST_BYTES = random.randint(100 << 20, 150 << 20)
-"""Of remembered searches: about four to seven minutes of the demo's load. Then the worker ends and its manager starts
+"""Of remembered searches: about three to five minutes of the demo's load. Then the worker ends and its manager starts
 another, so that a demo that is left open does not fill the machine; by chance, lest all workers begin anew together."""
 searches: list[bytes] = []
 app = FastAPI(title="catalog")
