@@ -20,7 +20,7 @@ from probes.targets.kubernetes.listed import KINDS, PODS, KindName, Listed, Page
 from probes.targets.kubernetes.sharing import Sharing
 from probes.targets.kubernetes.views import ObjectView
 
-Changed = Callable[[KindName, ObjectView | None, ObjectView | None], None]
+Changed = Callable[[ObjectView | None, ObjectView | None], None]
 """Called with the object as it was and as it is; ``None`` where there is none."""
 PAGE_SIZE = 500
 _AT_ONCE = 3
@@ -265,21 +265,20 @@ class Mirror:
         return told
 
     def _take(self, one: _Kind, views: Iterable[ObjectView]) -> None:
-        name = one.listed.name
         for view in views:
             if not one.listed.kept:
-                self._changed(name, None, view)
+                self._changed(None, view)
                 continue
             key = view.key
             before = one.objects.get(key)
             if before is None or before.version != view.version or before.uid != view.uid:
                 one.objects[key] = view
-                self._changed(name, before, view)
+                self._changed(before, view)
 
     def _drop(self, one: _Kind, key: str) -> None:
         before = one.objects.pop(key, None)
         if before is not None:
-            self._changed(one.listed.name, before, None)
+            self._changed(before, None)
 
 
 def _delay(tries: int) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from probes import text
+from probes.base import NodeId
 from probes.model import UNKNOWN_LIMIT, Cpu, Limit, Memory, Replica, ReplicaState
 from probes.orchestrator import Ended, Waiting
 from probes.targets.kubernetes import objects
@@ -106,7 +107,7 @@ def _starting(status: objects.PodStatus, share: Sharing) -> StatusView | None:
     return None
 
 
-def replica(view: PodView, container: str, measured: Measured | None = None) -> Replica:
+def replica(view: PodView, container: str, measured: Measured | None = None, node: NodeId | None = None) -> Replica:
     """One pod's serving container, cleaned and redacted, with what was measured of it."""
     made = view.template.container(container) or ContainerView(name=container)
     status = view.status(container) or StatusView(name=container)
@@ -144,7 +145,7 @@ def replica(view: PodView, container: str, measured: Measured | None = None) -> 
         waiting=_waiting(view, status),
         last_end=_clean_end(last),
         probes=made.probes,
-        node=None,
+        node=node,
         terminating=view.terminating,
         revision=_clean(view.revision, 100),
         declared_ports=made.ports,
