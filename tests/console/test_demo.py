@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,6 +22,7 @@ from probes.intent import Desired, Restart
 from probes.model import Deployment, Interest
 from probes.target import Options
 from probes.targets.local.target import LocalTarget
+from tests.console._left import left, until_nothing_is_left
 from tests.probes.local.servers import Watch, watched
 
 DEADLINE_SECONDS = 90.0
@@ -189,25 +189,6 @@ with Demo() as demo:
     print(demo.directory, flush=True)
     time.sleep(600)
 """
-
-
-def left(directory: Path) -> list[int]:
-    """The processes that work in the directory or name it."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if str(directory) in f"{process.cwd()} {' '.join(process.cmdline())}":
-                found.append(process.pid)
-        except (psutil.Error, OSError):
-            continue
-    return found
-
-
-def until_nothing_is_left(directory: Path) -> None:
-    deadline = time.monotonic() + 30
-    while left(directory) or directory.exists():
-        assert time.monotonic() < deadline, f"left behind: {left(directory)}, directory: {directory.exists()}"
-        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

@@ -57,13 +57,6 @@ def of(watch: Watch, service: str, signature: str) -> Remedied:
     return one
 
 
-@pytest.mark.parametrize("service", [s.name for s in SERVICES if s.signature])
-def test_each_illness_of_the_demo_is_found(watch: Watch, service: str) -> None:
-    wanted = next(s.signature for s in SERVICES if s.name == service)
-    assert wanted is not None
-    of(watch, service, wanted)
-
-
 def test_a_lone_process_is_put_under_gunicorn_by_its_supervisor(watch: Watch, demo: Demo) -> None:
     one = of(watch, "frontdesk", "single-process")
     plan = one.plan()
@@ -85,49 +78,32 @@ def test_a_lone_process_is_put_under_gunicorn_by_its_supervisor(watch: Watch, de
     assert after == before
 
 
-def test_a_leak_is_bounded_by_gunicorns_configuration_and_a_hup(watch: Watch, demo: Demo) -> None:
-    one = of(watch, "catalog", "memory-leak")
-    file = folder(demo, "catalog") / "gunicorn.conf.py"
-    text = file.read_bytes()
-    master = next(s.pid for s in demo.services if s.name == "catalog")
-    workers = {p.pid for p in psutil.Process(master).children()}
-    plan = one.plan("enable-worker-recycling", {"max_requests": 60, "max_requests_jitter": 10})
-    assert plan.risk == "reload"
-    removed, added = changed_lines(next(c.diff for c in plan.changes if c.diff))
-    assert removed == []
-    assert {line.partition("=")[0].strip() for line in added if "=" in line} == {"max_requests", "max_requests_jitter"}
-    assert file.read_bytes() == text, "a plan changes nothing"
-    outcome = one.apply(plan)
-    assert outcome.applied, (outcome, one.said)
-    assert outcome.verified in {"gone", "untested"}, (outcome, one.said)
-    assert b"max_requests = 60" in file.read_bytes()
-    assert psutil.Process(master).is_running()
-    assert not workers & {p.pid for p in psutil.Process(master).children()}
-    assert one.undo(outcome).applied, one.said
-    assert file.read_bytes() == text
-
-
 def test_descriptors_are_raised_in_the_running_processes(watch: Watch, demo: Demo) -> None:
     one = of(watch, "gateway", "fd-exhausted")
-    plan = one.plan("raise-nofile", {"limit": 1024})
+    plan = one.plan(values={"limit": 1024})
+    assert plan.remedy == "raise-nofile"
     assert not plan.restart
     assert [step.action for step in plan.steps] == ["set-limits"]
     pids = {w.pid for w in _deployment(watch, one).workers}
     outcome = one.apply(plan)
     assert outcome.applied, (outcome, one.said)
-    assert outcome.verified in {"gone", "untested"}, (outcome, one.said)
+    assert outcome.verified == "gone", (outcome, one.said)
     assert {psutil.Process(pid).rlimit(psutil.RLIMIT_NOFILE)[0] for pid in pids} == {1024}
     one.await_gone()
     undone = one.undo(outcome)
     assert undone.applied, (undone, one.said)
     assert {psutil.Process(pid).rlimit(psutil.RLIMIT_NOFILE)[0] for pid in pids} == {64}
+    one.await_found()
 
 
-def test_a_restart_goes_through_the_supervisor(watch: Watch, demo: Demo) -> None:
+def test_a_restart_goes_through_the_supervisor_and_ends_nothing_where_the_load_comes_back(
+    watch: Watch, demo: Demo
+) -> None:
     one = of(watch, "gateway", "fd-exhausted")
     before = {w.pid for w in _deployment(watch, one).workers}
     outcome = one.apply(one.plan("restart"))
     assert outcome.applied, (outcome, one.said)
+    assert outcome.verified == "present", (outcome, one.said)
     until("other processes", lambda: bool(p := {w.pid for w in _deployment(watch, one).workers}) and not p & before)
 
 
@@ -145,8 +121,20 @@ def test_advise_for_a_pool_shows_the_engine_to_write(watch: Watch) -> None:
     assert "pool_size" in plan.advice.code + plan.advice.text
 
 
-def test_a_longer_timeout_is_not_offered_for_a_blocked_loop(watch: Watch) -> None:
+def test_one_key_names_the_line_of_a_time_out_and_a_longer_one_is_not_offered(watch: Watch, demo: Demo) -> None:
+    """The loop is blocked while the time-out passes: what ends it stands in the code."""
     one = of(watch, "reports", "worker-timeout")
+    plan = one.plan()
+    assert plan.remedy == "profile"
+    assert plan.steps == ()
+    lines = (folder(demo, "reports") / "main.py").read_text().splitlines()
+    number = next(i for i, line in enumerate(lines, 1) if "time.sleep" in line)
+
+    def named() -> bool:
+        advice = watch.session.profile(one.deployment).result(60)
+        return f"main.py:{number}" in advice.text + advice.code
+
+    until("a stack with the line that blocks", named)  # not while the killed worker is replaced
     why = one.why_not("set-worker-timeout")
     assert why is not None
     assert "blocked" in why
@@ -189,3 +177,35 @@ def _deployment(watch: Watch, one: Remedied):  # type: ignore[no-untyped-def]
     found = watch.session.report.snapshot.find(one.deployment)
     assert found is not None
     return found
+
+
+@pytest.mark.parametrize("service", [s.name for s in SERVICES if s.signature])
+def test_each_illness_of_the_demo_is_found(watch: Watch, service: str) -> None:
+    """Also after its fix was taken back; it stands late, because the leak takes two minutes to tell."""
+    wanted = next(s.signature for s in SERVICES if s.name == service)
+    assert wanted is not None
+    of(watch, service, wanted)
+
+
+def test_one_key_bounds_the_demos_leak_by_gunicorns_configuration_and_a_hup(watch: Watch, demo: Demo) -> None:
+    one = of(watch, "catalog", "memory-leak")
+    file = folder(demo, "catalog") / "gunicorn.conf.py"
+    text = file.read_bytes()
+    master = next(s.pid for s in demo.services if s.name == "catalog")
+    workers = {p.pid for p in psutil.Process(master).children()}
+    plan = one.plan()
+    assert plan.remedy == "enable-worker-recycling"
+    assert plan.risk == "reload"
+    removed, added = changed_lines(next(c.diff for c in plan.changes if c.diff))
+    assert removed == []
+    assert {line.partition("=")[0].strip() for line in added if "=" in line} == {"max_requests", "max_requests_jitter"}
+    assert file.read_bytes() == text, "a plan changes nothing"
+    outcome = one.apply(plan)
+    assert outcome.applied, (outcome, one.said)
+    assert outcome.verified == "gone", (outcome, one.said)
+    one.await_gone()
+    assert b"max_requests = 1000" in file.read_bytes()
+    assert psutil.Process(master).is_running()
+    assert not workers & {p.pid for p in psutil.Process(master).children()}
+    assert one.undo(outcome).applied, one.said
+    assert file.read_bytes() == text
