@@ -87,8 +87,8 @@ def _told(view: View, replica: Replica) -> Evidence | None:
     """What the engine says of a container that is down since the window's beginning, or was never up."""
     if replica.state not in _DOWN or (replica.finished_at is not None and replica.finished_at < view.start):
         return None
-    if replica.last_end is not None:
-        return _of_pod(replica, replica.last_end)
+    if _kubernetes.runs(view):
+        return None if replica.last_end is None else _of_pod(replica, replica.last_end)
     if replica.error:
         text = None if _OTHERS.search(replica.error) else replica.error
     else:
