@@ -262,6 +262,8 @@ class Remedy(Frozen, frozen=True):
     """What a person should know before saying yes, one sentence each; shown with the diff."""
     confirm: Callable[[Deployment, Finding, Mapping[str, Value]], str | None] = lambda _d, _f, _v: None
     """Why a plain yes is not enough and the deployment's name has to be typed."""
+    asks: Callable[[Mapping[str, Value]], Advice | None] = lambda _v: None
+    """What has to be typed before anything can be planned, where the values leave that out."""
 
 
 Risk = Literal["none", "reload", "restart", "recreate"]

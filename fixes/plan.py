@@ -75,6 +75,9 @@ async def make_plan(
     )
     if remedy.intend is None:
         return replace(plan, advice=remedy.advise(deployment, finding) if remedy.advise else None)
+    asked = remedy.asks(settled)
+    if asked is not None:
+        return replace(plan, advice=asked)
     steps = tuple(await drafter.draft(deployment, remedy.intend(deployment, finding, settled)))
     if not steps:
         set_to = ", ".join(f"{p.title.lower()} {shown(settled[p.name], p.unit)}" for p in parameters)

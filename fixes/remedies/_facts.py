@@ -10,6 +10,8 @@ from probes.model import Deployment, Node
 
 DEFAULT_GRACE_SECONDS = 10.0
 """How long Docker waits between SIGTERM and SIGKILL unless it was told otherwise (``docker stop``)."""
+POD_GRACE_SECONDS = 30.0
+"""The same for a pod: the default of ``terminationGracePeriodSeconds``."""
 
 
 def version(packages: Mapping[str, str], name: str) -> tuple[int, ...] | None:
@@ -96,7 +98,8 @@ def grace_seconds(deployment: Deployment) -> float | None:
     if not in_container(deployment):
         return None
     told = [r.stop_signal_timeout_seconds for r in deployment.replicas if r.stop_signal_timeout_seconds]
-    return min(told, default=DEFAULT_GRACE_SECONDS)
+    usual = DEFAULT_GRACE_SECONDS if deployment.orchestrated is None else POD_GRACE_SECONDS
+    return min(told, default=usual)
 
 
 def port(deployment: Deployment) -> int | None:

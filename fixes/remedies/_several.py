@@ -11,13 +11,21 @@ _WEBSOCKETS = ("python-socketio", "fastapi-socketio")
 _SQLITE = ("sqlite", "aiosqlite", "pysqlite")
 
 
-def objections(deployment: Deployment) -> tuple[str, ...]:
-    """Why several processes may not behave as one did, one sentence each; empty where nothing speaks against it."""
+def objections(deployment: Deployment, *, replicas: bool = False) -> tuple[str, ...]:
+    """Why several processes may not behave as one did, one sentence each; empty where nothing speaks against it.
+
+    ``replicas``: they are replicas of one process each, which are scraped one by one.
+    """
     said = []
     schedulers = [name for name in _SCHEDULERS if _facts.imports(deployment, name)]
     if schedulers:
-        said.append(f"{schedulers[0]} is installed: scheduled jobs would run once in every worker.")
-    if any(_facts.imports(deployment, name) for name in _METRICS) and not _collects_several(deployment):
+        each = "replica" if replicas else "worker"
+        said.append(f"{schedulers[0]} is installed: scheduled jobs would run once in every {each}.")
+    if (
+        not replicas
+        and any(_facts.imports(deployment, name) for name in _METRICS)
+        and not _collects_several(deployment)
+    ):
         said.append("prometheus-client counts per process: each scrape would show one worker's numbers.")
     if _sqlite(deployment):
         said.append("SQLite is in use: several processes that write wait for, or fail at, each other's locks.")

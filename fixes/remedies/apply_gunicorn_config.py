@@ -14,6 +14,10 @@ What it does: writes these settings, each computed for this deployment and open 
 
 Where gunicorn or an ASGI worker for it cannot be imported, uvicorn's own ``--workers`` is used, and the plan says so.
 
+On Kubernetes a service that runs under gunicorn already gets ``GUNICORN_CMD_ARGS`` where the image has the command,
+else other options; one that moves from uvicorn gets a ConfigMap with the configuration, mounted, and the command that
+reads it.
+
 When it is right: one process serves everything (one core, and one blocked or dead process is the whole service), or
 the worker class in use is deprecated or wrong.
 

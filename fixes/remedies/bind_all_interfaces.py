@@ -8,8 +8,9 @@ through a published port, nor from another container.
 When it is not: a local process, where loopback is a choice that protects; a host written into the program
 (``uvicorn.run(host=…)``), which neither option nor environment variable changes: see ``advise``.
 
-Risk: the container is made anew with another command. Afterwards everybody who reaches the container's network
-reaches the service: that is what publishing a port asks for.
+Risk: the container is made anew with another command; on Kubernetes its pods are, with a variable where the image has
+the command. Afterwards everybody who reaches the container's network reaches the service: that is what publishing a
+port asks for.
 """
 
 from __future__ import annotations

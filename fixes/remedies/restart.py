@@ -1,7 +1,7 @@
 """Restarts the replicas, one at a time.
 
 What it does: each replica is stopped with its own signal and grace period and started again; the next follows when it
-is ready. Nothing is configured anew.
+is ready. Nothing is configured anew. On Kubernetes it is a rollout, as ``kubectl rollout restart`` makes one.
 
 When it is right: a state that a start clears: a wedged worker, a full connection table, a port that was taken.
 
@@ -21,7 +21,21 @@ from probes.base import Value
 from probes.intent import Intent, Restart
 from probes.model import Deployment
 
-REPEATED_BY_A_START = ("worker-boot-failed", "missing-env", "bind-loopback", "port-mismatch", "memory-limit-low")
+REPEATED_BY_A_START = (
+    "worker-boot-failed",
+    "missing-env",
+    "bind-loopback",
+    "port-mismatch",
+    "memory-limit-low",
+    "memory-unlimited",
+    "plaintext-secret",
+    "probe-missing",
+    "probe-misconfigured",
+    "crash-loop",
+    "image-pull-failed",
+    "container-cannot-start",
+    "pod-unschedulable",
+)
 
 
 def _why_not(deployment: Deployment, finding: Finding) -> str | None:
@@ -38,7 +52,9 @@ def _intend(_deployment: Deployment, _finding: Finding, _values: Mapping[str, Va
 
 
 def _cautions(deployment: Deployment, _finding: Finding, _values: Mapping[str, Value]) -> tuple[str, ...]:
-    if len(deployment.running) < 2:
+    rollout = deployment.orchestrated.rollout if deployment.orchestrated is not None else None
+    starts_first = rollout is not None and bool(rollout.max_surge)
+    if len(deployment.running) < 2 and not starts_first:
         return ("There is one replica: nobody answers while it starts.",)
     return ()
 

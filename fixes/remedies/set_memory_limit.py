@@ -3,7 +3,9 @@
 What it does: writes a new limit into the container (``docker update`` where that is enough, without a restart) and
 into the Compose file where there is one. The default is the largest of 1 GiB, 1.5 × the most memory that was seen in
 use and, where the kernel killed for memory, 1.5 × the limit that was hit. At least 512 MiB; rounded up to a whole
-MiB.
+MiB. On Kubernetes the limit stands in the pods' description, which is rolled out; what is reserved (the request) stays,
+unless both are the same on purpose. Where no rollout follows (a pod of its own, ``OnDelete``) the running pods are
+resized in place.
 
 When it is right: the service needs more than it was given, or its limit is below what a FastAPI service with a few
 libraries takes to start. Against a leak it buys time; recycling the workers or finding the leak ends it.
@@ -12,7 +14,9 @@ Risk: none to requests where the engine changes the limit in place. A host that 
 something else, so the new limit is capped by what the machine can give: 90 % of what is available, shared among the
 replicas, beside what they use already.
 
-Guard: never a limit of which more than 90 % is in use now.
+Guard: never a limit of which more than 90 % is in use now; on Kubernetes none above what a node, a LimitRange or a
+quota allows. Where a VerticalPodAutoscaler owns the limits, or Helm, Argo CD or Flux the object, the patch is written
+into a file instead.
 """
 
 from __future__ import annotations

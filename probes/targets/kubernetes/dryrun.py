@@ -64,6 +64,18 @@ class Objects:
         except Unreadable:
             return []
 
+    async def last_line(self, path: str) -> str:
+        """The last line that a pod wrote; empty where that cannot be read."""
+        for params in ({"tailLines": 5}, {"tailLines": 5, "previous": "true"}):
+            try:
+                said = await self._client.get(f"{path}/log", params, limit=1 << 18)
+            except Unreadable:
+                continue
+            lines = [line for line in said.split(b"\n") if line.strip()]
+            if lines:
+                return text.line(lines[-1], 300)
+        return ""
+
     async def patch(self, path: str, live: Json, puts: Sequence[Put], *, dry_run: bool = False) -> Json:
         """Puts into ``live`` what is wanted; the object as the server has it then (or would have it).
 

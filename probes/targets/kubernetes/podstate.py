@@ -72,7 +72,8 @@ def _container(pod: str, status: Json) -> Trouble | None:
         return Trouble(said, final=reason in _FINAL)
     if how is not None:
         restarts = int(status.get("restartCount") or 0)
-        return Trouble(f"{container} of {pod} {how}, {restarts} times", final=restarts > 2)
+        again = f", and was restarted {restarts} times" if restarts > 1 else ""
+        return Trouble(f"{container} of {pod} {how}{again}", final=restarts > 2)
     return None
 
 

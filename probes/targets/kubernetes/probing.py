@@ -39,13 +39,10 @@ def set_probe(container: Json, wanted: ProbeSpec) -> None:
 
 def port_number(container: Json, port: object) -> int | None:
     """A probe's port as a number; ``None`` for a name that no port of the container has."""
-    if isinstance(port, int):
-        return port
-    named = {one.get("name"): one["containerPort"] for one in container.get("ports") or []}
-    found = named.get(port)
-    if found is None and isinstance(port, str) and port.isdecimal():
-        return int(port)
-    return found
+    if not isinstance(port, str):
+        return port if isinstance(port, int) else None
+    named = {str(one["name"]): int(one["containerPort"]) for one in container.get("ports") or [] if one.get("name")}
+    return named.get(port, int(port) if port.isdecimal() else None)
 
 
 def _handler(container: Json, held: Json, wanted: ProbeSpec) -> Json:

@@ -43,11 +43,18 @@ class Counts(Frozen, frozen=True):
     complete: bool
     trouble: str | None = None
     """The controller's own word that it goes no further."""
+    observed: bool = True
+    """The controller has seen the change."""
+    former: int = 0
+    """Replicas of another template."""
 
     @property
     def said(self) -> str:
         """For people."""
-        return f"{self.updated} of {self.wanted} replicas are updated, {self.available} available"
+        if not self.observed:
+            return "waiting for the controller"
+        former = f", {self.former} of the former template" if self.former else ""
+        return f"{self.updated} of {self.wanted} replicas updated, {self.available} available{former}"
 
 
 class Pods(Frozen, frozen=True):
@@ -153,17 +160,19 @@ class Follower:
                 await self._objects.delete_pod(path, metadata["uid"])
 
     async def _described(self, why: str, pods: list[Json], before: Pods) -> str:
-        """With the last warning about a new pod that is not ready, where nothing else says what is wrong with it."""
+        """With what a new pod that is not ready says itself: its last line, and the last warning about it."""
         new = [p for p in pods if p["metadata"]["uid"] not in before.every and not podstate.is_ready(p)]
         if not new:
             return why
+        found = podstate.trouble(new[0])
         events = await self._objects.around(
             f"/api/v1/namespaces/{self._subject.namespace}/events",
             {"fieldSelector": f"involvedObject.uid={new[0]['metadata']['uid']},type=Warning"},
         )
         last = max(events, key=lambda e: str(e.get("lastTimestamp") or e.get("eventTime") or ""), default=None)
-        message = text.line(str((last or {}).get("message") or ""), 300).rstrip(". ")
-        return f"{why}; {message}" if message and message not in why else why
+        message = text.line(str((last or {}).get("message") or ""), 300).rstrip(". ") if found is None else ""
+        line = await self._objects.last_line(KINDS["Pod"].path(self._subject.namespace, new[0]["metadata"]["name"]))
+        return "; ".join(filter(None, (why, message, f"its log ends: {line}" if line else "")))
 
 
 def selector(thing: Json) -> str:
@@ -198,7 +207,8 @@ def counted(thing: Json) -> Counts:
         wanted = int(status.get("desiredNumberScheduled") or 0)
         updated = int(status.get("updatedNumberScheduled") or 0)
         available = int(status.get("numberAvailable") or 0)
-        return Counts(wanted, updated, available, _observed(thing) and updated >= wanted <= available)
+        complete = _observed(thing) and updated >= wanted <= available
+        return Counts(wanted, updated, available, complete, observed=_observed(thing), former=max(0, wanted - updated))
     wanted = int(thing["spec"].get("replicas", 1))
     updated, every = int(status.get("updatedReplicas") or 0), int(status.get("replicas") or 0)
     if thing["kind"] == "StatefulSet":
@@ -206,10 +216,11 @@ def counted(thing: Json) -> Counts:
         due = max(0, wanted - int(rolling.get("partition") or 0))
         ready = int(status.get("readyReplicas") or 0)
         complete = _observed(thing) and updated >= due and ready >= wanted and every == wanted
-        return Counts(wanted, updated, ready, complete)
+        return Counts(wanted, updated, ready, complete, observed=_observed(thing), former=max(0, every - updated))
     available = int(status.get("availableReplicas") or 0)
     complete = _observed(thing) and updated >= wanted and every <= updated and available >= updated
-    return Counts(wanted, updated, available, complete, _trouble(status) if _observed(thing) else None)
+    trouble = _trouble(status) if _observed(thing) else None
+    return Counts(wanted, updated, available, complete, trouble, _observed(thing), max(0, every - updated))
 
 
 def ready_replicas(thing: Json) -> int:
