@@ -60,7 +60,7 @@ def kubelet(place: Place, programs: Path) -> list[str | Path]:
     return [
         programs / "kubelet", f"--config={place.etc}/kubelet.yaml", f"--kubeconfig={place.kubeconfig}",
         f"--root-dir={place.root}/kubelet", f"--cert-dir={place.pki}", "--hostname-override=test-node",
-        f"--node-ip={place.node}",
+        f"--node-ip={place.node}", f"--containerd={place.socket}",  # for the cAdvisor in it
     ]  # fmt: skip
 
 
@@ -72,5 +72,5 @@ def metrics_server(place: Place, programs: Path) -> list[str | Path]:
         f"--authorization-kubeconfig={config}", f"--cert-dir={place.etc}/metrics-server",
         f"--bind-address={place.node}", f"--secure-port={place.metrics}",
         f"--kubelet-certificate-authority={place.pki}/ca.crt", "--kubelet-preferred-address-types=InternalIP",
-        "--metric-resolution=15s",
+        "--kubelet-use-node-status-port", "--metric-resolution=15s",
     ]  # fmt: skip

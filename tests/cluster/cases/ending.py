@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.cluster.case import Delete, Ended, Happened, KubeCase, Replaced, Restarted
+from tests.cluster.case import Delete, Ended, Happened, KubeCase, Pods, Replaced, Restarted
 from tests.cluster.manifests import http, limits
 from tests.lab.case import Load, Logged, gunicorn, ids, uvicorn
 
@@ -10,6 +10,7 @@ from .sound import SOUND
 
 EAT = Load("/eat?mb=900", every_seconds=2, in_flight=1)
 STALL = Load("/block?seconds=30", every_seconds=0.2, in_flight=4)
+READY = Pods(ready=True)
 KILLED = Happened("Killing", "failed liveness probe")
 
 CASES = (
@@ -19,7 +20,7 @@ CASES = (
         expect=ids("oom-killed"),
         allow=ids("memory-near-limit", "event-loop-blocked", "crash-loop", "probe-misconfigured", "probe-failing"),
         replicas=2,
-        drive=(EAT,),
+        drive=(Pods(count=2, ready=True), EAT),
         until=(Ended(reason="OOMKilled", exit_code=137),),
         container={**SOUND, "resources": limits("600Mi")},
     ),
@@ -40,7 +41,7 @@ CASES = (
         expect=ids("event-loop-blocked"),
         allow=ids("crash-loop", "single-process", "probe-misconfigured", "probe-failing"),
         look_alike_of="oom-killed",
-        drive=(STALL, Logged("blocking for")),
+        drive=(READY, STALL, Logged("blocking for")),
         until=(KILLED, Ended(reason="Error", exit_code=137)),
         container={**SOUND, "livenessProbe": http()},
     ),
@@ -48,7 +49,7 @@ CASES = (
         "deleted",
         gunicorn("healthy:app"),
         look_alike_of="crash-loop",
-        drive=(Delete(),),
+        drive=(READY, Delete()),
         until=(Replaced(), Happened("Killing", "Stopping container")),
         container=SOUND,
     ),
@@ -57,7 +58,7 @@ CASES = (
         gunicorn("blocking:app", "--timeout", "120", "--graceful-timeout", "60", worker="asgi"),
         allow=ids("event-loop-blocked"),
         look_alike_of="oom-killed",
-        drive=(STALL, Logged("blocking for"), Delete()),
+        drive=(READY, STALL, Logged("blocking for"), Delete()),
         until=(Replaced(),),
         container={"resources": limits("1Gi"), "readinessProbe": http()},
     ),

@@ -38,7 +38,10 @@ CASES = (
         uvicorn("memory:app"),
         expect=ids("memory-near-limit"),
         allow=ids("single-process", "memory-leak"),
-        drive=(Load("/grow?mb=530", every_seconds=3600, in_flight=1),),
+        drive=(
+            Pods(ready=True),
+            Load("/grow?mb=530", every_seconds=3600, in_flight=1),
+        ),
         until=(Counted("container_memory_working_set_bytes", 0.91 * 600 * 2**20),),
         observe_seconds=60,
         container={**SOUND, "resources": limits("600Mi")},
@@ -49,7 +52,10 @@ CASES = (
         expect=ids("cpu-throttled"),
         allow=ids("probe-misconfigured", "probe-failing", "crash-loop", "worker-timeout"),
         look_alike_of="event-loop-blocked",
-        drive=(Load("/digest", every_seconds=0.5),),
+        drive=(
+            Pods(ready=True),
+            Load("/digest", every_seconds=0.5),
+        ),
         until=(Counted("container_cpu_cfs_throttled_periods_total", 30),),
         container={**SLOW, "resources": limits("1Gi", cpu="100m")},
     ),
@@ -83,21 +89,22 @@ CASES = (
             "env": [{"name": "DATABASE_URL", "valueFrom": {"secretKeyRef": {"name": "shop", "key": "DATABASE_URL"}}}],
         },
     ),
-    # The kubelet looks every ten seconds or so; the pods that it evicts stay as objects.
+    # The kubelet looks every ten seconds or so; the pods that it evicts stay as objects. This one has to be killed.
     KubeCase(
         "evicted",
-        gunicorn("memory:app"),
+        ("sh", "-c", f"{' '.join(gunicorn('memory:app'))}; true"),
         expect=ids("disk-full"),
         environment={"FILE_MB": "400"},
         until=(Pods(phase="Failed", reason="Evicted"), Happened("Evicted", "ephemeral")),
         container={**SOUND, "resources": limits("1Gi", storage="60Mi")},
     ),
+    # What ends with 0 when it is evicted is called completed: only the event remembers.
     KubeCase(
         "evicted-for-scratch",
         gunicorn("memory:app"),
         expect=ids("disk-full"),
         environment={"FILE_MB": "400"},
-        until=(Pods(phase="Failed", reason="Evicted"), Happened("Evicted", "emptyDir")),
+        until=(Pods(phase="Succeeded"), Happened("Evicted", "EmptyDir")),
         pod={"volumes": [{"name": "scratch", "emptyDir": {"sizeLimit": "60Mi"}}]},
         container={**SOUND, "volumeMounts": [{"name": "scratch", "mountPath": "/tmp"}]},
     ),

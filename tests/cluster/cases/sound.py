@@ -50,7 +50,8 @@ CASES = (
     ),
     KubeCase(
         "slow-start-allowed",
-        uvicorn("slow_boot:app", "--workers", "2"),
+        uvicorn("slow_boot:app"),
+        replicas=2,
         look_alike_of="probe-misconfigured",
         environment={"BOOT_SECONDS": "15"},
         container=SOUND,
