@@ -149,6 +149,7 @@ def replica(view: PodView, container: str, measured: Measured | None = None, nod
         terminating=view.terminating,
         revision=_clean(view.revision, 100),
         declared_ports=made.ports,
+        beside=tuple(one.name for one in view.template.containers if one.name != container),
         memory_request_bytes=made.memory_request_bytes,
         cpu_request_cores=made.cpu_request_cores,
         sampled_at=reading.sampled_at,
