@@ -8,7 +8,7 @@ from datetime import datetime
 from probes import text
 from probes.base import ReplicaId
 from probes.loghits import LogCoverage, LogHit
-from probes.model import Capability, Deployment, Framework, Replica
+from probes.model import Capability, Deployment, Framework, Latency, Replica
 from probes.orchestrator import Autoscaler, DisruptionBudget, Orchestrated, Revision, Rollout, ServicePort
 from probes.targets.kubernetes.group import Group
 from probes.targets.kubernetes.measured import Measured
@@ -53,6 +53,7 @@ def deployment(
     *,
     hits: tuple[LogHit, ...] = (),
     logs: LogCoverage | None = None,
+    latency: Latency | None = None,
 ) -> Deployment:
     """One deployment of its pods; there may be none of them."""
     known, workload = group.known, group.workload
@@ -84,6 +85,7 @@ def deployment(
         orchestrated=_orchestrated(group, around, members),
         hits=hits,
         logs=logs or LogCoverage(state="unread", why="not read yet"),
+        latency=latency,
     )
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from probes.base import DeploymentId, NodeId, ReplicaId, TargetId
 from probes.loghits import LogCoverage, LogHit
-from probes.model import Capability, Deployment, DeploymentKind, Node
+from probes.model import Capability, Deployment, DeploymentKind, Latency, Node
 from probes.target import Options
 from probes.targets.kubernetes import build, guards, owners
 from probes.targets.kubernetes.group import Group, GroupKey
@@ -58,6 +58,7 @@ class Fleet:
         self._ending: dict[Group, None] = {}
         """Those with pods that are over and still within the look-back."""
         self._open = Questions()
+        self._latency: Mapping[DeploymentId, Latency] = {}
 
     def oldest(self) -> datetime:
         """The beginning of the look-back."""
@@ -109,6 +110,13 @@ class Fleet:
         key = "/".join(replica_parts(replica)[:2])
         group = self._home.get(key)
         return group.pods.get(key) if group is not None else None
+
+    def told_latency(self, latency: Mapping[DeploymentId, Latency]) -> None:
+        """Takes how long users' requests took, of all deployments that it is known of."""
+        before, self._latency = self._latency, latency
+        for key in before.keys() | latency.keys():
+            if before.get(key) != latency.get(key):
+                self.touch_deployment(key)
 
     def workload(self, deployment: DeploymentId) -> WorkloadView | None:
         """What the API says of a deployment's own object, where it may be read."""
@@ -185,6 +193,7 @@ class Fleet:
             oldest,
             self.capabilities(group.kind),
             hits=self.hits(group.id, oldest),
+            latency=self._latency.get(group.id),
             logs=None if self.coverage is None else self.coverage(group.id),
         )
         if any(one.over for one in group.pods.values()) and made.replicas:

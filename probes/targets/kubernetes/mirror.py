@@ -109,6 +109,11 @@ class Mirror:
         return tuple(found)
 
     @property
+    def namespace(self) -> str | None:
+        """The one namespace whose pods are read; ``None`` for all."""
+        return self._kinds["pods"].namespace or self._namespace
+
+    @property
     def listed(self) -> bool:
         """Whether everything that may be read was listed once."""
         return all(one.tried for one in self._kinds.values())
