@@ -27,6 +27,11 @@ PASSWORD = _database.pattern(
     r"(?P<method>password|PAM|LDAP|Ident|Peer|GSSAPI|SASL|certificate|SCRAM) authentication failed"
     r"(?: for user \\?\"(?P<user>[^\"\\]*)\\?\")?",
 )
+AT_WORK = _database.pattern(
+    "at-work",
+    r"\[\d+\] (?P<user>[\w.\-]+)@(?P<database>[\w.\-]+) (?:LOG|ERROR|STATEMENT|DETAIL|FATAL: +terminating connection)",
+)
+"""In PostgreSQL's own log, with the usual prefix: a client that was let in."""
 
 _DIALLED = re.compile(r"connect_utils\.py\\?\", line \d+, in __connect_addr")
 _CONNECT = re.compile(r"asyncpg[/\\]connection\.py\\?\", line \d+, in connect(?:[^_\w]|$)")
@@ -66,6 +71,14 @@ def in_handshake(view: View, place: At) -> bool:
 def wants_tls(hit: LogHit) -> bool:
     """Whether a refusal by pg_hba.conf says that the connection was in clear text."""
     return hit.fields.get("tls") in ("no encryption", "SSL off")
+
+
+def is_anothers(view: View, hit: LogHit, place: At) -> bool:
+    """Whether a refusal in the server's own log may be another client's: somebody else works there meanwhile."""
+    return _database.of_server(hit) and any(
+        other.fields.get("user") != hit.fields.get("user") and at.replica == place.replica
+        for other, at in _shared.places(view, AT_WORK)
+    )
 
 
 def denied_over_tls(view: View, hit: LogHit, place: At) -> bool:

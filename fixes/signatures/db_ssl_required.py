@@ -9,7 +9,7 @@ connection … no encryption``, ``SSL connection is required``, Neon's ``connect
 
 What it is not. The same user refused over TLS too, or for its password, just before: a driver that prefers TLS tries
 again in clear text (``db-auth-failed``). ``rejected SSL upgrade`` and ``server does not support SSL``: there the client
-demands what the server has not.
+demands what the server has not. A refusal in the server's own log while other users work there: it is another client's.
 
 What to do. Ask for TLS in the URL, in the words of the driver: ``?ssl=require`` for asyncpg, ``?sslmode=require`` for
 psycopg; better with verification and the provider's certificate.
@@ -34,7 +34,9 @@ def detect(view: View) -> Verdict:
     found += [
         (hit, place)
         for hit, place in _shared.places(view, _dialling.HBA)
-        if _dialling.wants_tls(hit) and not _dialling.denied_over_tls(view, hit, place)
+        if _dialling.wants_tls(hit)
+        and not _dialling.denied_over_tls(view, hit, place)
+        and not _dialling.is_anothers(view, hit, place)
     ]
     return _database.verdict(view, found, "critical", _title)
 
@@ -55,7 +57,7 @@ SIGNATURE = Signature(
     detect=detect,
     remedies=(RemedyId("advise"),),
     source="postgresql.org src/backend/libpq/auth.c ClientAuthentication (9.6 to 18); MySQL 3159 and 9002",
-    patterns=(REQUIRED, _dialling.HBA, _dialling.PASSWORD, _traceback.CHAINED, _wording.STARTED),
+    patterns=(REQUIRED, _dialling.HBA, _dialling.PASSWORD, _dialling.AT_WORK, _traceback.CHAINED, _wording.STARTED),
     explains=(
         SignatureId("worker-boot-failed"),
         SignatureId("startup-stalled"),
@@ -85,6 +87,12 @@ SIGNATURE = Signature(
             "the server has no TLS, libpq",
             'psycopg2.OperationalError: connection to server at "db", port 5432 failed: server does not support SSL, '
             "but SSL was required\n",
+        ),
+        Example(
+            "another client in the server's log",
+            "2026-11-22 09:26:08.653 UTC [7791] reports@app FATAL:  "
+            + _HBA.replace("app", "reports")
+            + "no encryption\n2026-11-22 09:30:06.492 UTC [19976] app@app STATEMENT:  select pg_sleep(4.000000)\n",
         ),
         Example(
             "refused over TLS too",
