@@ -178,7 +178,7 @@ class ApiClient:
         except _ERRORS as error:
             failure = failures.unreached(self.where, f"{method} {path}", error).failure
             raise ApiError(None, Status(message=f"{failure.why}; it may have been done")) from None
-        if response.status_code >= 400:
+        if not response.is_success:
             said = failures.status(answer, response.headers)
             if response.status_code == 401:
                 raise failures.refused(method, path, params, 401, said)
@@ -243,7 +243,7 @@ class ApiClient:
                     await response.aclose()
             except _ERRORS as error:
                 raise failures.unreached(self.where, f"GET {path}", error) from None
-            if response.status_code < 400:
+            if response.is_success:
                 return body
             said = failures.status(body, response.headers)
             wait = said.retry_after_seconds
@@ -267,7 +267,7 @@ class ApiClient:
         except _ERRORS as error:
             raise failures.unreached(self.where, f"GET {path}", error) from None
         try:
-            if response.status_code >= 400 and not raw:
+            if not response.is_success and not raw:
                 try:
                     async with asyncio.timeout(timeout_seconds):
                         body = await answers.first(response, answers.BODY_LIMIT)

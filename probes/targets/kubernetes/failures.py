@@ -137,6 +137,8 @@ def refused(method: str, path: str, params: Mapping[str, object] | None, code: i
     if code in {429, 503}:
         wait = f" in {said.retry_after_seconds:g} s" if said.retry_after_seconds else ""
         hint = f"it asks to come again{wait}" if code == 429 or wait else "see kubectl get --raw /readyz?verbose"
+    if code < 400:
+        hint = "is there a proxy before the API server that wants a login?"
     fallback = "server-error" if code >= 500 else "unexpected-answer"
     return Unreadable(Failure(_CODES.get(code, fallback), what, f"the API server says {code}: {message}", hint))
 
