@@ -29,9 +29,10 @@ PASSWORD = _database.pattern(
 )
 AT_WORK = _database.pattern(
     "at-work",
-    r"\[\d+\] (?P<user>[\w.\-]+)@(?P<database>[\w.\-]+) (?:LOG|ERROR|STATEMENT|DETAIL|FATAL: +terminating connection)",
+    r"\[\d+\] (?P<user>[\w.\-]+)@(?P<database>[\w.\-]+) "
+    r"(?:LOG: +connection authorized|ERROR|STATEMENT|FATAL: +terminating connection)",
 )
-"""In PostgreSQL's own log, with the usual prefix: a client that was let in."""
+"""In PostgreSQL's own log, with the usual prefix: a client that was let in and works."""
 
 _DIALLED = re.compile(r"connect_utils\.py\\?\", line \d+, in __connect_addr")
 _CONNECT = re.compile(r"asyncpg[/\\]connection\.py\\?\", line \d+, in connect(?:[^_\w]|$)")
