@@ -18,10 +18,10 @@ class UnknownTarget(Exception):
 
 
 def open_target(name: str, options: Options) -> Target:
-    """Opens ``docker``, ``docker:CONTEXT``, ``docker:URL``, ``local``, or a docker context by its bare name.
+    """Opens ``local``, ``docker[:CONTEXT]``, ``docker:URL``, ``k8s[:CONTEXT[/NAMESPACE]]``, or a context by its name.
 
-    Nothing is contacted yet. Raises :class:`UnknownTarget`, and :class:`probes.target.Unreadable` for a docker context
-    that exists and is broken.
+    A bare name is that of a context: Docker's first, then kubectl's. Nothing is contacted yet. Raises
+    :class:`UnknownTarget`, and :class:`probes.target.Unreadable` for a context that exists and is broken.
     """
     if name == "local":
         from probes.targets.local.target import LocalTarget
@@ -31,12 +31,33 @@ def open_target(name: str, options: Options) -> Target:
 
     if name == "docker" or name.startswith(("docker:", "docker@")):
         return _docker(name, options)
+    if name == "k8s" or name.startswith(("k8s:", "k8s/")):
+        return _cluster(unquote(name.replace("k8s/", "k8s:", 1)) if name.startswith("k8s/") else name, options)
     if name in contexts.list_contexts():
         return _docker(f"docker:{name}", options)
+    from probes.targets.kubernetes import contexts as clusters
+
+    if any(name == one or name.startswith(f"{one}/") for one in clusters.list_contexts()):
+        return _cluster(f"k8s:{name}", options)
+    known = ", ".join((*contexts.list_contexts(), *(f"k8s:{one}" for one in clusters.list_contexts())))
     raise UnknownTarget(
-        f"{name!r} is not a target: fastops knows 'docker', 'docker:CONTEXT', 'docker:URL' and 'local'"
-        f" (docker contexts here: {', '.join(contexts.list_contexts())})"
+        f"{name!r} is not a target: fastops knows 'docker', 'docker:CONTEXT', 'docker:URL', 'k8s', 'k8s:CONTEXT',"
+        f" 'k8s:CONTEXT/NAMESPACE' and 'local' (contexts here: {known})"
     )
+
+
+def _cluster(name: str, options: Options) -> Target:
+    from probes.target import Unreadable
+    from probes.targets.kubernetes.target import KubernetesTarget
+
+    try:
+        return KubernetesTarget(name, options)
+    except Unreadable as unreadable:
+        failure = unreadable.failure
+        if failure.code != "not-found":
+            raise
+        hint = f" ({failure.hint})" if failure.hint else ""
+        raise UnknownTarget(f"{failure.what}: {failure.why}{hint}") from None
 
 
 def _docker(name: str, options: Options) -> Target:
@@ -53,15 +74,20 @@ def _docker(name: str, options: Options) -> Target:
 
 
 def default_names() -> tuple[str, ...]:
-    """What is opened when nobody names a target: the engine that the docker command would use, and this machine.
+    """What is opened when nobody names a target: what the docker command and kubectl would use, and this machine.
 
-    An engine that nobody configured counts only where its socket is.
+    An engine that nobody configured counts only where its socket is; a cluster where a kubeconfig, or the pod that
+    fastops runs in, names one. Nothing is contacted.
     """
     from probes.targets.docker import contexts
+    from probes.targets.kubernetes import contexts as clusters
 
     configured = "DOCKER_HOST" in os.environ or contexts.current_context() != contexts.DEFAULT
     there = configured or Path(contexts.DEFAULT_URL.removeprefix("unix://")).exists()
-    return ("docker", "local") if there else ("local",)
+    names = ("docker",) if there else ()
+    if clusters.current_context() is not None:
+        names = (*names, "k8s")
+    return (*names, "local")
 
 
 def name_of(identity: str) -> str | None:

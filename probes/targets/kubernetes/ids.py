@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from probes.base import DeploymentId, NodeId, ReplicaId, TargetId
 
@@ -32,3 +32,8 @@ def replica_parts(replica: ReplicaId) -> tuple[str, str, str]:
 def node_id(target: TargetId, name: str) -> NodeId:
     """``k8s/CONTEXT/node/NAME``."""
     return NodeId(f"{target}/node/{part(name)}")
+
+
+def node_name(node: NodeId | None) -> str | None:
+    """The name in a node's id."""
+    return None if node is None else unquote(node.rpartition("/")[2])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import UTC, datetime
 
@@ -17,6 +17,9 @@ SAMPLE_LINES = 2_000
 """Lines that are read of the rest."""
 PAST_BYTES = 8 << 20
 _LINE_LIMIT = 64 << 10
+_HEAD_SECONDS = 10.0
+_QUIET_SECONDS = 3600.0
+"""The head of a followed log comes with its first line, whenever that is; then it is asked for anew."""
 
 
 class Lines:
@@ -91,7 +94,7 @@ async def read(
     tail: int,
     follow: bool = False,
     previous: bool = False,
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """The new lines from ``since`` on, the latest ``tail`` of the past; with ``follow`` until the container ends.
 
     ``previous`` reads the container before the last restart. Raises :class:`Unreadable`: ``invalid`` for a container
@@ -111,7 +114,9 @@ async def read(
     if previous:
         params["previous"] = "true"
     path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
-    async with aclosing(client.stream(path, params)) as chunks:
+    async with aclosing(
+        client.stream(path, params, timeout_seconds=_QUIET_SECONDS if follow else _HEAD_SECONDS)
+    ) as chunks:
         async for chunk in chunks:
             new = lines.feed(chunk)
             if new:

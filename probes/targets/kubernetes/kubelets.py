@@ -1,0 +1,48 @@
+"""Which nodes' kubelets answer: one that does not is left alone for a while, whatever is asked of it."""
+
+from __future__ import annotations
+
+import time
+
+from probes.base import NodeId
+from probes.target import Unreadable
+
+_SILENT = frozenset({"timeout", "unreachable", "server-error", "too-busy"})
+_PAUSE_SECONDS = (30.0, 600.0)
+_TRIES = 2
+_NODES = 3
+"""With so many silent nodes and none that ever answered, none is taken to answer."""
+
+
+class Kubelets:
+    """What was seen of them."""
+
+    def __init__(self) -> None:
+        self._failures: dict[NodeId | None, int] = {}
+        self._until: dict[NodeId | None, float] = {}
+        self._answered = False
+        self._why = ""
+
+    def silent(self, node: NodeId | None) -> str | None:
+        """Why nothing is asked of this node now; ``None`` where it may be asked."""
+        now = time.monotonic()
+        waiting = [until for until in self._until.values() if until > now]
+        if self._until.get(node, 0.0) > now or (not self._answered and len(waiting) >= _NODES):
+            return self._why or "its kubelet does not answer"
+        return None
+
+    def answered(self, node: NodeId | None) -> None:
+        """It does."""
+        self._answered = True
+        self._failures.pop(node, None)
+        self._until.pop(node, None)
+
+    def failed(self, node: NodeId | None, error: Unreadable | TimeoutError) -> None:
+        """It did not, where that is what the error says."""
+        if isinstance(error, Unreadable) and error.failure.code not in _SILENT:
+            return
+        self._why = error.failure.why if isinstance(error, Unreadable) else "its kubelet did not answer in time"
+        count = self._failures[node] = self._failures.get(node, 0) + 1
+        if count >= _TRIES or (not self._answered and len(self._failures) >= _NODES):
+            low, high = _PAUSE_SECONDS
+            self._until[node] = time.monotonic() + min(high, low * 2 ** min(count - 1, 8))

@@ -1,0 +1,312 @@
+"""The logs of all deployments: followed where something is wrong or somebody looks, read now and then elsewhere.
+
+Nobody's log costs a task or a connection until it is read: what is followed is bounded, and so is how often the rest is
+read. Each deployment's is read once as soon as it is listed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from probes.base import DeploymentId, Failure, ReplicaId
+from probes.loghits import LogCoverage, LogHit, LogLine
+from probes.logs import RING_BYTES, LogBook, Matcher
+from probes.model import Deployment, Interest, Replica
+from probes.target import Unreadable
+from probes.targets.kubernetes import happenings, logs
+from probes.targets.kubernetes.choice import sick, worth_reading
+from probes.targets.kubernetes.client import ApiClient
+from probes.targets.kubernetes.follower import Log
+from probes.targets.kubernetes.kubelets import Kubelets
+from probes.targets.kubernetes.views import HappeningView
+
+FOLLOWED = 48
+"""Logs that are followed at most, and of the deployment that is looked at:"""
+FOLLOWED_FOCUSED = 16
+SAMPLED_REPLICAS = 2
+AGAIN_SECONDS = 60.0
+_AGAIN_PER_SECOND = 1.0
+"""Of what was read already: with many deployments each is read less often."""
+_AT_ONCE = 12
+_RINGS_BYTES = 64 << 20
+_LEAST_RING_BYTES = 8 << 10
+_FORBIDDEN_SECONDS = 300.0
+
+
+class Logs:
+    """Changed by the target's event loop alone."""
+
+    def __init__(
+        self,
+        deployments: Callable[[], Mapping[DeploymentId, Deployment]],
+        lookback: timedelta,
+        touch: Callable[[Iterable[ReplicaId]], None],
+        kubelets: Kubelets,
+    ) -> None:
+        self._deployments = deployments
+        self._lookback = lookback
+        self._touch = touch
+        self._kubelets = kubelets
+        self._client: ApiClient | None = None
+        self._matcher: Matcher | None = None
+        self._books: dict[DeploymentId, LogBook] = {}
+        self._logs: dict[DeploymentId, dict[ReplicaId, Log]] = {}
+        self._due: list[tuple[float, DeploymentId]] = []
+        self._due_at: dict[DeploymentId, float] = {}
+        self._unread: set[DeploymentId] = set()
+        """Never tried yet."""
+        self._sampling: dict[DeploymentId, asyncio.Task[None]] = {}
+        self._followers: dict[ReplicaId, asyncio.Task[None]] = {}
+        self._sick: set[DeploymentId] = set()
+        self._interest = Interest()
+        self._stale = True
+        """Whom to follow is to be decided anew."""
+        self._tokens = 0.0
+        self._ticked = time.monotonic()
+        self._forbidden: dict[str, tuple[float, Failure]] = {}
+        self._said: dict[str, str] = {}
+
+    def connect(self, client: ApiClient, matcher: Matcher) -> None:
+        """From now on logs are read over this connection."""
+        self._client, self._matcher = client, matcher
+        self._stale = True
+
+    async def disconnect(self) -> None:
+        """Ends all reading; what was read is kept, and gone on with later."""
+        self._client = None
+        tasks = [*self._followers.values(), *self._sampling.values()]
+        self._followers, self._sampling = {}, {}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def focus(self, interest: Interest) -> None:
+        """What to follow first."""
+        if interest != self._interest:
+            self._interest = interest
+            self._stale = True
+
+    def update(self, changed: Collection[DeploymentId]) -> None:
+        """Takes note of what became of these deployments: new ones are due, crashed ones again, gone ones forgotten."""
+        now = time.monotonic()
+        deployments = self._deployments()
+        for key in changed:
+            deployment = deployments.get(key)
+            if deployment is None:
+                self._forget(key)
+                continue
+            known = self._logs.setdefault(key, {})
+            present = {one.id for one in deployment.replicas}
+            for gone in known.keys() - present:
+                del known[gone]
+                self._books[key].drop(gone)
+            if key not in self._due_at:
+                self._unread.add(key)
+                self._schedule(key, now)
+            elif any((log := known.get(one.id)) is not None and log.crashed(one) for one in deployment.replicas):
+                self._schedule(key, now)
+            ill = any(sick(one) for one in deployment.replicas)
+            if ill != (key in self._sick) or key == self._interest.focused or ill:
+                self._stale = True
+                (self._sick.add if ill else self._sick.discard)(key)
+
+    def tick(self) -> None:
+        """Begins what is due: to be called about once a second."""
+        now = time.monotonic()
+        self._tokens = min(5.0, self._tokens + (now - self._ticked) * _AGAIN_PER_SECOND)
+        self._ticked = now
+        if self._client is None:
+            return
+        if self._stale:
+            self._stale = False
+            self._choose()
+        while self._due and self._due[0][0] <= now and len(self._sampling) < _AT_ONCE:
+            if self._due[0][1] not in self._unread and self._tokens < 1.0:
+                break
+            at, key = heapq.heappop(self._due)
+            if self._due_at.get(key) != at or key in self._sampling:
+                continue
+            if key not in self._unread:
+                self._tokens -= 1.0
+            task = self._sampling[key] = asyncio.create_task(self._sample(self._client, key))
+            task.add_done_callback(partial(self._sampled, key))
+
+    @property
+    def ready(self) -> bool:
+        """Whether lines can be taken: what they are matched with is there."""
+        return self._matcher is not None
+
+    @property
+    def hurried(self) -> bool:
+        """Whether there is something that was never read, and a connection: a tick may come sooner."""
+        return bool(self._unread) and self._client is not None
+
+    def settled(self) -> bool:
+        """Whether every log was read once, or cannot be."""
+        return not self._unread
+
+    def failures(self) -> tuple[Failure, ...]:
+        """What keeps logs from being read, once for each reason."""
+        now = time.monotonic()
+        return tuple(failure for until, failure in self._forbidden.values() if until > now)[:3]
+
+    def hear(self, deployment: DeploymentId, replica: ReplicaId, event: HappeningView) -> None:
+        """Takes what the API says of a replica as a line; the same words of the same time once."""
+        if self._matcher is None:
+            return
+        stamp = "" if event.at is None else event.at.isoformat()
+        if self._said.get(event.uid) == stamp:
+            return
+        if len(self._said) > 20_000:
+            self._said.clear()
+        self._said[event.uid] = stamp
+        self._book(deployment).stream(replica, happenings.SOURCE).feed(happenings.line(event))
+        self._touch((replica,))
+
+    def hits(self, deployment: DeploymentId, oldest: datetime) -> tuple[LogHit, ...]:
+        """What matched in a deployment's logs since ``oldest``."""
+        book = self._books.get(deployment)
+        return () if book is None else book.hits(oldest)
+
+    def lines(self, deployment: DeploymentId, after: int) -> tuple[LogLine, ...]:
+        """The kept tail of a deployment's logs."""
+        book = self._books.get(deployment)
+        return () if book is None else book.lines(after)
+
+    def coverage(self, deployment: DeploymentId) -> LogCoverage:
+        """What of a deployment's logs was read."""
+        found = self._deployments().get(deployment)
+        known = self._logs.get(deployment, {})
+        replicas = [one.id for one in found.replicas if worth_reading(one)] if found is not None else [*known]
+        return together([known[one].coverage if one in known else None for one in replicas])
+
+    def _schedule(self, key: DeploymentId, at: float) -> None:
+        self._due_at[key] = at
+        heapq.heappush(self._due, (at, key))
+
+    def _forget(self, key: DeploymentId) -> None:
+        for replica in self._logs.pop(key, {}):
+            follower = self._followers.pop(replica, None)
+            if follower is not None:
+                follower.cancel()
+        self._books.pop(key, None)
+        self._due_at.pop(key, None)
+        self._unread.discard(key)
+        self._sick.discard(key)
+        self._stale = True
+
+    def _book(self, key: DeploymentId) -> LogBook:
+        book = self._books.get(key)
+        if book is None:
+            assert self._matcher is not None
+            share = _RINGS_BYTES // (SAMPLED_REPLICAS * max(1, len(self._deployments())))
+            ring = max(_LEAST_RING_BYTES, min(RING_BYTES, share))
+            book = self._books[key] = LogBook(self._matcher, ring_bytes=ring)
+        return book
+
+    def _log(self, key: DeploymentId, replica: ReplicaId) -> Log:
+        known = self._logs.setdefault(key, {})
+        log = known.get(replica)
+        if log is None:
+            stream = self._book(key).stream(replica, logs.SOURCE)
+            oldest = datetime.now(UTC) - self._lookback
+            log = known[replica] = Log(stream, oldest, lambda: self._touch((replica,)))
+        return log
+
+    def _choose(self) -> None:
+        """Follows the logs of what is looked at and of what is in trouble, within bounds; ends the others."""
+        assert self._client is not None
+        wanted: dict[ReplicaId, DeploymentId] = {}
+        deployments = self._deployments()
+        focused = self._interest.focused
+        first = [focused] if focused is not None else []
+        for key in (*first, *sorted(self._interest.troubled | self._sick), *sorted(self._interest.visible)):
+            deployment = deployments.get(key)
+            if deployment is None:
+                continue
+            running = sorted(
+                (one for one in deployment.running if one.id not in wanted), key=lambda r: (not sick(r), r.id)
+            )
+            most = FOLLOWED_FOCUSED if key == focused else SAMPLED_REPLICAS
+            room = FOLLOWED + FOLLOWED_FOCUSED - len(wanted)
+            wanted.update(dict.fromkeys((one.id for one in running[: min(most, room)]), key))
+            if room <= 0:
+                break
+        for replica in [one for one, task in self._followers.items() if one not in wanted or task.done()]:
+            self._followers.pop(replica).cancel()
+        for replica, key in wanted.items():
+            if replica not in self._followers and self._why_not(key, replica) is None:
+                log = self._log(key, replica)
+                follow = log.follow(self._client, partial(self._replica, key, replica))
+                self._followers[replica] = asyncio.create_task(follow)
+                self._unread.discard(key)
+
+    def _replica(self, key: DeploymentId, replica: ReplicaId) -> Replica | None:
+        deployment = self._deployments().get(key)
+        return next((one for one in deployment.replicas if one.id == replica), None) if deployment is not None else None
+
+    def _why_not(self, key: DeploymentId, replica: ReplicaId) -> str | None:
+        """Why a log is not asked for now."""
+        found = self._replica(key, replica)
+        refused = self._forbidden.get(replica.partition("/")[0])
+        if refused is not None and refused[0] > time.monotonic():
+            return refused[1].why
+        return self._kubelets.silent(found.node if found is not None else None)
+
+    async def _sample(self, client: ApiClient, key: DeploymentId) -> None:
+        """Reads a few of a deployment's logs: those of what is sick first."""
+        deployment = self._deployments().get(key)
+        if deployment is None:
+            return
+        readable = [one for one in deployment.replicas if worth_reading(one)]
+        known = self._logs.get(key, {})
+        readable.sort(key=lambda one: (not sick(one), one.id not in known, one.id))
+        for replica in readable[:SAMPLED_REPLICAS]:
+            if replica.id in self._followers and not self._followers[replica.id].done():
+                continue
+            log = self._log(key, replica.id)
+            why = self._why_not(key, replica.id)
+            if why is not None:
+                log.unread(why)
+                continue
+            try:
+                await log.sample(client, replica)
+                self._kubelets.answered(replica.node)
+            except (Unreadable, TimeoutError) as error:
+                self._kubelets.failed(replica.node, error)
+                failure = error.failure if isinstance(error, Unreadable) else None
+                if failure is not None and failure.code == "forbidden":
+                    self._forbidden[replica.id.partition("/")[0]] = (time.monotonic() + _FORBIDDEN_SECONDS, failure)
+                log.unread(failure.why if failure is not None else "the kubelet did not answer in time")
+
+    def _sampled(self, key: DeploymentId, done: asyncio.Task[None]) -> None:
+        if self._sampling.get(key) is done:
+            del self._sampling[key]
+        if not done.cancelled() and key in self._due_at:
+            self._unread.discard(key)
+            self._schedule(key, time.monotonic() + AGAIN_SECONDS)
+
+
+def together(coverages: list[LogCoverage | None]) -> LogCoverage:
+    """What holds for a deployment, of whose replicas some were read."""
+    read = [one for one in coverages if one is not None and one.state != "unread"]
+    if not read:
+        why = next((one.why for one in coverages if one is not None and one.why), None)
+        return LogCoverage(state="unread", why=why or ("not read yet" if coverages else "no container of it has run"))
+    followed = len(read) == len(coverages) and all(one.state == "followed" for one in read)
+    ends = [one.until for one in read if one.until is not None]
+    why = next((one.why for one in read if one.why), None)
+    if not followed and why is None:
+        many = f"{len(read)} of {len(coverages)} replicas' logs are read, now and then"
+        why = many if len(read) < len(coverages) else "read now and then"
+    return LogCoverage(
+        state="followed" if followed else "sampled",
+        since=max((one.since for one in read if one.since is not None), default=None),
+        until=min(ends) if ends and (not followed or len(ends) == len(read)) else None,
+        why=why,
+    )

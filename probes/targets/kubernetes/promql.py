@@ -1,0 +1,176 @@
+"""What a Prometheus server is asked, and what its answers mean. Pure.
+
+A few queries tell of all pods at once. The names are those of the kubelet's cAdvisor and of the usual ways to count the
+requests of a FastAPI service (prometheus-fastapi-instrumentator, starlette_exporter, OpenTelemetry).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple, TypeVar
+
+import msgspec
+
+from probes.base import Frozen, ReplicaId
+
+Owner = TypeVar("Owner", bound=str)
+WINDOW = "2m"
+"""Four scrapes at the usual 30 s: a rate needs two."""
+REQUESTS_WINDOW = "5m"
+_MATCHER_LIMIT = 3000
+"""Characters of a list of namespaces: beyond, all are asked for and the rest is left out here."""
+HISTOGRAMS = (
+    ("http_request_duration_seconds", 1.0),
+    ("http_server_request_duration_seconds", 1.0),
+    ("starlette_request_duration_seconds", 1.0),
+    ("http_requests_duration_seconds", 1.0),
+    ("request_duration_seconds", 1.0),
+    ("http_server_duration_milliseconds", 0.001),
+)
+"""Names of histograms, and their unit in seconds."""
+_STATUS = ("status", "status_code", "http_status_code", "http_response_status_code", "code")
+_BY_CONTAINER = "namespace, pod, container"
+
+
+class Series(Frozen, frozen=True):
+    """One series of an answer."""
+
+    metric: Mapping[str, str] = {}
+    value: tuple[float, str] = (0.0, "NaN")
+
+
+class _Data(Frozen, frozen=True):
+    result: tuple[Series, ...] = ()
+
+
+class Reply(Frozen, frozen=True):
+    """The answer to an instant query that gives a vector."""
+
+    status: str = ""
+    data: _Data | None = None
+    error: str | None = None
+
+
+class Buckets(NamedTuple):
+    """A histogram's counters per second, by upper bound in seconds."""
+
+    bounds: tuple[float, ...]
+    rates: tuple[float, ...]
+
+    def quantile(self, share: float) -> float | None:
+        """As ``histogram_quantile``: linear within a bucket; ``None`` without requests or beyond the last bound."""
+        if not self.rates or self.rates[-1] <= 0:
+            return None
+        rank = share * self.rates[-1]
+        low = before = 0.0
+        for bound, rate in zip(self.bounds, self.rates, strict=True):
+            if rate >= rank:
+                if math.isinf(bound):
+                    return None
+                return low + (bound - low) * (rank - before) / (rate - before) if rate > before else bound
+            low, before = bound, rate
+        return None
+
+
+def matcher(namespaces: Collection[str]) -> str:
+    """The labels of containers in these namespaces; of all where they are too many to name."""
+    listed = "|".join(sorted(namespaces))
+    if not namespaces or len(listed) > _MATCHER_LIMIT:
+        return 'container!="",container!="POD"'
+    return f'container!="",container!="POD",namespace=~"{listed}"'
+
+
+def figures(namespaces: Collection[str]) -> dict[str, str]:
+    """Name → query, each giving one value per container: the largest, where several scrape it or it was restarted."""
+    of = matcher(namespaces)
+    memory = f"container_memory_working_set_bytes{{{of}}}"
+    return {
+        "at": f"max by ({_BY_CONTAINER}) (timestamp({memory}))",
+        "working_set": f"max by ({_BY_CONTAINER}) ({memory})",
+        "cores": f"max by ({_BY_CONTAINER}) (rate(container_cpu_usage_seconds_total{{{of}}}[{WINDOW}]))",
+        "periods": f"max by ({_BY_CONTAINER}) (rate(container_cpu_cfs_periods_total{{{of}}}[{WINDOW}]))",
+        "throttled": f"max by ({_BY_CONTAINER}) (rate(container_cpu_cfs_throttled_periods_total{{{of}}}[{WINDOW}]))",
+        "waited": f"max by ({_BY_CONTAINER}) (rate(container_cpu_cfs_throttled_seconds_total{{{of}}}[{WINDOW}]))",
+        "oom": f"max by ({_BY_CONTAINER}) (container_oom_events_total{{{of}}})",
+    }
+
+
+def histogram(namespaces: Collection[str]) -> str:
+    """Which histogram of requests the server has: the number of its buckets, by name."""
+    names = "|".join(f"{name}_bucket" for name, _ in HISTOGRAMS)
+    listed = "|".join(sorted(namespaces))
+    within = f',namespace=~"{listed}"' if namespaces and len(listed) <= _MATCHER_LIMIT else ""
+    return f'count by (__name__) ({{__name__=~"{names}",pod!=""{within}}})'
+
+
+def requests(name: str, namespaces: Collection[str]) -> dict[str, str]:
+    """Name → query of a histogram: its buckets per pod, and its requests per pod by status."""
+    listed = "|".join(sorted(namespaces))
+    within = f',namespace=~"{listed}"' if namespaces and len(listed) <= _MATCHER_LIMIT else ""
+    status = ", ".join(_STATUS)
+    return {
+        "buckets": f'sum by (namespace, pod, le) (rate({name}_bucket{{pod!=""{within}}}[{REQUESTS_WINDOW}]))',
+        "status": f'sum by (namespace, pod, {status}) (rate({name}_count{{pod!=""{within}}}[{REQUESTS_WINDOW}]))',
+    }
+
+
+def vector(body: bytes) -> tuple[Series, ...]:
+    """The series of an answer. Raises ``ValueError`` (``msgspec.DecodeError`` is one) for what is no such answer."""
+    reply = msgspec.json.decode(body, type=Reply)
+    if reply.status != "success" or reply.data is None:
+        raise ValueError(reply.error or "no answer of Prometheus")
+    return reply.data.result
+
+
+def by_container(series: Iterable[Series], wanted: Collection[ReplicaId]) -> dict[ReplicaId, float]:
+    """The values of the wanted containers."""
+    found: dict[ReplicaId, float] = {}
+    for one in series:
+        labels = one.metric
+        replica = ReplicaId(f"{labels.get('namespace')}/{labels.get('pod')}/{labels.get('container')}")
+        if replica in wanted and (value := _number(one.value[1])) is not None:
+            found[replica] = value
+    return found
+
+
+def buckets(series: Iterable[Series], owner: Mapping[str, Owner], unit: float) -> dict[Owner, Buckets]:
+    """The sums of the pods' histograms by owner; ``owner`` maps ``NAMESPACE/POD`` to whom it belongs."""
+    sums: dict[Owner, dict[float, float]] = {}
+    for one in series:
+        whose = owner.get(f"{one.metric.get('namespace')}/{one.metric.get('pod')}")
+        bound, rate = _number(one.metric.get("le", ""), infinite=True), _number(one.value[1])
+        if whose is not None and bound is not None and rate is not None:
+            mine = sums.setdefault(whose, {})
+            mine[bound * unit] = mine.get(bound * unit, 0.0) + rate
+    found = {}
+    for whose, rates in sums.items():
+        bounds = tuple(sorted(rates))
+        found[whose] = Buckets(bounds, tuple(rates[bound] for bound in bounds))
+    return found
+
+
+def errors(series: Iterable[Series], owner: Mapping[str, Owner]) -> dict[Owner, tuple[float, float | None]]:
+    """Requests per second and the share of 5xx by owner; the share is ``None`` where no status is counted."""
+    sums: dict[Owner, list[float]] = {}
+    for one in series:
+        whose = owner.get(f"{one.metric.get('namespace')}/{one.metric.get('pod')}")
+        rate = _number(one.value[1])
+        if whose is None or rate is None:
+            continue
+        status = next((said for label in _STATUS if (said := one.metric.get(label))), "")
+        mine = sums.setdefault(whose, [0.0, 0.0, 0.0])
+        mine[0] += rate
+        mine[1] += rate if status else 0.0
+        mine[2] += rate if status.startswith("5") else 0.0
+    return {
+        whose: (total, failed / counted if counted > 0 else None) for whose, (total, counted, failed) in sums.items()
+    }
+
+
+def _number(text: str, *, infinite: bool = False) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) or (infinite and value > 0) else None

@@ -1,0 +1,221 @@
+"""Asks services and looks into containers, when :mod:`probes.schedule` says so: a few replicas of each deployment.
+
+What is looked at, seen or in trouble is gone through each second; all the rest every few seconds, and of it only so
+much is done that ten thousand pods cost no more than a hundred.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from typing import Any
+
+from probes.base import DeploymentId, Failure, ReplicaId
+from probes.model import Deployment, Interest, Replica
+from probes.schedule import Budget, Job, JobKind, Periods, due
+from probes.target import ReadOnly, Unreadable
+from probes.targets.kubernetes.access import ClusterAccess
+from probes.targets.kubernetes.asker import HEALTH_AGAIN_SECONDS, Asker
+from probes.targets.kubernetes.choice import chosen
+from probes.targets.kubernetes.kubelets import Kubelets
+from probes.targets.kubernetes.readings import Readings
+from probes.targets.kubernetes.workers import Reader
+
+TICK_SECONDS = 1.0
+REST_SECONDS = 5.0
+REST_JOBS = 10
+"""Of deployments that nobody looks at, each time: two requests a second."""
+_FEW = 60
+"""So many deployments are all begun at once."""
+NEAR_DEPLOYMENTS = 40
+_LOOKS_AT_ONCE = 2
+_FIRST_RATE_SECONDS = 1.0
+_REFUSED_SECONDS = 300.0
+_NO_EXEC = Failure(
+    "not-allowed",
+    "the figures of single workers, their descriptors and listeners",
+    "reading them takes a program inside the container",
+    "allow it with --exec; in read-only mode nothing is ever run in a container",
+)
+
+
+class Sampler:
+    """Measures one cluster's deployments until it is cancelled."""
+
+    def __init__(
+        self,
+        access: ClusterAccess,
+        reader: Reader | None,
+        readings: Readings,
+        kubelets: Kubelets,
+        *,
+        interval_seconds: float,
+        deployments: Callable[[], Mapping[DeploymentId, Deployment]],
+    ) -> None:
+        """``reader`` is ``None`` where no program may be run inside."""
+        self._access = access
+        self._reader = reader
+        self._readings = readings
+        self._kubelets = kubelets
+        self._deployments = deployments
+        near = max(5.0, interval_seconds)
+        self._budget = Budget(
+            sample=Periods(max(4.0, 2 * interval_seconds), 15.0, 120.0),
+            probe=Periods(near, near, max(30.0, near)),
+            jobs=16,
+        )
+        self._kinds: tuple[JobKind, ...] = ("loop", "health") if reader is None else ("sample", "loop", "health")
+        self._done: dict[tuple[JobKind, ReplicaId], float] = {}
+        self._busy: set[tuple[JobKind, ReplicaId]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._asker = Asker(access, readings, deployments, stacks=reader is not None)
+        self._looks = asyncio.Semaphore(_LOOKS_AT_ONCE)
+        self._refused: dict[str, tuple[float, Failure]] = {}
+        self._rest_at = 0.0
+        self._woken = asyncio.Event()
+        self.interest = Interest()
+
+    def wake(self) -> None:
+        """Something new is there, or another interest: look at what is due now."""
+        self._woken.set()
+
+    def update(self, changed: Collection[DeploymentId]) -> None:
+        """Takes note of what became of these deployments: a new run of a replica begins with nothing known."""
+        deployments = self._deployments()
+        for key in changed:
+            deployment = deployments.get(key)
+            if deployment is None:
+                continue
+            for replica in deployment.replicas:
+                if self._readings.begin(replica):
+                    self._drop(replica.id)
+                    if self._reader is None and replica.state == "running":
+                        self._readings.failed(replica.id, "inside", _NO_EXEC)
+        self.wake()
+
+    def settled(self) -> bool:
+        """Whether every deployment was asked once, where they are few enough to be all asked at once."""
+        deployments = self._deployments()
+        if len(deployments) > _FEW:
+            return True
+        return not self._busy and all(
+            (kind, replica.id) in self._done
+            for deployment in deployments.values()
+            for replica in chosen(deployment, self.interest)
+            for kind in self._kinds
+        )
+
+    def forget(self, alive: set[ReplicaId]) -> None:
+        """Drops replicas that are no more."""
+        gone = {replica for _, replica in self._done} - alive
+        for replica in gone:
+            self._drop(replica)
+        self._readings.forget(gone | (self._readings.known() - alive))
+        if self._reader is not None:
+            self._reader.forget(alive)
+
+    async def run(self) -> None:
+        """Until cancelled; what is under way then ends with it."""
+        try:
+            while True:
+                self._woken.clear()
+                self._begin(time.monotonic())
+                try:
+                    async with asyncio.timeout(TICK_SECONDS):
+                        await self._woken.wait()
+                    await asyncio.sleep(0.1)  # what changes together is looked at once
+                except TimeoutError:
+                    continue
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _begin(self, now: float) -> None:
+        deployments = self._deployments()
+        interest = self.interest
+        wanted = [
+            *([interest.focused] if interest.focused else []),
+            *sorted(interest.troubled),
+            *sorted(interest.visible),
+        ]
+        near = {key: deployments[key] for key in wanted[:NEAR_DEPLOYMENTS] if key in deployments}
+        jobs = self._due(now, near.values(), self._budget)
+        if now >= self._rest_at or len(deployments) <= _FEW:
+            self._rest_at = now + REST_SECONDS
+            most = self._budget.jobs if len(deployments) <= _FEW else REST_JOBS
+            rest = [one for key, one in deployments.items() if key not in near]
+            jobs += self._due(now, rest, Budget(self._budget.sample, self._budget.probe, most))
+        for job in jobs:
+            self._start(job, now)
+
+    def _due(self, now: float, deployments: Collection[Deployment], budget: Budget) -> list[Job]:
+        found = due(
+            now,
+            deployments,
+            self.interest,
+            budget,
+            self._done,
+            kinds=self._kinds,
+            replicas=lambda one: chosen(one, self.interest),
+        )
+        return [job for job in found if (job.kind, job.replica) not in self._busy]
+
+    def _start(self, job: Job, now: float) -> None:
+        replica = self._asker.replica(job)
+        if replica is None:
+            return
+        self._done[job.kind, job.replica] = now
+        if job.kind == "sample":
+            self._spawn(job, self._look(job, replica))
+        elif self._kubelets.silent(replica.node) is None or self._access.reaches(job.replica):
+            self._spawn(job, self._asker.loop(job) if job.kind == "loop" else self._ask_health(job))
+
+    async def _ask_health(self, job: Job) -> None:
+        if not await self._asker.health(job):
+            self._done["health", job.replica] = time.monotonic() + HEALTH_AGAIN_SECONDS
+
+    def _spawn(self, job: Job, work: Coroutine[Any, Any, None]) -> None:
+        key = (job.kind, job.replica)
+        task = asyncio.create_task(work)
+        self._busy.add(key)
+        self._tasks.add(task)
+
+        def ended(done: asyncio.Task[None]) -> None:
+            self._tasks.discard(done)
+            self._busy.discard(key)
+
+        task.add_done_callback(ended)
+
+    def _drop(self, replica: ReplicaId) -> None:
+        for kind in ("sample", "loop", "health"):
+            self._done.pop((kind, replica), None)
+        self._asker.drop(replica)
+
+    async def _look(self, job: Job, replica: Replica) -> None:
+        """One look inside; a second soon after the first, for a rate needs two."""
+        assert self._reader is not None
+        refused = self._refused.get(job.replica.partition("/")[0])
+        if refused is not None and time.monotonic() < refused[0]:
+            self._readings.failed(job.replica, "inside", refused[1])
+            return
+        known = self._readings.of(job.replica)
+        limit = replica.memory.limit.value
+        free = limit - known.memory.used_bytes if limit and known.memory and known.memory.used_bytes else None
+        server = self._deployments()[job.deployment].server if job.deployment in self._deployments() else None
+        close = job.deployment == self.interest.focused
+        try:
+            for turn in range(1 if known.workers else 2):
+                if turn:
+                    await asyncio.sleep(_FIRST_RATE_SECONDS)
+                async with self._looks:
+                    found = await self._reader.read(job.replica, server, free_bytes=free, close=close)
+                self._readings.inside(job.replica, found)
+        except Unreadable as unreadable:
+            failure = unreadable.failure
+            if failure.code == "forbidden":
+                self._refused[job.replica.partition("/")[0]] = (time.monotonic() + _REFUSED_SECONDS, failure)
+            self._readings.failed(job.replica, "inside", failure)
+        except ReadOnly:
+            self._readings.failed(job.replica, "inside", _NO_EXEC)
