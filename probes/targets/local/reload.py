@@ -22,12 +22,18 @@ Masters = Callable[[], Mapping[str, Master]]
 Progress = Callable[[str], None]
 RELOAD_SECONDS = 180.0
 """For new workers to come up and answer after a HUP; a start-up that loads a model takes its time."""
+BACK_SECONDS = 60.0
+"""The same for a configuration that is put back: what did not answer before does not answer then."""
 ANSWER_SECONDS = 2.0
 """For one request: a worker that is still starting says nothing."""
 STEADY_SECONDS = 2.0
 """Workers that live that long did not fail to import the application; whether it started up is asked."""
 _POLL_SECONDS = 0.1
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what a listener says, not what is bound
+
+
+class _NoAnswer(Refused):
+    """New workers live, and none has answered in time."""
 
 
 class Reloader:
@@ -84,7 +90,7 @@ class Reloader:
         if master is None:
             progress("gunicorn does not run with this file now; nothing to reload")
         else:
-            await self._hang_up(master, progress)
+            await self._hang_up_as_before(master, progress)
 
     async def abandon(self, step: Step, change: str, progress: Progress) -> None:
         """Takes back what an interrupted ``perform`` left: the trial's file, and the new one where it was written."""
@@ -138,7 +144,7 @@ class Reloader:
         elif point.data.get("created") is True:
             path.unlink(missing_ok=True)
 
-    async def _hang_up(self, master: Master, progress: Progress) -> None:
+    async def _hang_up(self, master: Master, progress: Progress, deadline_seconds: float | None = None) -> None:
         """Sends HUP and waits until new workers live and, where it listens on a port, answer.
 
         A worker answers once the application's start-up is over, and the former workers leave the socket at once.
@@ -154,7 +160,8 @@ class Reloader:
             raise Refused(f"gunicorn {master.pid} cannot be signalled: {error.strerror}") from None
         since: dict[int, float] = {}
         ports = self._ports(master)
-        deadline = time.monotonic() + RELOAD_SECONDS
+        within = RELOAD_SECONDS if deadline_seconds is None else deadline_seconds
+        deadline = time.monotonic() + within
         while time.monotonic() < deadline:
             await asyncio.sleep(_POLL_SECONDS)
             alive = self._alive(master)
@@ -167,7 +174,7 @@ class Reloader:
             if steady and await _answered(ports):
                 progress(f"{len(new)} new workers")
                 return
-        raise Refused(f"no new worker answered within {RELOAD_SECONDS:g} s")
+        raise _NoAnswer(f"no new worker answered within {within:g} s")
 
     def _ports(self, master: Master) -> tuple[tuple[str, int], ...]:
         """Where its workers are asked."""
@@ -181,8 +188,15 @@ class Reloader:
             progress("the former configuration is back; gunicorn does not run")
             return
         try:
-            await self._hang_up(master, progress)
+            await self._hang_up(master, progress, BACK_SECONDS)
         except Refused as error:
+            progress(str(error))
+
+    async def _hang_up_as_before(self, master: Master, progress: Progress) -> None:
+        """With the former file, which is back: that nobody answers with it is told; it may have been so before."""
+        try:
+            await self._hang_up(master, progress, BACK_SECONDS)
+        except _NoAnswer as error:
             progress(str(error))
 
     def _alive(self, master: Master) -> tuple[tuple[int, int, str], ...]:

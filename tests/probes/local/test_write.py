@@ -195,6 +195,8 @@ async def lifespan(_app):
         await asyncio.sleep(4)
     if os.path.exists("broken"):
         raise RuntimeError("the database is down")
+    while os.path.exists("never"):
+        await asyncio.sleep(0.1)
     yield
 
 
@@ -224,6 +226,22 @@ async def test_a_reload_is_applied_when_the_start_up_is_over_and_not_before(
             assert workers(process.pid) - before
             log = (tmp_path / SHOP / "service.log").read_text()
             assert log.count("Application startup complete") == 2, log
+
+
+async def test_a_configuration_is_put_back_though_nobody_answers_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reload, "BACK_SECONDS", 3.0)
+    async with service(tmp_path / SHOP, app=STARTS) as (watch, deployment, process):
+        (step,) = await plan(watch, deployment, Desired(gunicorn={"timeout": 60}))
+        writer = watch.target.writer()
+        point = await writer.perform(step, CHANGE, said)
+        (tmp_path / SHOP / "never").touch()
+        told: list[str] = []
+        await writer.restore(point, CHANGE, told.append)
+        assert any("no new worker answered" in one for one in told), told
+        assert (tmp_path / SHOP / "gunicorn.conf.py").read_text() == step.before.text
+        assert process.poll() is None
 
 
 async def interrupted(tmp_path: Path, step: Step, writer: Writer) -> Fixer:
