@@ -1,5 +1,7 @@
 """A recording proxy between a client and an engine's socket: what was asked for, and a hand on its throat.
 
+With certificates it stands between a client and an API server: it ends the client's TLS and begins its own.
+
 It understands just enough of HTTP/1.1 to tell where a request begins (bodies by length or in chunks); answers, streams
 and what follows an upgrade pass as bytes. ``Proxy.at`` says what happens at the N-th write: before it reaches the
 engine, or after the engine has done it and before the client knows.
@@ -10,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import ssl
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -31,11 +34,13 @@ class Request(NamedTuple):
 
     method: str
     path: str
+    upgrade: bool = False
+    """It takes the connection over, and what follows is no HTTP: an exec, an attach."""
 
     @property
     def writes(self) -> bool:
         """Whether it may change something."""
-        return self.method not in READS
+        return self.method not in READS or self.upgrade
 
 
 class Trap(NamedTuple):
@@ -46,11 +51,22 @@ class Trap(NamedTuple):
     act: Callable[[Request], None]
 
 
-class Proxy:
-    """Listens on ``path`` and passes everything on to ``engine`` (unix:// or tcp://); a context manager."""
+class Certificates(NamedTuple):
+    """Both sides of a proxy that speaks TLS."""
 
-    def __init__(self, engine: str, path: Path) -> None:
+    server: ssl.SSLContext
+    """Towards clients: it then listens on a port of this machine, not on a socket."""
+    client: ssl.SSLContext
+    """Towards the engine."""
+
+
+class Proxy:
+    """Listens on ``path`` and passes everything on to ``engine`` (unix://, tcp:// or https://); a context manager."""
+
+    def __init__(self, engine: str, path: Path, certificates: Certificates | None = None) -> None:
         self.path = path
+        self._certificates = certificates
+        self._port = 0
         self.requests: list[Request] = []
         self._engine = urlsplit(engine)
         self._trap: Trap | None = None
@@ -61,8 +77,8 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        """For ``DOCKER_HOST``."""
-        return f"unix://{self.path}"
+        """For ``DOCKER_HOST``; of an API server for a kubeconfig."""
+        return f"unix://{self.path}" if self._certificates is None else f"https://127.0.0.1:{self._port}"
 
     @property
     def writes(self) -> list[Request]:
@@ -99,8 +115,15 @@ class Proxy:
     async def _serve(self) -> None:
         self._stop = asyncio.Event()
         self._open: set[asyncio.Task[None]] = set()
-        server = await asyncio.start_unix_server(self._accept, self.path, limit=HEAD_BYTES, backlog=WAITING)
-        os.chmod(self.path, 0o666)
+        server: asyncio.Server
+        if self._certificates is None:
+            server = await asyncio.start_unix_server(self._accept, self.path, limit=HEAD_BYTES, backlog=WAITING)
+            os.chmod(self.path, 0o666)
+        else:
+            server = await asyncio.start_server(
+                self._accept, "127.0.0.1", 0, ssl=self._certificates.server, limit=HEAD_BYTES, backlog=WAITING
+            )
+            self._port = server.sockets[0].getsockname()[1]
         self._up.set()
         await self._stop.wait()
         server.close()
@@ -111,6 +134,10 @@ class Proxy:
     async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._engine.scheme == "unix":
             return await asyncio.open_unix_connection(self._engine.path, limit=HEAD_BYTES)
+        if self._certificates is not None:
+            return await asyncio.open_connection(
+                self._engine.hostname, self._engine.port or 443, ssl=self._certificates.client, limit=HEAD_BYTES
+            )
         return await asyncio.open_connection(self._engine.hostname, self._engine.port, limit=HEAD_BYTES)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -166,7 +193,7 @@ class _Connection:
             first, *lines = head.decode("latin-1").split("\r\n")
             method, path, _ = first.split(" ", 2)
             fields = {name.strip().lower(): value.strip() for name, _, value in (x.partition(":") for x in lines if x)}
-            request = Request(method, path)
+            request = Request(method, path, "upgrade" in fields)
             trap = self.proxy.seen(request)
             if trap is not None and trap.moment == "asked":
                 trap.act(request)

@@ -73,7 +73,8 @@ def fastops(tmp_path: Path, proxy: Proxy) -> Fastops:
 def only_reads(proxy: Proxy) -> None:
     """What reached the engine were reads, and there were some."""
     assert proxy.requests, "nothing was asked at all"
-    assert {one.method for one in proxy.requests} <= READS, proxy.writes
+    assert not proxy.writes
+    assert {one.method for one in proxy.requests} <= READS
 
 
 def refused(done: Done) -> None:
