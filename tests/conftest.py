@@ -1,7 +1,8 @@
-"""What every test may use: a real engine, the lab on it, and the profiles of hypothesis.
+"""What every test may use: a real engine and a real cluster, the lab on both, and the profiles of hypothesis.
 
-A test that needs an engine takes the ``engine`` fixture. Where none is reachable it is skipped, and the reason is
-printed at the end; with ``FASTOPS_REQUIRE_ENGINE=1`` it fails instead.
+A test that needs an engine takes the ``engine`` fixture, one that needs Kubernetes takes ``cluster``. Where none is
+reachable it is skipped, and the reason is printed at the end; with ``FASTOPS_REQUIRE_ENGINE=1`` or
+``FASTOPS_REQUIRE_CLUSTER=1`` it fails instead.
 """
 
 from __future__ import annotations
@@ -10,15 +11,19 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
 
 from tests import engine as engines
+from tests.cluster.fixtures import cluster, kube_api, lab_pods, make_namespace, namespace
+from tests.parts import MISSING_PART, missing
 
 if TYPE_CHECKING:
     from tests.lab.runner import Lab
+
+__all__ = ["cluster", "kube_api", "lab_pods", "make_namespace", "namespace"]  # pytest finds them here
 
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.register_profile("dev", deadline=None)
@@ -28,14 +33,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what it puts into the background so, and every program that a test starts would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-MISSING_PART = "real part missing: "
-
-
-def _missing(reason: str) -> NoReturn:
-    """Skip, or fail where the part was promised."""
-    if os.environ.get("FASTOPS_REQUIRE_ENGINE") == "1":
-        pytest.fail(MISSING_PART + reason, pytrace=False)
-    pytest.skip(MISSING_PART + reason)
+PROMISE = "FASTOPS_REQUIRE_ENGINE"
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +42,7 @@ def engine() -> str:
     address = engines.url()
     reason = engines.why_not(address)
     if reason is not None:
-        _missing(reason)
+        missing(reason, PROMISE)
     return address
 
 
@@ -66,7 +64,7 @@ def lab_image(docker_client: Any) -> str:
     try:
         return images.ensure(docker_client)
     except images.LabError as error:
-        _missing(str(error))
+        missing(str(error), PROMISE)
 
 
 @pytest.fixture

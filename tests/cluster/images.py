@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+from typing import Any
 
 from tests.lab import images as lab
 
 from . import lifecycle
-from .place import CACHE, Place
+from .place import CACHE, ClusterError, Place
 
 REGISTRY = "docker.io"  # what containerd puts before a name that has no registry
 
@@ -18,9 +19,17 @@ def ensure(place: Place, names: tuple[str, ...] = tuple(lab.WHEELS)) -> tuple[st
     Raises ``LabError`` when one cannot be built, ``ClusterError`` when it cannot be handed over.
     """
     import docker
+    from docker.errors import DockerException
 
+    try:
+        client = docker.from_env(timeout=120)
+        return _ensure(client, place, names)
+    except DockerException as error:
+        raise ClusterError(f"the lab's images come from a Docker Engine, and none gives them: {error}") from error
+
+
+def _ensure(client: Any, place: Place, names: tuple[str, ...]) -> tuple[str, ...]:
     tags = []
-    client = docker.from_env(timeout=120)
     try:
         for name in names:
             tag = lab.ensure(client, name)
