@@ -7,11 +7,11 @@ from typing import Any
 from probes import text
 from probes.intent import Desired, Intent, Step
 from probes.targets.kubernetes.facts import Facts
-from probes.targets.kubernetes.kinds import KINDS, Subject
+from probes.targets.kubernetes.kinds import KINDS, Subject, container_of
 from probes.targets.kubernetes.offered import config_map
 from probes.targets.kubernetes.remake import Remade
 from probes.targets.kubernetes.steps import Making, making_step
-from probes.targets.kubernetes.variables import key_of
+from probes.targets.kubernetes.variables import key_of, literals
 from probes.targets.kubernetes.wanted import secret_name
 
 Json = dict[str, Any]
@@ -24,7 +24,9 @@ _STILL = (
 def steps(made: Remade, want: Intent, subject: Subject, facts: Facts) -> list[Step]:
     """The steps that make what the workload then refers to."""
     found: list[Step] = []
-    if isinstance(want, Desired) and want.secret_variables:
+    literal = literals(container_of(made.live, facts.container)) if isinstance(want, Desired) else {}
+    variables = tuple(one for one in want.secret_variables if one in literal) if isinstance(want, Desired) else ()
+    if variables:
         name = secret_name(made.live)
         making = Making(
             kind="Secret",
@@ -32,9 +34,9 @@ def steps(made: Remade, want: Intent, subject: Subject, facts: Facts) -> list[St
             name=name,
             workload=subject.path,
             container=facts.container,
-            variables=tuple(want.secret_variables),
+            variables=variables,
         )
-        data = {key_of(variable): text.HIDDEN for variable in want.secret_variables}
+        data = {key_of(variable): text.HIDDEN for variable in variables}
         shown = {"apiVersion": "v1", "kind": "Secret", "metadata": _metadata(subject, name), "data": data}
         found.append(making_step(making, KINDS["Secret"].path(subject.namespace, name), shown, (_STILL,)))
     if made.wanted.config_map is not None:

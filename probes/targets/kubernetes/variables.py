@@ -37,11 +37,14 @@ def move(container: Json, name: str, secret: str) -> None:
     """Lets a variable with a literal value take it from a Secret; raises :class:`Refused` where that would differ."""
     value = literals(container).get(name)
     shown = text.clean(name, 100)
+    moved = {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key_of(name)}}}
+    if moved in (container.get("env") or []):
+        return
     if not value:
         raise Refused(f"{shown} has no literal value in this container any more.")
     if "$(" in value:
         raise Refused(f"{shown} is made of other variables ($(…)), which a Secret's value is not: write it by hand.")
-    _set(container, {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key_of(name)}}})
+    _set(container, moved)
 
 
 def key_of(name: str) -> str:
