@@ -9,6 +9,8 @@ from probes.model import Deployment, Interest, Replica
 
 FOCUSED, TROUBLED, REST = 8, 4, 1
 """Replicas that are asked: of what is looked at, of what is in trouble, of the rest (and one that is not ready)."""
+FEW = 60
+"""With no more deployments than this, of each as many are asked as if it were in trouble."""
 _FRESH_CRASH = timedelta(minutes=15)
 _STARTING = timedelta(seconds=60)
 
@@ -32,12 +34,15 @@ def worth_reading(replica: Replica) -> bool:
     return replica.state in {"running", "restarting", "exited"} or replica.last_end is not None
 
 
-def chosen(deployment: Deployment, interest: Interest) -> tuple[Replica, ...]:
-    """The running replicas that are asked and looked into, always the same ones while they run."""
+def chosen(deployment: Deployment, interest: Interest, *, few: bool = False) -> tuple[Replica, ...]:
+    """The running replicas that are asked and looked into, always the same ones while they run.
+
+    ``few``: there are no more deployments than :data:`FEW`.
+    """
     running = [one for one in deployment.replicas if one.state == "running" and not one.terminating]
     if deployment.id == interest.focused:
         most = FOCUSED
-    elif deployment.id in interest.troubled:
+    elif few or deployment.id in interest.troubled:
         most = TROUBLED
     else:
         most = REST

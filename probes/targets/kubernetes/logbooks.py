@@ -21,15 +21,13 @@ from probes.target import Unreadable
 from probes.targets.kubernetes import happenings, logs
 from probes.targets.kubernetes.choice import sick, worth_reading
 from probes.targets.kubernetes.client import ApiClient
+from probes.targets.kubernetes.cover import to_follow, together
 from probes.targets.kubernetes.follower import Log
 from probes.targets.kubernetes.kubelets import Kubelets
 from probes.targets.kubernetes.views import HappeningView
 
-FOLLOWED = 48
-"""Logs that are followed at most, and of the deployment that is looked at:"""
-FOLLOWED_FOCUSED = 16
 SAMPLED_REPLICAS = 2
-AGAIN_SECONDS = 60.0
+AGAIN_SECONDS = 20.0
 _AGAIN_PER_SECOND = 1.0
 """Of what was read already: with many deployments each is read less often."""
 _AT_ONCE = 12
@@ -69,7 +67,6 @@ class Logs:
         self._tokens = 0.0
         self._ticked = time.monotonic()
         self._forbidden: dict[str, tuple[float, Failure]] = {}
-        self._said: dict[str, str] = {}
 
     def connect(self, client: ApiClient, matcher: Matcher) -> None:
         """From now on logs are read over this connection."""
@@ -156,15 +153,9 @@ class Logs:
         return tuple(failure for until, failure in self._forbidden.values() if until > now)[:3]
 
     def hear(self, deployment: DeploymentId, replica: ReplicaId, event: HappeningView) -> None:
-        """Takes what the API says of a replica as a line; the same words of the same time once."""
+        """Takes what the API says of a replica as a line."""
         if self._matcher is None:
             return
-        stamp = "" if event.at is None else event.at.isoformat()
-        if self._said.get(event.uid) == stamp:
-            return
-        if len(self._said) > 20_000:
-            self._said.clear()
-        self._said[event.uid] = stamp
         self._book(deployment).stream(replica, happenings.SOURCE).feed(happenings.line(event))
         self._touch((replica,))
 
@@ -221,22 +212,7 @@ class Logs:
     def _choose(self) -> None:
         """Follows the logs of what is looked at and of what is in trouble, within bounds; ends the others."""
         assert self._client is not None
-        wanted: dict[ReplicaId, DeploymentId] = {}
-        deployments = self._deployments()
-        focused = self._interest.focused
-        first = [focused] if focused is not None else []
-        for key in (*first, *sorted(self._interest.troubled | self._sick), *sorted(self._interest.visible)):
-            deployment = deployments.get(key)
-            if deployment is None:
-                continue
-            running = sorted(
-                (one for one in deployment.running if one.id not in wanted), key=lambda r: (not sick(r), r.id)
-            )
-            most = FOLLOWED_FOCUSED if key == focused else SAMPLED_REPLICAS
-            room = FOLLOWED + FOLLOWED_FOCUSED - len(wanted)
-            wanted.update(dict.fromkeys((one.id for one in running[: min(most, room)]), key))
-            if room <= 0:
-                break
+        wanted = to_follow(self._deployments(), self._interest, self._sick)
         for replica in [one for one, task in self._followers.items() if one not in wanted or task.done()]:
             self._followers.pop(replica).cancel()
         for replica, key in wanted.items():
@@ -290,23 +266,3 @@ class Logs:
         if not done.cancelled() and key in self._due_at:
             self._unread.discard(key)
             self._schedule(key, time.monotonic() + AGAIN_SECONDS)
-
-
-def together(coverages: list[LogCoverage | None]) -> LogCoverage:
-    """What holds for a deployment, of whose replicas some were read."""
-    read = [one for one in coverages if one is not None and one.state != "unread"]
-    if not read:
-        why = next((one.why for one in coverages if one is not None and one.why), None)
-        return LogCoverage(state="unread", why=why or ("not read yet" if coverages else "no container of it has run"))
-    followed = len(read) == len(coverages) and all(one.state == "followed" for one in read)
-    ends = [one.until for one in read if one.until is not None]
-    why = next((one.why for one in read if one.why), None)
-    if not followed and why is None:
-        many = f"{len(read)} of {len(coverages)} replicas' logs are read, now and then"
-        why = many if len(read) < len(coverages) else "read now and then"
-    return LogCoverage(
-        state="followed" if followed else "sampled",
-        since=max((one.since for one in read if one.since is not None), default=None),
-        until=min(ends) if ends and (not followed or len(ends) == len(read)) else None,
-        why=why,
-    )

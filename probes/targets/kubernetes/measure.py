@@ -29,13 +29,14 @@ from probes.targets.kubernetes.views import ServiceView
 
 LIST_SECONDS = 15.0
 """Between two lists of metrics-server, which itself looks every 15 s; for each 2,000 replicas so much more."""
-NEAR_SECONDS, FAR_SECONDS = 15.0, 60.0
+NODE_SECONDS = 15.0
+"""Between two looks at a node's counters, which change every 10 to 15 s; of far ones as their size allows."""
 PROMETHEUS_SECONDS = 30.0
 _FAR_BYTES_PER_SECOND = 200_000.0
 """Of counters of nodes that nobody looks at: beyond, they are asked less often, and at last not at all."""
 _FAR_LONGEST_SECONDS = 120.0
 _DOCUMENT_BYTES = 64 << 20
-_NODE_SECONDS = 15.0
+_DOCUMENT_SECONDS = 15.0
 _NODES_AT_ONCE = 4
 _AGAIN_SECONDS = 300.0
 """Until what is forbidden or not there is asked for again."""
@@ -166,7 +167,7 @@ class Meter:
             if node is not None and self._kubelets.silent(replica.node) is None:
                 near[node] = near.get(node, False) or key_of(key, self.interest)
         typical = sum(self._sizes.values()) / len(self._sizes) if self._sizes else 0.0
-        far_seconds = max(FAR_SECONDS, len(near) * typical / _FAR_BYTES_PER_SECOND)
+        far_seconds = max(NODE_SECONDS, len(near) * typical / _FAR_BYTES_PER_SECOND)
         due = [
             node
             for node, close in near.items()
@@ -178,7 +179,7 @@ class Meter:
             if "nodes" not in self._failures:
                 await asyncio.gather(*(self._ask_node(one, running, turns) for one in some))
             for node in some:
-                self._later(f"node {node}", NEAR_SECONDS if near[node] else far_seconds)
+                self._later(f"node {node}", NODE_SECONDS if near[node] else far_seconds)
 
     async def _ask_node(
         self, node: str, running: Mapping[ReplicaId, tuple[DeploymentId, Replica]], turns: asyncio.Semaphore
@@ -188,7 +189,7 @@ class Meter:
         document = cadvisor.Document(mine)
         size = 0
         try:
-            async with turns, asyncio.timeout(_NODE_SECONDS):
+            async with turns, asyncio.timeout(_DOCUMENT_SECONDS):
                 path = f"/api/v1/nodes/{node}/proxy/metrics/cadvisor"
                 async with aclosing(self._client.stream(path)) as chunks:
                     async for chunk in chunks:
@@ -224,7 +225,7 @@ class Meter:
 
     async def _ask_summary(self, node: str, mine: set[ReplicaId]) -> None:
         """CPU at once, where metrics-server tells none: counters need a second look for it."""
-        body = await self._client.get(f"/api/v1/nodes/{node}/proxy/stats/summary", timeout_seconds=_NODE_SECONDS)
+        body = await self._client.get(f"/api/v1/nodes/{node}/proxy/stats/summary", timeout_seconds=_DOCUMENT_SECONDS)
         try:
             self._take(await asyncio.to_thread(figures.summary, body, mine))
         except (msgspec.DecodeError, UnicodeDecodeError):

@@ -17,7 +17,7 @@ from probes.schedule import Budget, Job, JobKind, Periods, due
 from probes.target import ReadOnly, Unreadable
 from probes.targets.kubernetes.access import ClusterAccess
 from probes.targets.kubernetes.asker import HEALTH_AGAIN_SECONDS, Asker
-from probes.targets.kubernetes.choice import chosen
+from probes.targets.kubernetes.choice import FEW, chosen
 from probes.targets.kubernetes.kubelets import Kubelets
 from probes.targets.kubernetes.readings import Readings
 from probes.targets.kubernetes.workers import Reader
@@ -26,8 +26,6 @@ TICK_SECONDS = 1.0
 REST_SECONDS = 5.0
 REST_JOBS = 10
 """Of deployments that nobody looks at, each time: two requests a second."""
-_FEW = 60
-"""So many deployments are all begun at once."""
 NEAR_DEPLOYMENTS = 40
 _LOOKS_AT_ONCE = 2
 _FIRST_RATE_SECONDS = 1.0
@@ -97,12 +95,12 @@ class Sampler:
     def settled(self) -> bool:
         """Whether every deployment was asked once, where they are few enough to be all asked at once."""
         deployments = self._deployments()
-        if len(deployments) > _FEW:
+        if len(deployments) > FEW:
             return True
         return not self._busy and all(
             (kind, replica.id) in self._done
             for deployment in deployments.values()
-            for replica in chosen(deployment, self.interest)
+            for replica in chosen(deployment, self.interest, few=True)
             for kind in self._kinds
         )
 
@@ -142,15 +140,16 @@ class Sampler:
         ]
         near = {key: deployments[key] for key in wanted[:NEAR_DEPLOYMENTS] if key in deployments}
         jobs = self._due(now, near.values(), self._budget)
-        if now >= self._rest_at or len(deployments) <= _FEW:
+        if now >= self._rest_at or len(deployments) <= FEW:
             self._rest_at = now + REST_SECONDS
-            most = self._budget.jobs if len(deployments) <= _FEW else REST_JOBS
+            most = self._budget.jobs if len(deployments) <= FEW else REST_JOBS
             rest = [one for key, one in deployments.items() if key not in near]
             jobs += self._due(now, rest, Budget(self._budget.sample, self._budget.probe, most))
         for job in jobs:
             self._start(job, now)
 
     def _due(self, now: float, deployments: Collection[Deployment], budget: Budget) -> list[Job]:
+        few = len(self._deployments()) <= FEW
         found = due(
             now,
             deployments,
@@ -158,7 +157,7 @@ class Sampler:
             budget,
             self._done,
             kinds=self._kinds,
-            replicas=lambda one: chosen(one, self.interest),
+            replicas=lambda one: chosen(one, self.interest, few=few),
         )
         return [job for job in found if (job.kind, job.replica) not in self._busy]
 
