@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Protocol, cast
+from typing import cast
 
 from probes.base import Failure
 from probes.target import Unreadable
 from probes.targets.kubernetes.failures import Forbidden, Gone
 from probes.targets.kubernetes.listed import KINDS, PODS, KindName, Listed, Page
+from probes.targets.kubernetes.progress import Progress, Source, together
 from probes.targets.kubernetes.sharing import Sharing
 from probes.targets.kubernetes.views import ObjectView
 
@@ -38,35 +39,6 @@ _SHORT_SECONDS = 1.0
 _REFUSALS = frozenset({"forbidden", "not-found"})
 
 
-class Source(Protocol):
-    """What is needed of an :class:`ApiClient`."""
-
-    def pages(self, path: str, params: Mapping[str, object] | None = None, *, size: int = 500) -> AsyncIterator[bytes]:
-        """The pages of a list."""
-
-    def watch(self, path: str, params: Mapping[str, object] | None = None) -> AsyncIterator[bytes]:
-        """The events of a watch."""
-
-
-class _Kind:
-    """One kind and how far it was read."""
-
-    def __init__(self, listed: Listed) -> None:
-        self.listed = listed
-        self.objects: dict[str, ObjectView] = {}
-        self.namespace: str | None = None
-        self.version: str | None = None
-        """Where its watch goes on; ``None``: to be listed."""
-        self.narrowed = False
-        """It is read in one namespace because reading all is forbidden."""
-        self.watchable = listed.watched
-        self.failure: Failure | None = None
-        self.left_out = 0
-        self.tried = False
-        self.rest_until = 0.0
-        """By the loop's clock: it is not asked for before."""
-
-
 class Mirror:
     """One per target: kept over reconnects, so that :meth:`list` goes on where it stopped."""
 
@@ -84,7 +56,7 @@ class Mirror:
         self._changed = changed
         self._namespace = namespace
         self._own = own_namespace
-        self._kinds = {one.name: _Kind(one) for one in kinds}
+        self._kinds = {one.name: Progress(one) for one in kinds}
         self._share = Sharing()
         self._decoding = asyncio.Lock()
 
@@ -127,7 +99,7 @@ class Mirror:
         begun, turns = asyncio.Event(), asyncio.Semaphore(_AT_ONCE)
         if not any(one.listed is PODS for one in wanted):
             begun.set()
-        await _together(
+        await together(
             [
                 asyncio.create_task(
                     self._list_pods(one, begun) if one.listed is PODS else self._list_other(one, begun, turns)
@@ -138,9 +110,9 @@ class Mirror:
 
     async def follow(self) -> None:
         """Follows everything until the connection is lost. Raises :class:`Unreadable`."""
-        await _together([asyncio.create_task(self._keep(one)) for one in self._kinds.values()])
+        await together([asyncio.create_task(self._keep(one)) for one in self._kinds.values()])
 
-    async def _list_pods(self, pods: _Kind, begun: asyncio.Event) -> None:
+    async def _list_pods(self, pods: Progress, begun: asyncio.Event) -> None:
         for attempt in range(_LOST_AFTER):
             try:
                 await self._fill(pods, begun)
@@ -149,7 +121,7 @@ class Mirror:
                 await asyncio.sleep(_delay(attempt))
         raise Unreadable(Failure("gone", "listing pods", "the API server drops the list again and again", ""))
 
-    async def _list_other(self, one: _Kind, begun: asyncio.Event, turns: asyncio.Semaphore) -> None:
+    async def _list_other(self, one: Progress, begun: asyncio.Event, turns: asyncio.Semaphore) -> None:
         await begun.wait()
         async with turns:
             try:
@@ -159,7 +131,7 @@ class Mirror:
             except Gone:  # listed again by `follow`
                 one.tried = True
 
-    async def _keep(self, one: _Kind) -> None:
+    async def _keep(self, one: Progress) -> None:
         """Keeps one kind as the server has it; raises :class:`Unreadable` when pods cannot be read any more."""
         tries = 0
         loop = asyncio.get_running_loop()
@@ -191,7 +163,7 @@ class Mirror:
                 one.watchable = one.watchable and not unwatchable
                 self._note(one, unreadable, tries)
 
-    def _note(self, one: _Kind, unreadable: Unreadable, tries: int) -> None:
+    def _note(self, one: Progress, unreadable: Unreadable, tries: int) -> None:
         """Notes a failure. What the server does not know (an API that it has not) is nothing that is missing."""
         code = unreadable.failure.code
         one.tried = True
@@ -204,7 +176,7 @@ class Mirror:
         wait = _REFUSED_SECONDS * random.uniform(0.8, 1.2) if code in _REFUSALS else _delay(tries - 1)  # noqa: S311
         one.rest_until = asyncio.get_running_loop().time() + wait
 
-    async def _fill(self, one: _Kind, begun: asyncio.Event | None = None) -> None:
+    async def _fill(self, one: Progress, begun: asyncio.Event | None = None) -> None:
         """Lists a kind; in the context's own namespace where that is all that may be read."""
         narrow = self._own if self._namespace is None and one.listed.namespaced else None
         try:
@@ -219,7 +191,7 @@ class Mirror:
         if one.watchable or not one.listed.watched:
             one.failure = None
 
-    async def _pages(self, one: _Kind, namespace: str | None, begun: asyncio.Event | None) -> None:
+    async def _pages(self, one: Progress, namespace: str | None, begun: asyncio.Event | None) -> None:
         seen: set[str] = set()
         version: str | None = None
         left_out = 0
@@ -246,7 +218,7 @@ class Mirror:
                 hint = "is this a Kubernetes API server?"
                 raise Unreadable(Failure("unexpected-answer", f"GET {path}", str(error), hint)) from None
 
-    async def _watch(self, one: _Kind, version: str) -> bool:
+    async def _watch(self, one: Progress, version: str) -> bool:
         """One watch until the server ends it; whether it told anything."""
         told = False
         path = one.listed.path(one.namespace)
@@ -269,7 +241,7 @@ class Mirror:
                     self._take(one, (change.view,))
         return told
 
-    def _take(self, one: _Kind, views: Iterable[ObjectView]) -> None:
+    def _take(self, one: Progress, views: Iterable[ObjectView]) -> None:
         for view in views:
             if not one.listed.kept:
                 self._changed(None, view)
@@ -280,7 +252,7 @@ class Mirror:
                 one.objects[key] = view
                 self._changed(before, view)
 
-    def _drop(self, one: _Kind, key: str) -> None:
+    def _drop(self, one: Progress, key: str) -> None:
         before = one.objects.pop(key, None)
         if before is not None:
             self._changed(before, None)
@@ -289,16 +261,3 @@ class Mirror:
 def _delay(tries: int) -> float:
     low, high = _BACKOFF_SECONDS
     return float(min(high, low * 2 ** min(max(tries, 0), 8)) * random.uniform(0.7, 1.3))  # noqa: S311
-
-
-async def _together(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Waits for all; the first failure ends the others and is raised."""
-    try:
-        if tasks:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-            for task in done:
-                task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
