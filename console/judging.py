@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -79,12 +80,12 @@ class Judging:
         states = self.report.snapshot.targets.values()
         return bool(states) and all(state.complete for state in states)
 
-    def interest(self, looked_at: Interest | None = None) -> Interest:
-        """What to read first: what is looked at (as said last), and what is in trouble."""
+    def interest(self, looked_at: Interest | None, verifying: AbstractSet[DeploymentId]) -> Interest:
+        """What to read first: what is looked at (as said last), what is in trouble, and what is being verified."""
         if looked_at is not None:
             self._interest = looked_at
         troubled = frozenset(d for d, found in self.report.findings.items() if found and found[0].severity in URGENT)
-        return replace(self._interest, troubled=troubled)
+        return replace(self._interest, troubled=troubled | verifying)
 
     def series(self, deployment: DeploymentId, metric: Metric, since: float) -> Mapping[str, Sequence[Point]]:
         """The series of one metric by label."""

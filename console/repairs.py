@@ -69,6 +69,7 @@ class Repairs:
         self._history = history
         self._report = report
         self._journal = journal()
+        self._verifying: set[DeploymentId] = set()
         self._pending: tuple[Entry, ...] = ()
         self._pending_until = 0.0
         self._fixer = Fixer(
@@ -80,6 +81,10 @@ class Repairs:
     def entries(self) -> tuple[Entry, ...]:
         """The journal, newest first."""
         return self._journal.entries()
+
+    def verifying(self) -> frozenset[DeploymentId]:
+        """What is verified now: its figures are to be fresh, also where nothing is found any more."""
+        return frozenset(self._verifying)
 
     def pending(self) -> tuple[Entry, ...]:
         """Changes that were interrupted, as of :data:`PENDING_SECONDS` ago at most."""
@@ -171,11 +176,15 @@ class Repairs:
         """Watches the finding's deployment until there is an answer; the verification's window bounds it."""
         signature = catalogue.signatures()[verification.signature]
         progress(f"verifying for up to {verification.window_seconds:g} s")
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            answer = self._judged(verification, signature)
-            if answer.verified is not None:
-                return answer
+        self._verifying.add(verification.deployment)
+        try:
+            while True:
+                await asyncio.sleep(LOOK_SECONDS)
+                answer = self._judged(verification, signature)
+                if answer.verified is not None:
+                    return answer
+        finally:
+            self._verifying.discard(verification.deployment)
 
     def _judged(self, verification: verify.Verification, signature: Signature) -> verify.Answer:
         now = datetime.now(UTC)

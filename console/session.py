@@ -292,7 +292,7 @@ class Session:
 
     def _focus(self, looked_at: Interest | None) -> None:
         """Passes interest to the targets."""
-        interest = self._judging.interest(looked_at)
+        interest = self._judging.interest(looked_at, self._repairs.verifying())
         for target in self._targets.values():
             target.focus(interest)
 
