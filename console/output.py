@@ -170,7 +170,7 @@ def _table(deployments: tuple[Deployment, ...], report: Report) -> Table:
             Text(one.id),
             Text(f"{one.server or '?'} {one.server_version or ''}".strip()),
             Text(f"{sum(r.ready is True for r in one.replicas)}/{one.desired if one.desired is not None else '?'}"),
-            Text(str(len(one.workers))),
+            Text(str(len(one.workers)) if one.workers or not one.running else "–"),
             Text(_memory(one)),
             Text(_cpu(one)),
             Text("–" if one.restarts is None else str(one.restarts)),

@@ -76,7 +76,7 @@ def no_workers(deployment: Deployment) -> Text:
     if not deployment.running:
         return Text("nothing runs", end="")
     failures = [f for r in deployment.running for f in r.unreadable] or list(deployment.unreadable)
-    told = next((f for f in failures if f.code in {"read-only", "not-executed"}), failures[0] if failures else None)
+    told = next((f for f in failures if f.code in {"read-only", "not-allowed"}), failures[0] if failures else None)
     if told is None:
         return Text("not read yet", end="")
     return Text(f"{told.what}: {told.why}" + (f" – {told.hint}" if told.hint else ""), end="")

@@ -139,7 +139,7 @@ def deployment(one: Deployment, report: Report) -> DeploymentOut:
         settings=dict(one.settings),
         findings=tuple(finding(f) for f in report.of(one.id)),
         undecided=tuple(UndecidedOut(u.signature, u.needs) for u in report.undecided.get(one.id, ())),
-        unreadable=(*one.unreadable, *(f for r in one.replicas for f in r.unreadable)),
+        unreadable=tuple(dict.fromkeys((*one.unreadable, *(f for r in one.replicas for f in r.unreadable)))),
         silenced=len(report.silenced.get(one.id, ())),
         instances=instances(one),
         orchestrated=orchestrated(one),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from probes import text
 from probes.base import target_of
 
 if TYPE_CHECKING:
@@ -18,54 +20,55 @@ class UnknownTarget(Exception):
 
 
 def open_target(name: str, options: Options) -> Target:
-    """Opens ``local``, ``docker[:CONTEXT]``, ``docker:URL``, ``k8s[:CONTEXT[/NAMESPACE]]``, or a context by its name.
+    """Opens a target by the name that people type.
 
-    A bare name is that of a context: Docker's first, then kubectl's. Nothing is contacted yet. Raises
-    :class:`UnknownTarget`, and :class:`probes.target.Unreadable` for a context that exists and is broken.
+    ``docker``, ``docker:CONTEXT``, ``docker:URL``, ``k8s``, ``k8s:CONTEXT``, ``k8s:CONTEXT/NAMESPACE``, ``local``, or
+    a context of docker or kubectl by its bare name. Nothing is contacted yet. Raises :class:`UnknownTarget`, and
+    :class:`probes.target.Unreadable` for a context that exists and is broken.
     """
     if name == "local":
         from probes.targets.local.target import LocalTarget
 
         return LocalTarget(options)
-    from probes.targets.docker import contexts
-
     if name == "docker" or name.startswith(("docker:", "docker@")):
         return _docker(name, options)
-    if name == "k8s" or name.startswith(("k8s:", "k8s/")):
-        return _cluster(unquote(name.replace("k8s/", "k8s:", 1)) if name.startswith("k8s/") else name, options)
-    if name in contexts.list_contexts():
-        return _docker(f"docker:{name}", options)
+    if name == "k8s" or name.startswith("k8s:"):
+        return _kubernetes(name, options)
+    from probes.targets.docker import contexts
     from probes.targets.kubernetes import contexts as clusters
 
-    if any(name == one or name.startswith(f"{one}/") for one in clusters.list_contexts()):
-        return _cluster(f"k8s:{name}", options)
-    known = ", ".join((*contexts.list_contexts(), *(f"k8s:{one}" for one in clusters.list_contexts())))
+    engines, kubectl = contexts.list_contexts(), clusters.list_contexts()
+    if name in engines and name in kubectl:
+        raise UnknownTarget(f"{name!r} is a context of docker and of kubectl: say docker:{name} or k8s:{name}")
+    if name in engines:
+        return _docker(f"docker:{name}", options)
+    if name in kubectl:
+        return _kubernetes(f"k8s:{name}", options)
+    there = f"docker contexts here: {', '.join(engines)}; of kubectl: {', '.join(kubectl) or 'none'}"
     raise UnknownTarget(
-        f"{name!r} is not a target: fastops knows 'docker', 'docker:CONTEXT', 'docker:URL', 'k8s', 'k8s:CONTEXT',"
-        f" 'k8s:CONTEXT/NAMESPACE' and 'local' (contexts here: {known})"
+        f"{name!r} is not a target: fastops knows 'docker', 'docker:CONTEXT', 'docker:URL', 'k8s', 'k8s:CONTEXT', "
+        f"'k8s:CONTEXT/NAMESPACE' and 'local' ({text.line(there, 1000)})"
     )
 
 
-def _cluster(name: str, options: Options) -> Target:
-    from probes.target import Unreadable
+def _kubernetes(name: str, options: Options) -> Target:
     from probes.targets.kubernetes.target import KubernetesTarget
 
-    try:
-        return KubernetesTarget(name, options)
-    except Unreadable as unreadable:
-        failure = unreadable.failure
-        if failure.code != "not-found":
-            raise
-        hint = f" ({failure.hint})" if failure.hint else ""
-        raise UnknownTarget(f"{failure.what}: {failure.why}{hint}") from None
+    return _opened(lambda: KubernetesTarget(name, options))
 
 
 def _docker(name: str, options: Options) -> Target:
-    from probes.target import Unreadable
     from probes.targets.docker.target import DockerTarget
 
+    return _opened(lambda: DockerTarget(name, options))
+
+
+def _opened(make: Callable[[], Target]) -> Target:
+    """A context that is not there is a wrong name; one that is broken stays unreadable."""
+    from probes.target import Unreadable
+
     try:
-        return DockerTarget(name, options)
+        return make()
     except Unreadable as unreadable:
         failure = unreadable.failure
         if failure.code != "not-found":

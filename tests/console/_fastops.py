@@ -37,9 +37,9 @@ class Done(NamedTuple):
 
 
 class Fastops:
-    """The program with its own journal, configuration and engine."""
+    """The program with its own journal, configuration, engine and cluster."""
 
-    def __init__(self, folder: Path, engine: str | None = None) -> None:
+    def __init__(self, folder: Path, engine: str | None = None, kubeconfig: Path | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.state = folder / "state"
         self.config = folder / "config.toml"
@@ -50,6 +50,7 @@ class Fastops:
             "FASTOPS_CONFIG": str(self.config),
             "PYTHONPATH": str(ROOT),
             "PYTHONWARNINGS": "default",
+            "KUBECONFIG": str(kubeconfig or folder / "no-kubeconfig"),
         }
         if engine is not None:
             self.env["DOCKER_HOST"] = engine
