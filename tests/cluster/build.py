@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -39,10 +40,15 @@ def built() -> bool:
 
 
 def go() -> str:
-    """The go command. Raises ``ClusterError`` when there is none."""
+    """The go command. Raises ``ClusterError`` when there is none, or one that is too old to fetch a newer one."""
     found = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
     if found is None:
         raise ClusterError("Go is missing: the cluster is built from Go modules. Install Go 1.21 or newer.")
+    told = subprocess.run([found, "env", "GOVERSION"], capture_output=True, text=True, timeout=60).stdout.strip()
+    if re.match(r"go1\.(\d|1\d|20)\b", told):
+        raise ClusterError(
+            f"{found} is {told}: the cluster is built by Go 1.21 or newer. Install it before it in PATH."
+        )
     return found
 
 
@@ -97,6 +103,7 @@ def _go(command: Sequence[str], folder: Path) -> str:
         "CGO_ENABLED": "0",
         "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false",
         "GOWORK": "off",
+        "GOTOOLCHAIN": "auto",
     }
     try:
         done = subprocess.run(

@@ -19,7 +19,7 @@ from tests.lab.drive import Driver
 from tests.lab.images import LabError
 from tests.lab.runner import LOG_TAIL_LINES, SIGNAL_WORKER
 
-from . import namespaces
+from . import forward, namespaces
 from .api import Api, ApiError
 from .case import Delete, Fact, KubeCase, Patch, Step
 from .manifests import CONTAINER, manifests
@@ -43,6 +43,8 @@ class RunningPods:
         self._api = api
         self._driver = driver
         self._loads: list[Future[None]] = []
+        self._forwards: dict[str, forward.Forward] = {}
+        self._routed: bool | None = None
 
     @property
     def path(self) -> str:
@@ -81,11 +83,22 @@ class RunningPods:
                     raise
         return "".join(texts)
 
-    def address(self) -> str:
-        """The address of the oldest pod that has one and is not on its way out. Raises ``LabError``."""
+    def endpoint(self) -> tuple[str, int]:
+        """Where the oldest pod that is not on its way out can be reached from here. Raises ``LabError``."""
+        assert self.case.port is not None
         for pod in self.pods():
-            if (address := pod["status"].get("podIP")) and "deletionTimestamp" not in pod["metadata"]:
-                return str(address)
+            address, name = pod["status"].get("podIP"), pod["metadata"]["name"]
+            if address is None or "deletionTimestamp" in pod["metadata"]:
+                continue
+            if self._routed is None:
+                self._routed = forward.leads_to_pods(address, self.case.port)
+            if self._routed:
+                return str(address), self.case.port
+            carrier = self._forwards.get(name)
+            if carrier is None or not carrier.alive():
+                carrier = forward.Forward(self._api, self.namespace, name, self.case.port)
+                self._forwards[name] = carrier
+            return "127.0.0.1", carrier.port
         raise LabError(f"{self.case.name}: no pod has an address yet")
 
     def ready(self) -> Self:
@@ -102,8 +115,8 @@ class RunningPods:
     def do(self, step: Step) -> None:
         """Do one step of a drive; loads go on until the case is stopped."""
         if isinstance(step, Load | Hold):
-            assert self.case.port is not None
-            self._loads.append(self._driver.begin(step, self.case.port, self.address()))
+            host, port = self.endpoint()
+            self._loads.append(self._driver.begin(step, port, host))
         elif isinstance(step, Signal):
             command = f"kill -{step.name} 1" if step.to == "main" else SIGNAL_WORKER.format(name=step.name)
             for pod in self.pods():
@@ -136,7 +149,8 @@ class RunningPods:
 
     def _answers(self, path: str) -> bool:
         try:
-            httpx.get(f"http://{self.address()}:{self.case.port}{path}", timeout=5, trust_env=False)
+            host, port = self.endpoint()
+            httpx.get(f"http://{host}:{port}{path}", timeout=5, trust_env=False)
         except (httpx.HTTPError, LabError):
             return False
         return True
@@ -156,6 +170,9 @@ class RunningPods:
         for load in self._loads:
             load.cancel()
         self._loads.clear()
+        for carrier in self._forwards.values():
+            carrier.close()
+        self._forwards.clear()
 
     def stop(self) -> None:
         """End the load and remove the objects of the case."""

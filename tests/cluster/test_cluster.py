@@ -85,6 +85,14 @@ def test_a_case_is_brought_to_its_fact_and_its_objects_are_removed(lab_pods: Kub
     assert gone.value.status == 404
 
 
+def test_a_service_is_reached_where_addresses_of_pods_lead_nowhere(
+    lab_pods: KubeLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.cluster.forward.leads_to_pods", lambda address, port: False)
+    running = lab_pods.start(CASES["worker-killed"])
+    assert running.ready().endpoint()[0] == "127.0.0.1"
+
+
 def test_an_account_may_do_what_its_rules_say_and_no_more(namespace: str, kube_api: Api, tmp_path: Path) -> None:
     rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}]
     with Api(accounts.make(kube_api, namespace, "reader", rules, tmp_path)) as reader:
