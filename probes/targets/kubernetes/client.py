@@ -31,7 +31,8 @@ SILENCE_SECONDS = 150.0
 PATIENCE = 3
 """Reads that the server is too busy for are sent again this often, where the deadline allows."""
 _ERRORS = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError, TimeoutError)
-_READS = frozenset({"GET", "HEAD"})
+_PLAIN = {"accept-encoding": "identity"}
+"""For services behind a proxy path, which are not to work harder for us."""
 
 
 class ApiClient:
@@ -259,7 +260,9 @@ class ApiClient:
     ) -> AsyncIterator[httpx.Response]:
         """The head of an answer; with ``raw`` whatever its status. What the block raises is passed on."""
         try:
-            response = await self._session.open("GET", path, answers.query(params), timeout_seconds=timeout_seconds)
+            response = await self._session.open(
+                "GET", path, answers.query(params), headers=_PLAIN if raw else None, timeout_seconds=timeout_seconds
+            )
         except TimeoutError as error:
             if raw:
                 raise

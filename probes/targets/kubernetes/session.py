@@ -6,7 +6,6 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable, Mapping
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -153,14 +152,11 @@ class Session:
             base_url=cluster.server,
             headers={
                 "accept": "application/json, */*",
-                "accept-encoding": "gzip" if cluster.compress and not _near(cluster.server) else "identity",
+                # Measured on loopback, 5,000 pods: as quick as identity, a tenth of the bytes, two thirds of our own
+                # CPU (fewer TLS records) and a tenth more of the server's.
+                "accept-encoding": "gzip" if cluster.compress else "identity",
                 "user-agent": user_agent(),
             },
             trust_env=False,
             follow_redirects=False,
         )
-
-
-def _near(server: str) -> bool:
-    """Whether it is on this machine: there compressing costs more than it saves."""
-    return urlsplit(server).hostname in {"127.0.0.1", "::1", "localhost"}

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import MISSING_PART
+from tests.cluster.fixtures import PROMISE
+from tests.parts import missing
 from tests.probes.kubernetes import apiserver
 
 
@@ -15,6 +16,6 @@ def bare() -> Iterator[apiserver.ApiServer]:
     """An API server of the test run's own, which a test may stop and start; it leaves it running."""
     reason = apiserver.why_not()
     if reason is not None:
-        pytest.skip(MISSING_PART + reason)
+        missing(reason, PROMISE)
     with apiserver.ApiServer() as server:
         yield server
