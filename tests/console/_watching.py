@@ -4,26 +4,61 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
-from typing import Self
+from typing import Any, ClassVar, Protocol, Self
 
 from console.config import Config
 from console.session import Session
 from fixes.model import Finding, Report, SignatureId
 from probes.base import DeploymentId
 from tests.console._fastops import POLL_SECONDS
-from tests.lab.case import JUDGED, Case, advised
-from tests.lab.runner import Lab, LabError, Running
+from tests.lab.case import JUDGED, advised
+from tests.lab.runner import LabError
 
 FOUND_SECONDS = 150
 """After a case shows its fact (and was watched as long as it asks for), it must be found within this time."""
 LOOK_SECONDS = 6
 """Every case is watched at least so long after its fact."""
 AT_ONCE = 4
-ENDED = {"booted-later": frozenset({"worker-boot-failed"})}
+ENDED: Mapping[str, frozenset[str]] = {"booted-later": frozenset({"worker-boot-failed"})}
 """By case: failures that are there until the case has come to its fact, and must be over in the end."""
+
+
+class Case(Protocol):
+    """What a lab says of one service, wherever it runs."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def expect(self) -> frozenset[str]: ...
+    @property
+    def allow(self) -> frozenset[str]: ...
+    @property
+    def look_alike_of(self) -> str | None: ...
+    @property
+    def listed(self) -> bool: ...
+    @property
+    def observe_seconds(self) -> float: ...
+
+
+class Running(Protocol):
+    """A case that was started."""
+
+    @property
+    def case(self) -> Any: ...
+    @property
+    def deployment(self) -> str: ...
+    def ready(self) -> Self: ...
+    def log(self) -> str: ...
+    def stop(self) -> None: ...
+
+
+class Starts(Protocol):
+    """A lab."""
+
+    def start(self, case: Any) -> Running: ...
 
 
 class Seen:
@@ -45,7 +80,7 @@ class Seen:
 
 
 class Watch:
-    """A session on Docker whose every report is read; a context manager."""
+    """A session, on Docker unless another is given, whose every report is read; a context manager."""
 
     def __init__(self, session: Session | None = None) -> None:
         self.session = session or Session(("docker",), Config())
@@ -84,20 +119,23 @@ class Watch:
 class Result:
     """What became of one case of the lab; ``last`` is what was found in the end, ``seen`` in the whole time."""
 
+    judged: ClassVar[frozenset[str]] = JUDGED
+    advised: ClassVar[Callable[[Any], frozenset[str]]] = staticmethod(advised)
+
     def __init__(self, case: Case, seen: Seen, last: frozenset[str], problem: str | None, log: str) -> None:
         self.case, self.seen, self.last, self.problem, self.log = case, seen, last, problem, log
 
     @property
     def missing(self) -> frozenset[str]:
         """What should have been found."""
-        return (self.case.expect & JUDGED) - {str(s) for s in self.seen.found}
+        return (self.case.expect & self.judged) - {str(s) for s in self.seen.found}
 
     @property
     def invented(self) -> frozenset[str]:
         """What should not have been found at any time; a failure that ended may have been found while it lasted."""
         passed = ENDED.get(self.case.name, frozenset()) - self.last
-        invented = (JUDGED & {str(s) for s in self.seen.found}) - self.case.expect - self.case.allow - passed
-        return invented - advised(self.case)
+        invented = (self.judged & {str(s) for s in self.seen.found}) - self.case.expect - self.case.allow - passed
+        return invented - type(self).advised(self.case)
 
     def verdict(self) -> str | None:
         """What is wrong, for people; ``None`` when it is as the case says."""
@@ -118,7 +156,9 @@ class Result:
         return f"{self.case.name}: " + "\n".join(said) + f"\nits log ends:\n{tail}"
 
 
-def observe(watch: Watch, lab: Lab, cases: Sequence[Case]) -> dict[str, Result]:
+def observe(
+    watch: Watch, lab: Starts, cases: Sequence[Case], becomes: type[Result] = Result, at_once: int = AT_ONCE
+) -> dict[str, Result]:
     """Brings the cases up, watches them as long as they need, removes them; the results by the cases' names."""
     problems: dict[str, str] = {}
     ready: dict[str, tuple[Running, float]] = {}
@@ -129,28 +169,29 @@ def observe(watch: Watch, lab: Lab, cases: Sequence[Case]) -> dict[str, Result]:
         except LabError as error:
             problems[case.name] = f"the lab could not bring it up: {error}"
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(at_once) as pool:
         list(pool.map(bring, cases))
     deadline = monotonic() + FOUND_SECONDS
-    while not all(_enough(watch, running, since) for running, since in ready.values()):
+    while not all(_enough(watch, running, since, becomes.judged) for running, since in ready.values()):
         if monotonic() > deadline + max((r.case.observe_seconds for r, _ in ready.values()), default=0):
             break
         threading.Event().wait(POLL_SECONDS)
     results = {
-        case.name: _result(watch, case, ready.get(case.name, (None, 0.0))[0], problems.get(case.name)) for case in cases
+        case.name: _result(becomes, watch, case, ready.get(case.name, (None, 0.0))[0], problems.get(case.name))
+        for case in cases
     }
     for running, _ in ready.values():  # what a removal looks like is of no interest: half a service is one process
         running.stop()
     return results
 
 
-def _result(watch: Watch, case: Case, running: Running | None, problem: str | None) -> Result:
+def _result(becomes: type[Result], watch: Watch, case: Case, running: Running | None, problem: str | None) -> Result:
     if running is None:
-        return Result(case, Seen(), frozenset(), problem, "")
-    return Result(case, watch.of(running.deployment), watch.now(running.deployment), problem, running.log())
+        return becomes(case, Seen(), frozenset(), problem, "")
+    return becomes(case, watch.of(running.deployment), watch.now(running.deployment), problem, running.log())
 
 
-def _enough(watch: Watch, running: Running, since: float) -> bool:
+def _enough(watch: Watch, running: Running, since: float, judged: frozenset[str]) -> bool:
     case, seen = running.case, watch.of(running.deployment)
     watched = monotonic() - since
     if watched < max(case.observe_seconds, LOOK_SECONDS):
@@ -159,4 +200,4 @@ def _enough(watch: Watch, running: Running, since: float) -> bool:
         return False  # silence proves nothing while the evidence is not enough
     if ENDED.get(case.name, frozenset()) & watch.now(running.deployment):
         return False
-    return case.expect & JUDGED <= {str(s) for s in seen.found} and seen.listed >= case.listed
+    return case.expect & judged <= {str(s) for s in seen.found} and seen.listed >= case.listed
