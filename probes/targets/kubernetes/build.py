@@ -140,7 +140,7 @@ def _rollout(workload: WorkloadView) -> Rollout:
 def _revisions(workload: WorkloadView | None, found: Sequence[WorkloadView | RevisionView]) -> tuple[Revision, ...]:
     numbered = [(number, one) for one in found if (number := _number(one)) is not None]
     numbered.sort(key=lambda pair: -pair[0])
-    own = workload.revision if workload is not None else None
+    own = workload.revision if workload is not None and workload.kind == "Deployment" else None
     current = own if own is not None else next((number for number, _ in numbered), None)
     return tuple(
         Revision(
