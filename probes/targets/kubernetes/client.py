@@ -17,7 +17,6 @@ from probes.targets.kubernetes import answers, failures, session, websocket
 from probes.targets.kubernetes.answers import Params
 from probes.targets.kubernetes.failures import ApiError, Forbidden, Gone, Status
 from probes.targets.kubernetes.place import Place
-from probes.targets.kubernetes.rules import rule
 
 __all__ = ["ApiClient", "ApiError", "Forbidden", "Gone", "Params"]
 
@@ -183,7 +182,7 @@ class ApiClient:
             said = failures.status(answer, response.headers)
             if response.status_code == 401:
                 raise failures.refused(method, path, params, 401, said)
-            needed = rule(method, path, params) if response.status_code == 403 else None
+            needed = failures.missing(method, path, params, said) if response.status_code == 403 else None
             raise ApiError(response.status_code, said, needed)
         return answer
 

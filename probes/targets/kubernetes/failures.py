@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from collections.abc import Mapping
@@ -30,6 +31,11 @@ _CODES = {
 }
 
 
+# k8s.io/apiserver, `responsewriters.Forbidden`.
+_CANNOT = re.compile(
+    r'cannot (?P<verb>[a-z]+) resource "(?P<resource>[\w./-]+)" in API group "(?P<group>[\w.-]*)"'
+    r' (?:at the cluster scope|in the namespace "(?P<namespace>[\w.-]+)")'
+)
 _WAITING = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 """What was going on when a deadline came: no failure of TLS."""
 
@@ -125,7 +131,7 @@ def refused(method: str, path: str, params: Mapping[str, object] | None, code: i
     what = f"{method} {text.clean(path, 300)}"
     message = said.message or said.reason or "nothing more"
     if code == 403 and (said.own or not said.message):
-        needed = rule(method, path, params)
+        needed = missing(method, path, params, said) or rule(method, path, params)
         hint = f"ask for the rule {text.clean(str(needed), 300)} {text.clean(needed.where, 120)} (see fastops rbac)"
         return Forbidden(Failure("forbidden", what, f"the API server says 403: {message}", hint), needed)
     if code == 401:
@@ -141,6 +147,20 @@ def refused(method: str, path: str, params: Mapping[str, object] | None, code: i
         hint = "is there a proxy before the API server that wants a login?"
     fallback = "server-error" if code >= 500 else "unexpected-answer"
     return Unreadable(Failure(_CODES.get(code, fallback), what, f"the API server says {code}: {message}", hint))
+
+
+def missing(method: str, path: str, params: Mapping[str, object] | None, said: Status) -> Rule | None:
+    """The right that a 403 was about; ``None`` where it was no question of rights (a quota, an admission's no).
+
+    From the server's words: an exec is a ``create`` since 1.35, though it is a GET.
+    """
+    found = _CANNOT.search(said.message)
+    if found is None:
+        return rule(method, path, params) if "cannot " in said.message else None
+    asked = rule(method, path, params)
+    return msgspec.structs.replace(
+        asked, verb=found["verb"], group=found["group"], resource=found["resource"], namespace=found["namespace"]
+    )
 
 
 def certificates(where: str, error: Exception) -> Unreadable:

@@ -15,7 +15,7 @@ from uuid import uuid4
 import pytest
 
 from probes.target import ReadOnly, Unreadable
-from probes.targets.kubernetes import credentials
+from probes.targets.kubernetes import contexts, credentials
 from probes.targets.kubernetes.client import ApiClient, ApiError, Forbidden, Gone
 from probes.targets.kubernetes.contexts import resolve
 from probes.targets.kubernetes.place import Place
@@ -139,6 +139,21 @@ async def test_a_login_by_hand_that_changes_the_kubeconfig_is_noticed(bare, monk
         assert raised.value.failure.code == "expired"
         bare.kubeconfig({"token": two}, name="by-hand")
         assert await who(made) == "two"
+
+
+async def test_inside_a_pod_the_service_account_asks_and_its_token_is_rotated(bare, tmp_path, monkeypatch):
+    one, two = uuid4().hex, uuid4().hex
+    bare.tokens.update({one: "system:serviceaccount:shop:one", two: "system:serviceaccount:shop:two"})
+    (tmp_path / "token").write_text(one)
+    (tmp_path / "ca.crt").write_bytes((bare.root / "ca.crt").read_bytes())
+    monkeypatch.setattr(contexts, "ACCOUNT", tmp_path)
+    given = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(bare.port), "HOME": "/nonexistent"}
+    made = ApiClient(resolve("k8s", None, given), read_only=False)
+    assert await who(made) == "system:serviceaccount:shop:one"
+    (tmp_path / "new").write_text(two)
+    (tmp_path / "new").rename(tmp_path / "token")
+    assert await who(made) == "system:serviceaccount:shop:two"
+    await made.close()
 
 
 async def test_whom_one_impersonates_is_who_asks(bare):

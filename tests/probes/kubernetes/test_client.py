@@ -334,6 +334,41 @@ async def test_a_service_that_does_not_answer_in_time_is_data_and_a_missing_righ
         await client.close()
 
 
+async def test_a_401_of_a_service_renews_no_credentials_and_one_of_the_server_does():
+    path = "/api/v1/namespaces/n/pods/p:8000/proxy/health"
+    rereads: list[int] = []
+    async with scripted(
+        answer(401, b'{"detail": "who are you?"}'), answer(401, refusal(401, "Unauthorized"))
+    ) as script:
+
+        def reread() -> Any:
+            rereads.append(1)
+            return script.place
+
+        client = ApiClient(script.place, read_only=True, reread=reread)
+        assert (await client.answer(path)).status == 401
+        assert rereads == []
+        with pytest.raises(Unreadable) as raised:
+            await client.answer(path)
+        assert (raised.value.failure.code, len(rereads)) == ("expired", 1)
+        await client.close()
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (
+            'pods "p" is forbidden: User "u" cannot create resource "pods/exec" in API group "" in the namespace "n"',
+            Rule("create", "", "pods/exec", "n", "p"),
+        ),
+        ("exceeded quota: small, requested: pods=1, used: pods=1, limited: pods=1", None),
+    ],
+)
+def test_the_servers_words_name_the_right_that_was_missing(message, expected):
+    said = failures.status(json.dumps(refusal(403, message)).encode())
+    assert failures.missing("GET", "/api/v1/namespaces/n/pods/p/exec", None, said) == expected
+
+
 async def test_a_write_whose_answer_never_came_may_have_been_done():
     async def hang_up(request: Request, writer: asyncio.StreamWriter) -> None:
         writer.transport.abort()
