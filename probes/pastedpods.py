@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+from msgspec.structs import replace
+
 from probes import text
 from probes.base import DeploymentId, ReplicaId, TargetId
-from probes.model import UNLIMITED, Cpu, Deployment, Event, Limit, Memory, Replica, ReplicaState
+from probes.model import UNKNOWN_LIMIT, Deployment, Event, Replica
+from probes.orchestrator import Ended
 from probes.pastedinspect import seen_at
-from probes.targets.docker.parse import when
+from probes.targets.kubernetes import objects, parse
+from probes.targets.kubernetes.sharing import Sharing
+from probes.targets.kubernetes.views import PodView
 
 _CONTAINERS = 32
-_QUANTITY = re.compile(r"(?P<number>\d{1,18}(?:\.\d{1,9})?(?:e\d{1,2})?)(?P<suffix>m|[kMGTPE]|[KMGTPE]i)?")
-_SCALE = {"": 1.0, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18} | {
-    f"{letter}i": 1024.0 ** (power + 1) for power, letter in enumerate("KMGTPE")
-}
 
 
 def pod(found: Mapping[str, Any]) -> Deployment | None:
-    """The pod's containers as replicas; ``None`` where it tells of none."""
-    metadata, spec, status = (_dict(found.get(part)) for part in ("metadata", "spec", "status"))
-    name = _said(metadata.get("name")) or "pod"
-    specs = {_said(one.get("name")): one for one in _dicts(spec.get("containers"))}
-    statuses = {_said(one.get("name")): one for one in _dicts(status.get("containerStatuses"))}
-    replicas = tuple(
-        _replica(name, each, specs.get(each, {}), statuses.get(each, {})) for each in dict.fromkeys([*specs, *statuses])
-    )
+    """The pod's containers as replicas; ``None`` where it tells of none, or is none."""
+    try:
+        thing = msgspec.convert(_named(found), objects.Pod, strict=False)
+        view = parse.pod(thing, Sharing())
+    except (msgspec.ValidationError, ValueError, OverflowError, TypeError, RecursionError):
+        return None
+    if view is None:
+        return None
+    names = dict.fromkeys([*(one.name for one in view.template.containers), *(one.name for one in view.statuses)])
+    told = {one.name for one in (thing.spec.containers if thing.spec else None) or () if one.resources is not None}
+    replicas = tuple(_replica(view, name, limits_told=name in told) for name in list(names)[:_CONTAINERS])
     if not replicas:
         return None
-    space = _said(metadata.get("namespace")) or "default"
+    name, space = text.clean(view.name, 300), text.clean(view.namespace, 300)
     counts = [r.restarts for r in replicas if r.restarts is not None]
     return Deployment(
         id=DeploymentId(f"k8s/{space}/Pod/{name}"),
@@ -46,84 +50,44 @@ def pod(found: Mapping[str, Any]) -> Deployment | None:
     )
 
 
-def _replica(pod_name: str, name: str, spec: Mapping[str, Any], status: Mapping[str, Any]) -> Replica:
-    state, last = _dict(status.get("state")), _dict(status.get("lastState"))
-    now, before = _dict(state.get("terminated")), _dict(last.get("terminated"))
-    ended = now or before
-    started = _time(_dict(state.get("running")).get("startedAt")) or _time(ended.get("startedAt"))
-    finished = _time(ended.get("finishedAt"))
-    limits = _dict(_dict(spec.get("resources")).get("limits"))
-    code = ended.get("exitCode")
-    waiting = _dict(state.get("waiting"))
-    restarts = status.get("restartCount")
-    words = [*_strings(spec.get("command")), *_strings(spec.get("args"))]
-    return Replica(
-        id=ReplicaId(f"{pod_name}/{name}"),
-        name=name or pod_name,
-        state=_state(state),
-        ready=status.get("ready") if isinstance(status.get("ready"), bool) else None,
+def _named(found: Mapping[str, Any]) -> dict[str, Any]:
+    """With a name, where the text left it out."""
+    metadata = found.get("metadata")
+    if not isinstance(metadata, dict):
+        return {**found, "metadata": {"name": "pod"}}
+    return {**found, "metadata": {**metadata, "name": metadata.get("name") or "pod"}}
+
+
+def _replica(view: PodView, name: str, *, limits_told: bool) -> Replica:
+    """One container. A text may be cut and tell but a part: what it does not say is unknown, not absent."""
+    made = parse.replica(view, name)
+    ended = made.last_end
+    started, finished = made.started_at or (ended.started_at if ended else None), ended.at if ended else None
+    said = text.clean(view.name, 300)
+    return replace(
+        made,
+        id=ReplicaId(f"{said}/{made.name if not name else text.clean(name, 300)}"),
+        name=text.clean(name, 300) or said,
         started_at=started,
         finished_at=finished,
-        exit_code=code if isinstance(code, int) else None,
-        restarts=restarts if isinstance(restarts, int) else None,
-        error=text.line(str(waiting["message"]), 600) if isinstance(waiting.get("message"), str) else None,
-        image=_said(spec.get("image") or status.get("image")) or None,
-        command=text.arguments(words),
-        memory=Memory(limit=_limit(limits, "memory", spec)),
-        cpu=Cpu(limit=_limit(limits, "cpu", spec)),
-        events=tuple(_events(pod_name, name, ended)),
+        exit_code=ended.exit_code if ended else None,
+        error=made.waiting.message if made.waiting else made.error,
+        memory=made.memory if limits_told else replace(made.memory, limit=UNKNOWN_LIMIT),
+        cpu=made.cpu if limits_told else replace(made.cpu, limit=UNKNOWN_LIMIT),
+        events=tuple(_events(said, name, ended)),
+        waiting=None,
+        last_end=None,
+        probes=None,
         sampled_at=seen_at(started, finished),
     )
 
 
-def _events(pod_name: str, name: str, ended: Mapping[str, Any]) -> list[Event]:
+def _events(pod_name: str, name: str, ended: Ended | None) -> list[Event]:
     """The end of a container that the kernel killed for memory, as the kernel's act and the death that followed."""
-    if ended.get("reason") != "OOMKilled":
+    if ended is None or ended.reason != "OOMKilled":
         return []
-    at = _time(ended.get("finishedAt")) or datetime.now(UTC)
-    code = ended.get("exitCode") if isinstance(ended.get("exitCode"), int) else None
-    said = f"{pod_name}/{name} was terminated: OOMKilled" + (f", exit code {code}" if code is not None else "")
+    at = ended.at or datetime.now(UTC)
+    code = ended.exit_code
+    said = f"{pod_name}/{text.clean(name, 300)} was terminated: OOMKilled"
+    said += f", exit code {code}" if code is not None else ""
     return [Event(at, "oom", exit_code=code, text=said), Event(at, "die", exit_code=code, text=said)]
-
-
-def _state(state: Mapping[str, Any]) -> ReplicaState:
-    if "running" in state:
-        return "running"
-    if "terminated" in state:
-        return "exited"
-    return "restarting" if _dict(state.get("waiting")).get("reason") == "CrashLoopBackOff" else "created"
-
-
-def _limit(limits: Mapping[str, Any], name: str, spec: Mapping[str, Any]) -> Limit:
-    value = quantity(limits.get(name))
-    if value is not None:
-        return Limit(limited=True, value=value)
-    return UNLIMITED if "resources" in spec else Limit()
-
-
-def quantity(value: object) -> float | None:
-    """A quantity of Kubernetes (``256Mi``, ``500m``, ``1e9``) in its base unit."""
-    found = _QUANTITY.fullmatch(str(value)) if isinstance(value, (str, int, float)) else None
-    return float(found["number"]) * _SCALE[found["suffix"] or ""] if found else None
-
-
-def _time(value: object) -> datetime | None:
-    if isinstance(value, datetime):  # YAML reads times itself
-        return value if value.tzinfo else value.replace(tzinfo=UTC)
-    return when(value) if isinstance(value, str) else None
-
-
-def _dict(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _dicts(value: object) -> list[Mapping[str, Any]]:
-    return [one for one in value[:_CONTAINERS] if isinstance(one, dict)] if isinstance(value, list) else []
-
-
-def _strings(value: object) -> list[str]:
-    return [str(one) for one in value[:200]] if isinstance(value, list) else []
-
-
-def _said(value: object) -> str:
-    return text.clean(str(value), 300) if isinstance(value, (str, int)) else ""

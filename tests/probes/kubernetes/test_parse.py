@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from probes import pastedpods
 from probes.model import UNLIMITED, Cpu, Limit, Memory
 from probes.orchestrator import Ended, ProbeSpec, Waiting
 from probes.targets.kubernetes import quantities
@@ -392,6 +393,21 @@ def test_any_value_anywhere_in_a_pod_is_taken_or_left_out(path: tuple[Any, ...],
     assert "other" in {one.name for one in found.views}
     for one in found.views:
         replica(one, "app")  # type: ignore[arg-type]
+    pasted = pastedpods.pod(thing) if isinstance(thing, dict) else None
+    assert pasted is None or pasted.kind == "container"
+
+
+def test_a_pasted_pod_is_read_by_the_same_rules_and_says_no_more_than_it_tells() -> None:
+    env = [{"name": "DB_PASSWORD", "value": SECRET}]
+    thing = pod(spec={"containers": [container(env=env), container(name="b", resources={})]})
+    found = pastedpods.pod(thing)
+    assert found is not None
+    assert [(one.id, one.memory.limit.limited) for one in found.replicas] == [
+        ("web-abc-1/app", None),
+        ("web-abc-1/b", False),
+    ]
+    assert found.replicas[0].environment == {"DB_PASSWORD": HIDDEN}
+    assert (found.replicas[0].probes, pastedpods.pod({"spec": {}})) == (None, None)
 
 
 @given(JSON, st.sampled_from([one.name for one in KINDS]))
