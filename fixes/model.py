@@ -99,6 +99,9 @@ class View(Frozen, frozen=True):
     whole: Deployment | None = None
     """With the replicas that were told to go or are being replaced, too; ``None`` where there are none."""
 
+    neighbours: Mapping[DeploymentId, Deployment] = {}
+    """What else is known of on the same target, by id, itself included."""
+
     def threshold(self, one: Threshold) -> float:
         """The number that counts: what the configuration says, else its default."""
         return self.thresholds.get(one, one.default)

@@ -87,7 +87,7 @@ class Tracker:
                 known = self._known.setdefault(deployment.id, _Known())
                 if self._is_due(known, deployment, now):
                     node = None if deployment.node is None else state.nodes.get(deployment.node)
-                    self._judge_all(known, deployment, history, now, node, opened, closed)
+                    self._judge_all(known, deployment, history, now, node, opened, closed, state.deployments)
         return Report(
             snapshot=snapshot,
             findings={identity: known.report for identity, known in sorted(self._known.items()) if known.report},
@@ -169,11 +169,12 @@ class Tracker:
         node: Node | None,
         opened: list[Finding],
         closed: list[Finding],
+        neighbours: Mapping[DeploymentId, Deployment],
     ) -> None:
         undecided: list[Open] = []
         ended: list[SignatureId] = []
         silenced = policy.silenced(self._policy, deployment.id, now)
-        whole = self._view(deployment, history, now, node, None)
+        whole = replace(self._view(deployment, history, now, node, None), neighbours=neighbours)
         for identity, signature in self._signatures.items():
             after = self._settled.get((deployment.id, identity))
             view = whole if after is None else replace(whole, after=after)

@@ -5,7 +5,8 @@ hypercorn, granian) or tries again for some seconds and then ends (gunicorn). Of
 a worker whose master was killed, a second start by a supervisor, two services with one port on the host's network.
 
 What proves it. ``[Errno 98]`` (EADDRINUSE) while binding, gunicorn's ``Connection in use``, Rust's ``os error 98``,
-nginx's ``bind() to … failed (98``, or the engine's ``port is already allocated``.
+nginx's ``bind() to … failed (98``, or the engine's ``port is already allocated``. Who holds the port is named where it
+is known: another service of the same machine or engine, or an older process in the same container.
 
 What it is not. A retry that succeeded: the server says afterwards that it listens on that port. gunicorn's control
 socket, which it does not need. A connection that *uses* an address (``[Errno 99]``).
@@ -51,15 +52,37 @@ def detect(view: View) -> Verdict:
         return _shared.unseen(view)
     ports = [port for hit, _ in found if (port := _port(hit))] + [port for port, _ in told if port]
     port = ports[-1] if ports else None
+    holder = _holder(view, int(port[:5])) if port else None
+    by = holder or "another process"
     return _logged.fires(
         view,
         found,
         "error",
-        f"port {port} is taken by another process" if port else "the address is taken by another process",
+        f"port {port} is taken by {by}" if port else "the address is taken by another process",
         count=_logged.per_burst(found, 30) + len(told),
-        facts={"port": int(port[:5])} if port else {},
+        facts={"port": int(port[:5]), **({"holder": holder} if holder else {})} if port else {},
         more=[evidence for _, evidence in told],
     )
+
+
+def _holder(view: View, port: int) -> str | None:
+    """Who has the port: what an engine published there, or who listens there on the same network."""
+    mine = view.deployment
+    for other in view.neighbours.values():
+        if other.id == mine.id:
+            continue
+        for replica in other.running:
+            if any(p.host_port == port for p in replica.ports):
+                return f"the container {replica.name}, which publishes it"
+            shared = mine.kind == other.kind == "process" or replica.network_mode == "host"
+            if shared and any(x.port == port for x in replica.listeners or ()):
+                pids = [w.pid for w in sorted(replica.workers, key=lambda w: w.role != "master")]
+                return f"{other.name}" + (f" (process {pids[0]})" if pids else "")
+    for replica in mine.running:
+        if replica.workers and any(x.port == port for x in replica.listeners or ()):
+            oldest = min(replica.workers, key=lambda w: -(w.age_seconds or 0))
+            return f"process {oldest.inner_pid or oldest.pid}, which runs from an earlier start"
+    return None
 
 
 def _told(view: View) -> list[tuple[str | None, Evidence]]:
