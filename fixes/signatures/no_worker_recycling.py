@@ -5,7 +5,7 @@ bounds it: a worker is replaced after so many requests. Without jitter all worke
 a moment nobody answers.
 
 What proves it. gunicorn's or uvicorn's setting with two workers or more: ``max_requests`` is 0, or it is set and
-``max_requests_jitter`` is 0.
+``max_requests_jitter`` is 0. It is advice, and a warning while a worker is seen to leak (``memory-leak``).
 
 What it is not. A single worker, which nobody would replace in time or an engine starts again. A uvicorn before 0.30,
 whose master does not replace workers.
@@ -18,7 +18,8 @@ from __future__ import annotations
 import re
 
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
-from fixes.signatures import _cases
+from fixes.signatures import _cases, memory_leak
+from fixes.signatures._shared import MIB
 from probes.base import Value
 from probes.model import Deployment
 
@@ -42,7 +43,9 @@ def detect(view: View) -> Verdict:
     names = ("max_requests", "max_requests_jitter", "workers")
     known = [(name, deployment.settings[name]) for name in names if name in deployment.settings]
     text = ", ".join(f"{name} is {setting.value} ({setting.source})" for name, setting in known)
-    return Fires("info", title, (Evidence("settings", text),))
+    leaks = memory_leak.SIGNATURE.detect(view)
+    evidence = (Evidence("settings", text), *(leaks.evidence[:1] if isinstance(leaks, Fires) else ()))
+    return Fires("warning" if isinstance(leaks, Fires) else "info", title, evidence)
 
 
 def _number(value: Value | None) -> float | None:
@@ -69,10 +72,12 @@ def _service(server: str, workers: int, requests: int, jitter: int, release: str
     return _cases.deployment(replica, settings=settings, server=server, packages={"uvicorn": release})
 
 
+_LEAK = _cases.points(*((10.0 * i - 2400, (100 + i) * MIB) for i in range(241)))
+
 SIGNATURE = Signature(
     id=SignatureId("no-worker-recycling"),
     title="Workers are not recycled",
-    severity="info",
+    severity="warning",
     detect=detect,
     remedies=(RemedyId("enable-worker-recycling"),),
     source="docs.gunicorn.org/en/stable/settings.html#max-requests; uvicorn.dev/settings (--limit-max-requests)",
@@ -80,6 +85,11 @@ SIGNATURE = Signature(
         Example("gunicorn's default", deployment=_service("gunicorn", 4, 0, 0)),
         Example("without jitter", deployment=_service("gunicorn", 4, 1000, 0)),
         Example("uvicorn", deployment=_service("uvicorn", 2, 0, 0)),
+        Example(
+            "beside a leak",
+            deployment=_service("gunicorn", 4, 0, 0),
+            series={"worker-anonymous": {f"{_cases.REPLICA}/17": _LEAK}},
+        ),
     ),
     silent=(
         Example("recycled with jitter", deployment=_service("gunicorn", 4, 1000, 100)),
