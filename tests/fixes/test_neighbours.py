@@ -13,7 +13,7 @@ from probes.history import History
 from probes.logs import Matcher
 from probes.model import Deployment, Link, Listener, PublishedPort, Snapshot, TargetState
 
-ALL = "0.0.0.0"  # noqa: S104 - what servers listen on
+ALL = "0.0.0.0"
 TAKEN = b"ERROR:    [Errno 98] error while attempting to bind on address ('0.0.0.0', 8080): address already in use\n"
 
 
