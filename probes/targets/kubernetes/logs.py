@@ -6,7 +6,9 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import UTC, datetime
 
-from probes.base import ReplicaId
+from probes import text
+from probes.base import Failure, ReplicaId
+from probes.target import Unreadable
 from probes.targets.kubernetes.client import ApiClient
 from probes.targets.kubernetes.ids import replica_parts
 
@@ -18,6 +20,7 @@ SAMPLE_LINES = 2_000
 PAST_BYTES = 8 << 20
 _LINE_LIMIT = 64 << 10
 _HEAD_SECONDS = 10.0
+_LOST = b"unable to retrieve container logs for "
 _QUIET_SECONDS = 3600.0
 """The head of a followed log comes with its first line, whenever that is; then it is asked for anew."""
 
@@ -118,6 +121,9 @@ async def read(
         client.stream(path, params, timeout_seconds=_QUIET_SECONDS if follow else _HEAD_SECONDS)
     ) as chunks:
         async for chunk in chunks:
+            if chunk.startswith(_LOST):  # what the kubelet says instead of a log, as if it were one
+                why = "the kubelet does not keep it any more"
+                raise Unreadable(Failure("not-found", f"the log of {text.clean(pod, 100)}", why, ""))
             new = lines.feed(chunk)
             if new:
                 yield new
