@@ -31,6 +31,9 @@ class Plugin(Frozen, frozen=True):
     interactive: str = "IfAvailable"
     """``Never``, ``IfAvailable`` or ``Always``."""
 
+    def __repr__(self) -> str:
+        return f"Plugin({self.command!r}, …)"  # its arguments and variables may be secret
+
 
 class User(Frozen, frozen=True):
     """Who asks. All of it may be secret: it has no representation."""
@@ -72,6 +75,9 @@ class Cluster(Frozen, frozen=True):
     compress: bool = True
     plugin_config: Any = None
     """What the cluster's entry keeps for exec plugins (its extension ``client.authentication.k8s.io/exec``)."""
+
+    def __repr__(self) -> str:
+        return f"Cluster({self.server!r}, …)"  # its proxy may hold a password
 
 
 class Place(Frozen, frozen=True):

@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -15,6 +16,7 @@ from probes.http import user_agent
 from probes.target import Unreadable
 from probes.targets.kubernetes import answers, failures
 from probes.targets.kubernetes.credentials import Credential, Credentials
+from probes.targets.kubernetes.names import Name
 from probes.targets.kubernetes.place import Place
 from probes.targets.kubernetes.proxy import proxy
 from probes.targets.kubernetes.tls import tls_context
@@ -45,6 +47,7 @@ class Session:
         self._credentials = Credentials(place, reread=reread)
         self._http: httpx.AsyncClient | None = None
         self._retired: httpx.AsyncClient | None = None
+        self._name = Name("localhost")
         self._pair: tuple[bytes | None, bytes | None] = (None, None)
 
     async def open(
@@ -112,7 +115,12 @@ class Session:
             timeout=httpx.Timeout(None, connect=min(CONNECT_SECONDS, 0.8 * timeout_seconds)),
         )
         async with asyncio.timeout(timeout_seconds):
-            return await client.send(request, stream=True)
+            await self._name.known()
+            try:
+                return await client.send(request, stream=True)
+            except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError):
+                self._name.doubt()
+                raise
 
     async def _client(self, credential: Credential) -> httpx.AsyncClient:
         pair = (credential.certificate, credential.key)
@@ -135,6 +143,7 @@ class Session:
             raise failures.certificates(cluster.server, error) from None
         try:
             through = proxy(cluster.server, cluster.proxy, os.environ)
+            self._name = Name(urlsplit(through or cluster.server).hostname or "")
             transport = httpx.AsyncHTTPTransport(
                 verify=verify,
                 limits=httpx.Limits(

@@ -12,6 +12,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+import httpcore
 import httpx
 import msgspec
 import wsproto
@@ -65,8 +66,8 @@ def handshake() -> dict[str, str]:
 async def converse(response: httpx.Response, what: str, program: str, stdin: bytes, limit: int) -> bytes:
     """Feeds ``stdin``, collects standard output until the command ends. The caller sets the deadline.
 
-    A server that speaks v4 only (before 1.30) cannot be told that standard input ends. Raises :class:`Unreadable`
-    and what httpx and httpcore raise.
+    A server that speaks v4 only (before 1.30) cannot be told that standard input ends. Raises :class:`Unreadable`,
+    and ``ConnectionError`` where the connection was cut.
     """
     stream: Any = response.extensions["network_stream"]
     connection = Connection(ConnectionType.CLIENT)
@@ -87,7 +88,7 @@ async def converse(response: httpx.Response, what: str, program: str, stdin: byt
                     told.take(event)
             if not data:
                 break
-    except wsproto.utilities.ProtocolError as error:
+    except (wsproto.utilities.ProtocolError, httpcore.NetworkError) as error:
         raise ConnectionError(f"the WebSocket was cut: {error}") from None
     finally:
         await stream.aclose()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import socket
+import threading
 import time
 from typing import Any
 
@@ -205,6 +207,44 @@ async def test_nothing_answers_or_the_name_is_unknown():
         await ApiClient(unknown, read_only=True).version()
     assert raised.value.failure.code == "unreachable"
     await client.close()
+
+
+async def test_a_resolver_that_does_not_answer_delays_neither_others_nor_the_end(monkeypatch):
+    answered = threading.Event()
+    real = socket.getaddrinfo
+    asked: list[str] = []
+
+    def lookup(host: Any, *rest: Any, **more: Any) -> Any:
+        if host in ("dead.test", b"dead.test"):
+            asked.append(host)
+            answered.wait(60)
+            raise socket.gaierror(socket.EAI_AGAIN, "no answer")
+        return real(host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    async with scripted(answer(200, b"x")) as script:
+        place = script.place
+        dead = ApiClient(
+            type(place)(place.target, "x", None, "d", Cluster("https://dead.test", proxy=""), place.user),
+            read_only=True,
+        )
+        waiting = [asyncio.create_task(dead.get("/x", timeout_seconds=0.5)) for _ in range(40)]
+        try:
+            alive = ApiClient(place, read_only=True)
+            assert await alive.get("/x") == b"x"
+            assert await asyncio.wait_for(asyncio.to_thread(lambda: 5), 20) == 5  # the shared threads are free
+            found = await asyncio.gather(*waiting, return_exceptions=True)
+            assert {one.failure.code for one in found if isinstance(one, Unreadable)} == {"timeout"}
+            assert len(found) == 40
+            assert len(asked) == 1
+            answered.set()
+            with pytest.raises(Unreadable) as raised:
+                await dead.get("/x", timeout_seconds=20)
+            assert raised.value.failure.code == "unreachable"
+            await alive.close()
+        finally:
+            answered.set()
+            await dead.close()
 
 
 async def test_pages_follow_the_token_and_drop_the_version_of_the_first():
