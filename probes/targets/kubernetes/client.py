@@ -50,12 +50,8 @@ class ApiClient:
         """``reread`` resolves the place anew (``lambda: resolve(spec)``): then a login by hand is noticed."""
         self.place = place
         self.read_only = read_only
+        self.where = place.endpoint
         self._session = session.Session(place, read_only=read_only, reread=reread)
-
-    @property
-    def where(self) -> str:
-        """The API server's URL, for people."""
-        return self.place.cluster.server
 
     async def get(
         self, path: str, params: Params | None = None, *, timeout_seconds: float = 10.0, limit: int = ANSWER_LIMIT
@@ -247,8 +243,8 @@ class ApiClient:
                 return body
             said = failures.status(body, response.headers)
             wait = said.retry_after_seconds
-            again = response.status_code == 429 and attempt < PATIENCE and wait is not None
-            if not again or wait is None or time.monotonic() + wait >= deadline:
+            last = response.status_code != 429 or attempt == PATIENCE
+            if last or wait is None or time.monotonic() + wait >= deadline:
                 self._refuse(path, params, response.status_code, said)
             await asyncio.sleep(wait * random.uniform(1.0, 1.2))  # noqa: S311 - not all at the same moment
         raise AssertionError  # the last attempt returns or raises
@@ -262,11 +258,9 @@ class ApiClient:
             response = await self._session.open(
                 "GET", path, answers.query(params), headers=_PLAIN if raw else None, timeout_seconds=timeout_seconds
             )
-        except TimeoutError as error:
-            if raw:
-                raise
-            raise failures.unreached(self.where, f"GET {path}", error) from None
         except _ERRORS as error:
+            if raw and isinstance(error, TimeoutError):
+                raise
             raise failures.unreached(self.where, f"GET {path}", error) from None
         try:
             if not response.is_success and not raw:
@@ -296,9 +290,8 @@ class ApiClient:
                 *lines, rest = (rest + chunk).split(b"\n") if rest else chunk.split(b"\n")
                 if len(rest) > EVENT_LIMIT:
                     raise Unreadable(answers.too_large(f"the watch of {path}", EVENT_LIMIT))
-                for line in lines:
-                    if line:
-                        yield line
+                for line in filter(None, lines):
+                    yield line
 
     def _refuse(self, path: str, params: Params | None, code: int, said: Status) -> NoReturn:
         if code == 410:
