@@ -84,7 +84,6 @@ class Listed:
         namespaced: bool = True,
         watched: bool = True,
         kept: bool = True,
-        optional: bool = False,
     ) -> None:
         self.name: KindName = name
         self.namespaced = namespaced
@@ -92,8 +91,6 @@ class Listed:
         """Followed once it is listed; else listed again now and then."""
         self.kept = kept
         """Held in memory; else passed on."""
-        self.optional = optional
-        """Little is lost without it: that it must not be read is nothing that a scan lacks."""
         self._base = f"/apis/{group}/{version}" if group else f"/api/{version}"
         self._keep = keep
         self._list = msgspec.json.Decoder(Listing[type_], strict=True)  # type: ignore[valid-type]
@@ -188,7 +185,7 @@ KINDS: tuple[Listed, ...] = (
         "horizontalpodautoscalers", "autoscaling", objects_around.HorizontalPodAutoscaler, around.scaler, version="v2"
     ),
     Listed("poddisruptionbudgets", "policy", objects_around.PodDisruptionBudget, around.budget),
-    Listed("nodes", "", objects_around.Node, around.node, namespaced=False, watched=False, optional=True),
-    Listed("controllerrevisions", "apps", objects_apps.ControllerRevision, apps.revision, watched=False, optional=True),
+    Listed("nodes", "", objects_around.Node, around.node, namespaced=False, watched=False),
+    Listed("controllerrevisions", "apps", objects_apps.ControllerRevision, apps.revision, watched=False),
 )
 """In the order of what a first picture needs."""

@@ -69,11 +69,12 @@ class Mirror:
     def failures(self) -> tuple[Failure, ...]:
         """What cannot be read, with the rule that would allow it; and what could not be understood.
 
-        Who asked for one namespace did not ask for what is of none: no Role can grant it.
+        Where one namespace is read, what is of none is nothing that is missing: no Role can grant it.
         """
-        asked = [one for one in self._kinds.values() if one.listed.namespaced or self._namespace is None]
-        found = [one.failure for one in asked if one.failure is not None]
         narrowed = [one.listed.name for one in self._kinds.values() if one.narrowed]
+        whole = self._namespace is None and not narrowed
+        asked = [one for one in self._kinds.values() if one.listed.namespaced or whole]
+        found = [one.failure for one in asked if one.failure is not None]
         if narrowed:
             why = f"reading the whole cluster is forbidden: only the namespace {self._own} is listed"
             hint = "name another namespace (k8s:CONTEXT/NAMESPACE), or ask for a ClusterRole (fastops rbac prints it)"
@@ -168,10 +169,10 @@ class Mirror:
                 self._note(one, unreadable, tries)
 
     def _note(self, one: Progress, unreadable: Unreadable, tries: int) -> None:
-        """Notes a failure. What the server does not know, and what little is lost without, is nothing that is missing."""
+        """Notes a failure. What the server does not know (an API that it has not) is nothing that is missing."""
         code = unreadable.failure.code
         one.tried = True
-        if code == "not-found" or one.listed.optional:
+        if code == "not-found":
             one.failure = None
         elif code in _REFUSALS or tries >= _LOST_AFTER:
             one.failure = unreadable.failure
