@@ -25,6 +25,7 @@ def main() -> int:
     place = here()
     if what == "down":
         lifecycle.down(place)
+        print(f"cluster {place.number} is gone, and {place.root} with it")
     elif what == "status":
         reason = lifecycle.why_not(place)
         print(reason or f"KUBECONFIG={place.kubeconfig} PATH={build.programs()}:$PATH")

@@ -55,9 +55,10 @@ def up(place: Place) -> None:
         if why_not(place) is None:
             return
         try:
-            _start(place, programs)
+            with _in_words():
+                _start(place, programs)
         except BaseException:
-            with suppress(ClusterError):  # the first failure is the one to tell
+            with suppress(ClusterError, OSError):  # the first failure is the one to tell
                 _stop(place)
             raise
 
@@ -67,7 +68,7 @@ def down(place: Place) -> None:
     os.environ["PATH"] += SYSTEM_PATH
     if os.geteuid() != 0:
         raise ClusterError("only root can take the cluster away")
-    with _locked(place):
+    with _locked(place), _in_words():
         _stop(place)
 
 
@@ -106,6 +107,14 @@ def _refuse_what_is_missing(place: Place) -> None:
         raise ClusterError(
             f"{place.root.parent} has {free / 1e9:.1f} GB free; the cluster needs {RUN_BYTES / 1e9:.0f} GB"
         )
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ClusterError(f"this machine does not allow what a node needs: {error}") from error
 
 
 @contextmanager
