@@ -23,9 +23,9 @@ class Driver:
         self._thread = threading.Thread(target=self._loop.run_forever, name="lab-load", daemon=True)
         self._thread.start()
 
-    def begin(self, step: Load | Hold, port: int) -> Future[None]:
-        """Put ``step`` on the port of this machine; cancel what is returned to end it."""
-        work: Coroutine[Any, Any, None] = _load(step, port) if isinstance(step, Load) else _hold(step, port)
+    def begin(self, step: Load | Hold, port: int, host: str = "127.0.0.1") -> Future[None]:
+        """Put ``step`` on the port of this machine, or of another ``host``; cancel what is returned to end it."""
+        work: Coroutine[Any, Any, None] = _load(step, host, port) if isinstance(step, Load) else _hold(step, host, port)
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def close(self) -> None:
@@ -43,11 +43,11 @@ async def _cancel_all() -> None:
     await asyncio.gather(*others, return_exceptions=True)
 
 
-async def _load(load: Load, port: int) -> None:
+async def _load(load: Load, host: str, port: int) -> None:
     running: set[asyncio.Task[None]] = set()
     limits = httpx.Limits(max_connections=load.in_flight, max_keepalive_connections=0)
     async with httpx.AsyncClient(
-        base_url=f"http://127.0.0.1:{port}", timeout=REQUEST_DEADLINE_SECONDS, limits=limits, trust_env=False
+        base_url=f"http://{host}:{port}", timeout=REQUEST_DEADLINE_SECONDS, limits=limits, trust_env=False
     ) as client:
         try:
             while True:
@@ -68,11 +68,11 @@ async def _ask(client: httpx.AsyncClient, path: str) -> None:
         return  # a sick service may well drop it
 
 
-async def _hold(hold: Hold, port: int) -> None:
+async def _hold(hold: Hold, host: str, port: int) -> None:
     writers: list[asyncio.StreamWriter] = []
     try:
         for _ in range(hold.connections):
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            _, writer = await asyncio.open_connection(host, port)
             writers.append(writer)
         await asyncio.Event().wait()
     finally:
