@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import string
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from textual.binding import Binding
-from textual.pilot import Pilot
 
 from console.app import FastopsApp
 from console.config import Config, TargetConfig
@@ -20,37 +16,12 @@ from fixes.model import Plan, RemedyId, SignatureId
 from probes.base import DeploymentId
 from probes.target import ReadOnly
 from screens import messages
-from tests.console._fastops import Done, Fastops, until
+from tests.console._fastops import Fastops, until
 from tests.console._places import lasting
+from tests.console._pressing import WAYS, only_reads, press_everything, refused, waiting
 from tests.lab.cases import CASES
 from tests.lab.runner import Lab, Running
 from tests.proxy import Proxy
-
-READS = {"GET", "HEAD"}
-LEAVING = {"q", "ctrl+q", "ctrl+c"}
-KEYS = [
-    *string.ascii_letters,
-    "enter",
-    "space",
-    "tab",
-    "delete",
-    "ctrl+s",
-    "ctrl+r",
-    "ctrl+d",
-    "ctrl+x",
-    "ctrl+k",
-    "f5",
-]
-"""Pressed on every screen beside those that are bound there."""
-WAYS = {
-    "fleet": (),
-    "deployment": ("enter",),
-    "workers": ("enter", "3"),
-    "log": ("l",),
-    "history": ("h",),
-    "profile": ("p",),
-}
-"""How each screen is reached from the fleet."""
 
 
 @pytest.fixture(scope="module")
@@ -68,20 +39,6 @@ def proxy(engine: str, tmp_path: Path) -> Iterator[Proxy]:
 @pytest.fixture
 def fastops(tmp_path: Path, proxy: Proxy) -> Fastops:
     return Fastops(tmp_path / "home", proxy.url)
-
-
-def only_reads(proxy: Proxy) -> None:
-    """What reached the engine were reads, and there were some."""
-    assert proxy.requests, "nothing was asked at all"
-    assert not proxy.writes
-    assert {one.method for one in proxy.requests} <= READS
-
-
-def refused(done: Done) -> None:
-    """Ended with 4 and a sentence."""
-    assert done.status == 4, done.said
-    assert "read-only" in done.err, done.said
-    assert "Traceback" not in done.err
 
 
 # Commands.
@@ -168,33 +125,6 @@ def session(proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
         one.close()
 
 
-async def waiting(pilot: Pilot[None], what: str, deadline_seconds: float, holds: Any) -> None:
-    """Lets the application run until something holds."""
-    end = time.monotonic() + deadline_seconds
-    while not holds():
-        assert time.monotonic() < end, f"waited in vain for {what}"
-        await pilot.pause(0.05)
-
-
-async def home(pilot: Pilot[None]) -> None:
-    """Back to the fleet, with nothing typed into its filter."""
-    app = pilot.app
-    while len(app.screen_stack) > 1:
-        app.pop_screen()
-        await pilot.pause()
-    await pilot.press("escape", "escape")
-    await pilot.pause()
-
-
-def bound(pilot: Pilot[None]) -> set[str]:
-    """Every key that is bound where the application is."""
-    keys: set[str] = set()
-    for _, binding, *_ in pilot.app.screen.active_bindings.values():
-        assert isinstance(binding, Binding)
-        keys |= set(binding.key.split(","))
-    return keys
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(("how", "place"), [*(("session", place) for place in WAYS), ("target", "deployment")])
@@ -208,18 +138,7 @@ async def test_no_key_of_any_screen_writes(
     async with app.run_test(size=(120, 40)) as pilot:
         await waiting(pilot, "the finding", 60, lambda: bool(running.report.of(DeploymentId(sick.deployment))))
 
-        async def there() -> None:
-            await home(pilot)
-            await pilot.press("slash", *("minus" if c == "-" else c for c in mine), "enter", *WAYS[place])
-
-        await there()
-        screen, depth = type(app.screen), len(app.screen_stack)
-        keys = dict.fromkeys([*KEYS, *sorted(bound(pilot))])
-        for key in keys.keys() - LEAVING:
-            await pilot.press(key)
-            if type(app.screen) is not screen or len(app.screen_stack) != depth:
-                await pilot.press("enter", "y")  # whoever asks gets a yes
-                await there()
+        await press_everything(pilot, mine, WAYS[place])
         assert app.is_running
     only_reads(proxy)
     assert lasting(sick.inspect()) == before

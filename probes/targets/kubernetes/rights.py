@@ -48,6 +48,13 @@ RIGHTS: tuple[Right, ...] = (
         "pods are listed one by one, and rollouts, revisions and fixes are unknown",
     ),
     Right(
+        "apps",
+        ("controllerrevisions",),
+        ("list",),
+        "The former revisions of StatefulSets and DaemonSets.",
+        "a StatefulSet or DaemonSet cannot be rolled back",
+    ),
+    Right(
         "batch",
         ("jobs",),
         _FOLLOW,
