@@ -38,6 +38,8 @@ class Log:
         self._ends: set[datetime | None] = set()
         """The ends of runs whose output was read as that of the previous container."""
         self._past_read = False
+        self._turn = asyncio.Lock()
+        """Who reads has it: two readings at once would tell everything twice."""
 
     def crashed(self, replica: Replica) -> bool:
         """Whether a run ended within the look-back whose output was not read yet."""
@@ -46,8 +48,10 @@ class Log:
 
     async def sample(self, client: ApiClient, replica: Replica) -> None:
         """Reads what is new once: the run before, where it crashed, and this one. Raises :class:`Unreadable`."""
+        if self._turn.locked():
+            return
         begun = datetime.now(UTC)
-        async with asyncio.timeout(SAMPLE_SECONDS):
+        async with self._turn, asyncio.timeout(SAMPLE_SECONDS):
             if self.crashed(replica):
                 await self._read_previous(client, replica)
             whole = await self._take(client, replica, tail=logs.SAMPLE_LINES)
@@ -56,7 +60,8 @@ class Log:
     async def follow(self, client: ApiClient, state: Callable[[], Replica | None]) -> None:
         """Until cancelled, or until the replica is gone or has no running container. Never raises."""
         try:
-            await self._follow(client, state)
+            async with self._turn:
+                await self._follow(client, state)
         except Exception as error:  # noqa: BLE001 - a log that is not read must not be taken for a quiet one
             said = text.line(f"reading it failed: {type(error).__name__}: {error}", 300)
             self._settle("followed", until=datetime.now(UTC), why=said)

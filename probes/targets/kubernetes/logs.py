@@ -26,14 +26,18 @@ _QUIET_SECONDS = 3600.0
 
 
 class Lines:
-    """Makes whole lines of chunks, and leaves out those up to a stamp: the API counts whole seconds only."""
+    """Makes whole lines of chunks, and leaves out what is known already: the API counts whole seconds only."""
 
-    def __init__(self, after: int | None = None) -> None:
-        """``after``: nanoseconds since the epoch of the last line that is known."""
-        self._after = after
+    def __init__(self) -> None:
+        self.latest: int | None = None
+        """When the latest line was written, in nanoseconds since the epoch."""
+        self._after: int | None = None
         self._rest = b""
         self._long = False
-        self.latest: int | None = after
+
+    def resume(self) -> None:
+        """Another reading begins: what it repeats, up to the latest line, is left out."""
+        self._after, self._rest, self._long = self.latest, b"", False
 
     def feed(self, chunk: bytes) -> bytes:
         """The new whole lines that this chunk completes."""
@@ -104,6 +108,7 @@ async def read(
     that has not been started, ``not-found`` for a pod that is gone.
     """
     namespace, pod, container = replica_parts(replica)
+    lines.resume()
     known = lines.latest
     begin = since if known is None else max(since, moment(known))
     params = {

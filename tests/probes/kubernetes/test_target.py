@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from probes.target import Options, ReadOnly, Unreadable
 from probes.targets import UnknownTarget, open_target
 from probes.targets.kubernetes.target import KubernetesTarget
 from tests.cluster import accounts
+from tests.cluster.api import ApiError
 from tests.cluster.case import KubeCase, Restarted
 from tests.cluster.manifests import http, limits
 from tests.cluster.runner import KubeLab, RunningPods
@@ -176,7 +178,7 @@ async def test_an_account_of_one_namespace_sees_it_and_names_what_it_may_not(
 
 
 async def test_an_api_server_that_goes_and_comes_back_is_stale_then_live_and_no_line_comes_twice(
-    place: str, pods: dict[str, RunningPods], cluster: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: str, kube_api: Any, cluster: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with relayed(cluster, tmp_path) as (relay, path):
         monkeypatch.setenv("KUBECONFIG", str(path))
@@ -186,19 +188,19 @@ async def test_an_api_server_that_goes_and_comes_back_is_stale_then_live_and_no_
             assert shop is not None
             seen.target.focus(Interest(focused=shop.id))
             await seen.until(lambda s: (one := named(s, "shop")) is not None and one.logs.state == "followed", 30)
-            said = await asyncio.to_thread(ask, pods["shop"], 0)
+            said = await asyncio.to_thread(ask, kube_api, shop, 0)
             await seen.until(lambda s: said <= numbers(s), 30)
 
             await relay.close()
             state = await seen.until(lambda s: s.link.state == "stale", 30)
             assert named(state, "shop") is not None
             assert state.link.retry_at is not None
-            missed = await asyncio.to_thread(ask, pods["shop"], 10)
+            missed = await asyncio.to_thread(ask, kube_api, shop, 10)
             await relay.open()
             await seen.until(lambda s: s.link.state == "live" and missed <= numbers(s), 60)
 
             await relay.cut()
-            later = await asyncio.to_thread(ask, pods["shop"], 20)
+            later = await asyncio.to_thread(ask, kube_api, shop, 20)
             await seen.until(lambda s: later <= numbers(s), 60)
             counts = [hit.count for hit in named(seen.states[-1], "shop").hits if hit.key == "t/request"]
             assert counts == [1] * len(counts)
@@ -269,13 +271,13 @@ def test_names_of_contexts_are_taken_whole_before_they_are_taken_apart(
         open_target("nowhere", Options())
 
 
-def ask(pods: RunningPods, first: int) -> set[int]:
-    """Asks the oldest pod for items that nobody asked for before; their numbers."""
-    import httpx
-
+def ask(api: Any, shop: Deployment, first: int) -> set[int]:
+    """Asks a pod for items that nobody asked for before, by the tests' own way; their numbers."""
     asked = set(range(first, first + 3))
     for number in asked:
-        httpx.get(f"http://{pods.address()}:8000/items?n={number}", timeout=10, trust_env=False)
+        path = f"/api/v1/namespaces/{shop.namespace}/pods/{shop.replicas[0].name}:8000/proxy/items"
+        with contextlib.suppress(ApiError):  # there are none
+            api.text(path, n=number)
     return asked
 
 
