@@ -9,7 +9,7 @@ from fixes.signatures import _health, _loop, _pod_kills, _shared, _wording
 from fixes.signatures._health import Told
 from fixes.signatures._probing import LATE, LEAST, NO_PROGRAM, QUICK_SECONDS, REFUSED, Wrong, asked, has_a_cause, spec
 from fixes.signatures._shared import At
-from fixes.signatures.bind_loopback import RESOLVER, is_loopback
+from fixes.signatures.bind_loopback import RESOLVER, configured_ports, is_loopback
 from probes.base import Value
 from probes.model import Replica
 
@@ -86,20 +86,32 @@ def _other_port(view: View, told: Told) -> Wrong | None:
 
 
 def _listening(view: View, place: At) -> list[int]:
-    """The ports on which the server is reached: by its sockets, else by what it said last; none while it starts."""
+    """The ports on which the server is reached: its sockets where they are its own, else what it said last.
+
+    None while it starts: what listens then may be metrics.
+    """
     replica = _shared.replica_of(view, place.replica)
-    if replica is not None and replica.listeners is not None:
-        outside = [x for x in replica.listeners if x.address != RESOLVER]
-        return sorted({x.port for x in outside}) if any(not is_loopback(x.address) for x in outside) else []
-    told = [
+    told = _told(view, place)
+    if replica is None or replica.listeners is None:
+        return told
+    outside = {x.port for x in replica.listeners if x.address != RESOLVER and not is_loopback(x.address)}
+    up = _shared.latest_line(view, place.replica, None, _wording.STARTED)
+    own = {*told, *configured_ports(view.deployment)} & outside
+    started = up is not None and (up.at is None or replica.started_at is None or up.at >= replica.started_at)
+    return sorted(outside) if own or started else []
+
+
+def _told(view: View, place: At) -> list[int]:
+    """The port of which the server said last that it listens there, unless that is loopback's."""
+    said = [
         (mark.line, hit)
         for hit in view.deployment.hits
         if hit.key == _wording.LISTENING.key and hit.replica == place.replica
         for mark in hit.marks
     ]
-    if not told:
+    if not said:
         return []
-    fields = max(told, key=lambda one: one[0])[1].fields
+    fields = max(said, key=lambda one: one[0])[1].fields
     return [] if is_loopback(fields["host"]) else [int(fields["port"][:5])]
 
 
@@ -109,7 +121,8 @@ def _too_short(view: View, said: list[Told]) -> Wrong | None:
         replica, check = _shared.replica_of(view, told.place.replica), spec(view, told.place, told.probe)
         if replica is None or check is None or check.handler != "http":
             continue
-        slow = [p for p in asked(view, replica) if p.took_seconds >= check.timeout_seconds and p.error is None]
+        same = [p for p in asked(view, replica) if p.path == check.path and p.error is None]
+        slow = [p for p in same if p.took_seconds >= check.timeout_seconds]
         if len(slow) < LEAST or not _loop_turns(view, replica) or has_a_cause(view):
             continue
         took = sorted(p.took_seconds for p in slow)[len(slow) // 2]

@@ -50,11 +50,13 @@ def detect(view: View) -> Verdict:
 def _of_events(view: View) -> Fires | None:
     """On the kubelet's events."""
     killed = {(place.replica, hit.fields["probe"]) for hit, place in _health.kills(view)}
+    said = _health.told(view)
     found = [
         (one, code)
-        for one in _health.told(view)
+        for one in said
         if (code := _health.status(one.said)) is not None and code.startswith("5") and _counts(view, one, killed)
     ]
+    found = [one for one in found if not _is_over(said, one[0])]
     if not found:
         return None
     latest, code = found[-1]
@@ -70,13 +72,23 @@ def _of_events(view: View) -> Fires | None:
 
 
 def _counts(view: View, one: Told, killed: set[tuple[ReplicaId, str]]) -> bool:
-    """Whether a failed check is more than a moment's: the pod is not ready after its start, or was killed for it."""
+    """Whether a failed check is more than a moment's: the pod is not ready after its start, or was killed for it.
+
+    The kubelet tells of the same failure again and again for a minute, and then every five.
+    """
     if not _kubernetes.runs(view) or (one.place.replica, one.probe) in killed:
         return True
     replica = _shared.replica_of(view, one.place.replica)
     if replica is None or one.probe != "readiness" or replica.started_at is None:
         return False
-    return one.place.at is None or one.place.at >= replica.started_at + max(_health.START_UP, _delay(replica))
+    of_this_run = one.place.at is None or one.place.at >= replica.started_at
+    return of_this_run and view.now - replica.started_at >= max(_health.START_UP, _delay(replica))
+
+
+def _is_over(said: list[Told], one: Told) -> bool:
+    """Whether the same check failed in another way since."""
+    later = [x for x in said if (x.place.replica, x.probe) == (one.place.replica, one.probe)]
+    return not (_health.status(later[-1].said) or "").startswith("5")
 
 
 def _of_requests(view: View) -> Fires | None:
@@ -192,6 +204,12 @@ SIGNATURE = Signature(
             "a pod's first minute",
             _probed(f"Readiness probe failed: {_503}"),
             deployment=_cases.workload(_cases.pod(ready=False, started_at=_cases.ago(50))),
+        ),
+        Example(
+            "a pod that does not answer any more",
+            _probed(f"Readiness probe failed: {_503}", 40)
+            + _probed('Readiness probe failed: Get "http://10.0.0.7:8000/ready": context deadline exceeded'),
+            deployment=_cases.workload(_cases.pod(ready=False)),
         ),
         Example(
             "a pod that is told to go",

@@ -180,7 +180,7 @@ SIGNATURE = Signature(
         Example(
             "a pod whose port nobody listens on, by its sockets",
             _event(f"Readiness {_REFUSED_80}"),
-            deployment=_cases.workload(_cases.pod(ready=False, listeners=_LISTENS)),
+            deployment=_cases.workload(_cases.pod(ready=False, listeners=_LISTENS), settings={"port": 8000}),
         ),
         Example(
             "a pod whose port nobody listens on, by the server's word",
@@ -245,6 +245,14 @@ SIGNATURE = Signature(
             "a pod that starts",
             _event(f"Readiness {_REFUSED_8000}"),
             deployment=_cases.workload(_cases.pod(ready=False, started_at=_cases.ago(35))),
+        ),
+        Example(
+            "a pod that starts, while metrics listen",
+            _event(f"Startup {_REFUSED_8000}"),
+            deployment=_cases.workload(
+                _cases.pod(ready=False, started_at=_cases.ago(45), listeners=(Listener("::", 9100),)),
+                settings={"port": 8000},
+            ),
         ),
         Example(
             "a pod that listens on loopback",
