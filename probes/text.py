@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 HIDDEN = "•••"
 """What stands in place of a secret."""
@@ -60,7 +61,7 @@ _SHAPES = re.compile(
 )
 
 _SHORTEST = 15
-"""Characters of the shortest of these shapes; whatever else looks like a secret has one of these in it:"""
+"""Characters of the shortest of these shapes. Whatever else looks like a secret has one of these in it:"""
 _SPLITS = re.compile(r"[=:\s]")
 
 
@@ -81,8 +82,8 @@ def clean(text: str | bytes, cap: int = LINE_CAP) -> str:
 
 def redact(text: str) -> str:
     """The text with what looks like a secret replaced by :data:`HIDDEN`."""
-    if len(text) < _SHORTEST and not _SPLITS.search(text):
-        return text
+    if not _SPLITS.search(text):
+        return text if len(text) < _SHORTEST else _SHAPES.sub(HIDDEN, text)
     text = _URL_PASSWORD.sub(rf"\g<head>{HIDDEN}", text)
     text = _BEARER.sub(rf"\g<head>{HIDDEN}", text)
     entry = _REST_OF_LINE.match(text)
@@ -116,6 +117,7 @@ def block(text: str | bytes, lines: int = 2000, cap: int = LINE_CAP) -> str:
     return "\n".join(line(one, cap) for one in raw.split(b"\n")[-lines:])
 
 
+@lru_cache(maxsize=4096)
 def is_secret_name(name: str) -> bool:
     """Whether a setting of this name usually holds a secret."""
     return bool(_SECRET_NAME.search(name)) and not _PUBLIC_NAME.search(name)
