@@ -122,8 +122,14 @@ def _decide(
         return "fastapi", f"{shown} is made by {service.version()} in {verdict.where}"
     if _absent(service, command.server):
         return "other", f"fastapi is not installed beside {command.server} in {service.directories[0]}"
+    installed = service.installed is not None and "fastapi" in service.installed
+    return by_command(command, f", {service.version()} is installed" if installed else "")
+
+
+def by_command(command: ServerCommand, found: str = "") -> Decision:
+    """What a server's command tells by itself; ``found`` is what was seen beside it, for people."""
+    shown = command.app or "its application"
     if command.asgi:
-        found = f", {service.version()} is installed" if service.installed and "fastapi" in service.installed else ""
         return "fastapi", f"{command.server} serves {shown}{found}"
     if command.asgi is None:
         return "unknown", f"whether {command.server} serves ASGI cannot be told"

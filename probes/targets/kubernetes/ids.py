@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote, unquote
 
 from probes.base import DeploymentId, NodeId, ReplicaId, TargetId
 
+_PLAIN = re.compile(r"[A-Za-z0-9._@:-]*")
+
 
 def part(name: str) -> str:
     """A part of an id: what is not a letter, digit or one of ``.-_@:`` is percent-encoded."""
-    return quote(name, safe=".-_@:").replace("~", "%7E")
+    return name if _PLAIN.fullmatch(name) else quote(name, safe=".-_@:").replace("~", "%7E")
 
 
 def deployment_id(target: TargetId, namespace: str, kind: str, name: str) -> DeploymentId:

@@ -112,23 +112,20 @@ def _container(found: ContainerView, told: Told) -> Known:
         if documented:
             return Known("fastapi", "it serves FastAPI's document at /openapi.json", found.name)
         return _open(found, None, "its command stands in its image", told)
-    seen = framework.recognise(
-        command, found.argv, found.environment, found.working_dir or "/", lambda _: None, _no_files, label=None
-    )
-    why = text.line(seen.why, 300)
     if documented:
         under = f" under {command.server}" if command else ""
         return Known("fastapi", f"it serves FastAPI's document at /openapi.json{under}", found.name, command)
-    if command is not None and seen.framework == "fastapi":
-        against = _contradiction(found, command, told)
-        if against is None:
-            return Known("fastapi", why, found.name, command)
-        if told.packages:
-            return Known("other", against, found.name, command)
-        return _open(found, command, against, told)
-    if command is not None:
+    if command is None:
+        return _open(found, None, f"what {_program(found)} serves cannot be told from here", told)
+    taken, why = framework.by_command(command)
+    if taken != "fastapi":
         return _open(found, command, why, told)
-    return _open(found, None, f"what {_program(found)} serves cannot be told from here", told)
+    against = _contradiction(found, command, told)
+    if against is None:
+        return Known("fastapi", why, found.name, command)
+    if told.packages:
+        return Known("other", against, found.name, command)
+    return _open(found, command, against, told)
 
 
 def _open(found: ContainerView, command: ServerCommand | None, why: str, told: Told) -> Known:
@@ -163,10 +160,6 @@ def _contradiction(found: ContainerView, command: ServerCommand, told: Told) -> 
 def _ports(found: ContainerView, command: ServerCommand | None) -> tuple[int, ...]:
     bound = [port for _, port in command.binds()] if command is not None else []
     return tuple(dict.fromkeys([*bound, *found.ports]))[:_PORTS_ASKED]
-
-
-def _no_files(_path: str) -> bytes | None:
-    return None
 
 
 def _command(found: ContainerView, told: Told) -> ServerCommand | None:
