@@ -11,11 +11,12 @@ from probes.targets.kubernetes import objects, objects_apps
 from probes.targets.kubernetes.parse import controller
 from probes.targets.kubernetes.sharing import Sharing
 from probes.targets.kubernetes.template import enabled, word
-from probes.targets.kubernetes.views import RevisionView, WorkloadView
+from probes.targets.kubernetes.views import RevisionView, TemplateView, WorkloadView
 
 _ControllerKind = Literal["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"]
 _IMAGES = 16
 _Trouble = tuple[str, str | None]
+_REVISION = TemplateView()
 
 
 def workload(kind: _ControllerKind, found: objects_apps.Controller, share: Sharing) -> WorkloadView | None:
@@ -36,7 +37,8 @@ def workload(kind: _ControllerKind, found: objects_apps.Controller, share: Shari
         uid=meta.uid or "",
         version=meta.resource_version or "",
         kind=kind,
-        template=share.template(on_template, described.spec),
+        # An owned ReplicaSet is a revision of its owner, of which the images tell enough: there are ten for each.
+        template=_REVISION if kind == "ReplicaSet" and owner else share.template(on_template, described.spec),
         labels=labels,
         template_labels=pod_labels or {},
         owner_kind=share.text(owner.kind) if owner else None,

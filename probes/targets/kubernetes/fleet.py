@@ -210,13 +210,14 @@ class Fleet:
             self._forget_former(old, pod)
         home = None if pod is None else self._group(*owners.of_pod(pod, self._sets))
         if before is not None and before is not home:
-            del before.pods[key], self._home[key]
+            before.drop(key)
+            del self._home[key]
             self._mark(before)
         if home is not None and pod is not None:
             if before is not home:
                 self._home[key] = home
                 self._happened.look_again()
-            home.pods[key] = pod
+            home.put(pod)
             self._mark(home)
 
     def _forget_former(self, old: PodView, pod: PodView | None) -> None:

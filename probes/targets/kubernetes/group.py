@@ -25,7 +25,20 @@ _NO_TEMPLATE = TemplateView()
 class Group:
     """A workload: what the API says of it (where it may be read) and the pods that belong to it."""
 
-    __slots__ = ("_built", "_known", "id", "key", "kind", "name", "namespace", "pods", "target", "told", "workload")
+    __slots__ = (
+        "_built",
+        "_known",
+        "_latest",
+        "id",
+        "key",
+        "kind",
+        "name",
+        "namespace",
+        "pods",
+        "target",
+        "told",
+        "workload",
+    )
 
     def __init__(self, target: TargetId, key: GroupKey, kind: WorkloadKind) -> None:
         self.target = target
@@ -38,7 +51,18 @@ class Group:
         self.told: tuple[TemplateView | None, Told] = (None, NOTHING)
         """What was learned beside the description, and the template of which it was."""
         self._known: tuple[TemplateView, bool | None, Told, Known] | None = None
+        self._latest: PodView | None = None
         self._built: dict[str, tuple[PodView, Measured | None, str, Replica]] = {}
+
+    def put(self, pod: PodView) -> None:
+        """Takes a pod as it is now."""
+        self.pods[pod.key] = pod
+        self._latest = None
+
+    def drop(self, key: str) -> None:
+        """Forgets a pod."""
+        del self.pods[key]
+        self._latest = None
 
     @property
     def empty(self) -> bool:
@@ -114,7 +138,9 @@ class Group:
         return nodes.pop() if len(nodes) == 1 else None
 
     def _newest(self) -> PodView | None:
-        return max(self.pods.values(), key=lambda one: (one.created_at or _EPOCH, one.name), default=None)
+        if self._latest is None and self.pods:
+            self._latest = max(self.pods.values(), key=lambda one: (one.created_at or _EPOCH, one.name))
+        return self._latest
 
 
 def _name(pod: PodView) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -17,12 +18,13 @@ import msgspec
 from probes import framework, servers, text
 from probes.base import Frozen
 from probes.model import Server, Setting
-from probes.servers import ReadFile, ServerCommand
+from probes.servers import ServerCommand
 from probes.targets.kubernetes.views import ContainerView, TemplateView
 
 ENABLE = "fastops.io/enable"
 _PORTS_ASKED = 3
 _DJANGO = "DJANGO_SETTINGS_MODULE"
+_READ_BY_SERVERS = ("UVICORN_", "GUNICORN_", "GRANIAN_", "HYPERCORN_", "WEB_CONCURRENCY", "PORT")
 # Programs that are no Python service, by the name of their file or image: nobody needs to ask them.
 _FOREIGN = re.compile(
     r"apache2|busybox|caddy|cassandra|celery|clickhouse(-server)?|cloud[-_]sql[-_]proxy|consul|coredns|dotnet|"
@@ -164,18 +166,46 @@ def _ports(found: ContainerView, command: ServerCommand | None) -> tuple[int, ..
 
 def _command(found: ContainerView, told: Told) -> ServerCommand | None:
     """The server's command with the settings that are certain: much that decides the others is not seen from here."""
-    known = {path: body for path, body in told.files.items() if body is not None}
-    read: ReadFile = known.get
-    command = servers.parse(found.argv, found.environment, read, found.working_dir or "/")
+    directory = found.working_dir or "/"
+    if told.files:
+        known = {path: body for path, body in told.files.items() if body is not None}
+        command = _shown(servers.parse(found.argv, found.environment, known.get, directory))
+    else:
+        command = _parsed(found.argv, _relevant(found), directory)
     if command is None:
         return None
-    certain = told.files.keys() >= {_config(found, command)} if command.server == "gunicorn" else True
+    certain = command.server != "gunicorn" or _config(found, command) in told.files
     unknown = _by_other_variables(found, command)
     settings = {
-        name: _shown(setting)
+        name: setting
         for name, setting in command.settings.items()
         if not (setting.source == "default" and (name in unknown or not certain))
         and not (isinstance(setting.value, str) and "$(" in setting.value)
+    }
+    return msgspec.structs.replace(command, settings=settings)
+
+
+@lru_cache(maxsize=2048)
+def _parsed(argv: tuple[str, ...], environment: tuple[tuple[str, str], ...], directory: str) -> ServerCommand | None:
+    """Many services start by the same words."""
+    return _shown(servers.parse(argv, dict(environment), servers.no_files, directory))
+
+
+def _relevant(found: ContainerView) -> tuple[tuple[str, str], ...]:
+    """The variables that a command may read: all of them where a shell fills them in."""
+    items = found.environment.items()
+    if any("$" in one for one in found.argv):
+        return tuple(items)
+    return tuple(one for one in items if one[0].startswith(_READ_BY_SERVERS))
+
+
+def _shown(command: ServerCommand | None) -> ServerCommand | None:
+    """Cleaned and redacted."""
+    if command is None:
+        return None
+    settings = {
+        name: Setting(text.line(one.value, 500), one.source) if isinstance(one.value, str) else one
+        for name, one in command.settings.items()
     }
     app = text.line(command.app, 300) if command.app is not None else None
     return msgspec.structs.replace(command, settings=settings, app=app)
@@ -206,7 +236,3 @@ def _by_other_variables(found: ContainerView, command: ServerCommand) -> set[str
     if command.server == "gunicorn" and "GUNICORN_CMD_ARGS" in unseen:
         names.update(command.settings)
     return names
-
-
-def _shown(setting: Setting) -> Setting:
-    return Setting(text.line(setting.value, 500), setting.source) if isinstance(setting.value, str) else setting
