@@ -40,7 +40,7 @@ CASES = (
         allow=ids("single-process", "memory-leak"),
         drive=(
             Pods(ready=True),
-            Load("/grow?mb=530", every_seconds=3600, in_flight=1),
+            Load("/grow?mb=550", every_seconds=3600, in_flight=1),
         ),
         until=(Counted("container_memory_working_set_bytes", 0.91 * 600 * 2**20),),
         observe_seconds=60,
