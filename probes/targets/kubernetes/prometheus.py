@@ -128,7 +128,7 @@ class Prometheus:
                 p99_seconds=one.quantile(0.99),
                 requests_per_second=rate if rate is not None else one.rates[-1] if one.rates else None,
                 error_ratio=failed,
-                source=f"{SOURCE}, {name} over {promql.REQUESTS_WINDOW}",
+                source=f"{SOURCE}, {name} over {promql.WINDOW}",
             )
         return found
 

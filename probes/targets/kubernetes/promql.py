@@ -15,9 +15,8 @@ import msgspec
 from probes.base import Frozen, ReplicaId
 
 Owner = TypeVar("Owner", bound=str)
-WINDOW = "2m"
-"""Four scrapes at the usual 30 s: a rate needs two."""
-REQUESTS_WINDOW = "5m"
+WINDOW = "5m"
+"""In which the two latest samples are looked for, and rates are taken; scrapes are hardly ever further apart."""
 _MATCHER_LIMIT = 3000
 """Characters of a list of namespaces: beyond, all are asked for and the rest is left out here."""
 HISTOGRAMS = (
@@ -88,10 +87,10 @@ def figures(namespaces: Collection[str]) -> dict[str, str]:
     return {
         "at": f"max by ({_BY_CONTAINER}) (timestamp({memory}))",
         "working_set": f"max by ({_BY_CONTAINER}) ({memory})",
-        "cores": f"max by ({_BY_CONTAINER}) (rate(container_cpu_usage_seconds_total{{{of}}}[{WINDOW}]))",
+        "cores": f"max by ({_BY_CONTAINER}) (irate(container_cpu_usage_seconds_total{{{of}}}[{WINDOW}]))",
         "periods": f"max by ({_BY_CONTAINER}) (rate(container_cpu_cfs_periods_total{{{of}}}[{WINDOW}]))",
         "throttled": f"max by ({_BY_CONTAINER}) (rate(container_cpu_cfs_throttled_periods_total{{{of}}}[{WINDOW}]))",
-        "waited": f"max by ({_BY_CONTAINER}) (rate(container_cpu_cfs_throttled_seconds_total{{{of}}}[{WINDOW}]))",
+        "waited": f"max by ({_BY_CONTAINER}) (irate(container_cpu_cfs_throttled_seconds_total{{{of}}}[{WINDOW}]))",
         "oom": f"max by ({_BY_CONTAINER}) (container_oom_events_total{{{of}}})",
     }
 
@@ -110,8 +109,8 @@ def requests(name: str, namespaces: Collection[str]) -> dict[str, str]:
     within = f',namespace=~"{listed}"' if namespaces and len(listed) <= _MATCHER_LIMIT else ""
     status = ", ".join(_STATUS)
     return {
-        "buckets": f'sum by (namespace, pod, le) (rate({name}_bucket{{pod!=""{within}}}[{REQUESTS_WINDOW}]))',
-        "status": f'sum by (namespace, pod, {status}) (rate({name}_count{{pod!=""{within}}}[{REQUESTS_WINDOW}]))',
+        "buckets": f'sum by (namespace, pod, le) (rate({name}_bucket{{pod!=""{within}}}[{WINDOW}]))',
+        "status": f'sum by (namespace, pod, {status}) (rate({name}_count{{pod!=""{within}}}[{WINDOW}]))',
     }
 
 

@@ -1,0 +1,214 @@
+"""Figures from a real Prometheus server, which scrapes what a kubelet and an instrumented service would tell."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probes.base import DeploymentId, ReplicaId
+from probes.target import Unreadable
+from probes.targets.kubernetes import promql
+from probes.targets.kubernetes.prometheus import Prometheus, candidates
+from probes.targets.kubernetes.views import ServiceView
+from tests.conftest import MISSING_PART
+
+START_SECONDS = 60.0
+SHOP, OTHER = ReplicaId("shop/web-1/app"), ReplicaId("shop/gone-1/app")
+WEB = DeploymentId("k8s/test/shop/Deployment/web")
+LABELS = 'namespace="shop",pod="web-1",container="app"'
+
+
+def exposition(seconds: float) -> str:
+    """Counters as they stand after so many seconds: half a core, a quarter of the periods throttled, 10 requests/s."""
+    requests = 10 * seconds
+    lines = [
+        f"container_memory_working_set_bytes{{{LABELS}}} 123456789",
+        f"container_cpu_usage_seconds_total{{{LABELS}}} {seconds / 2}",
+        f"container_cpu_cfs_periods_total{{{LABELS}}} {10 * seconds}",
+        f"container_cpu_cfs_throttled_periods_total{{{LABELS}}} {2.5 * seconds}",
+        f"container_cpu_cfs_throttled_seconds_total{{{LABELS}}} {0.1 * seconds}",
+        f"container_oom_events_total{{{LABELS}}} 3",
+        'container_memory_working_set_bytes{namespace="shop",pod="web-1",container="POD"} 1',
+    ]
+    for bound, share in (("0.1", 0.5), ("0.5", 0.9), ("1", 1.0), ("+Inf", 1.0)):
+        of = f'namespace="shop",pod="web-1",handler="/",le="{bound}"'
+        lines.append(f"http_request_duration_seconds_bucket{{{of}}} {requests * share}")
+    for status, share in (("2xx", 0.8), ("5xx", 0.2)):
+        lines.append(
+            f'http_request_duration_seconds_count{{namespace="shop",pod="web-1",status="{status}"}} {requests * share}'
+        )
+    return "\n".join(lines) + "\n"
+
+
+class Counting(BaseHTTPRequestHandler):
+    begun = time.monotonic()
+
+    def do_GET(self) -> None:
+        body = exposition(time.monotonic() - self.begun).encode()
+        self.send_response(200)
+        self.send_header("content-type", "text/plain; version=0.0.4")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a server that has scraped for some seconds; below a path, as behind a proxy."""
+    program = shutil.which("prometheus")
+    if program is None:
+        pytest.skip(f"{MISSING_PART}prometheus is not installed (Debian: apt-get install prometheus)")
+    folder: Path = tmp_path_factory.mktemp("prometheus")
+    scraped = ThreadingHTTPServer(("127.0.0.1", 0), Counting)
+    thread = threading.Thread(target=scraped.serve_forever, daemon=True)
+    thread.start()
+    config = folder / "prometheus.yml"
+    config.write_text(
+        "global: {scrape_interval: 1s}\n"
+        "scrape_configs:\n- job_name: all\n  honor_labels: true\n"
+        f"  static_configs: [{{targets: ['127.0.0.1:{scraped.server_port}']}}]\n"
+    )
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/prom"
+    log = (folder / "log").open("wb")
+    process = subprocess.Popen(
+        [
+            program, f"--config.file={config}", f"--storage.tsdb.path={folder}/data",
+            f"--web.listen-address=127.0.0.1:{port}", "--web.external-url=http://prometheus.test/prom",
+        ],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not enough(url):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError((folder / "log").read_text()[-2000:])
+            time.sleep(0.2)
+        yield url
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+        log.close()
+        scraped.shutdown()
+        scraped.server_close()
+        thread.join(10)
+
+
+def enough(url: str) -> bool:
+    """Whether rates can be told."""
+    query = "rate(http_request_duration_seconds_count[2m])"
+    try:
+        with urllib.request.urlopen(f"{url}/api/v1/query?query={query}", timeout=2) as answer:
+            return b'"pod"' in answer.read()
+    except OSError:
+        return False
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+async def test_a_few_queries_tell_memory_cpu_and_throttling_of_the_wanted_containers(server: str) -> None:
+    prometheus = Prometheus(server)
+    try:
+        assert await prometheus.works()
+        found = await prometheus.figures({SHOP, OTHER})
+    finally:
+        await prometheus.close()
+    assert found.keys() == {SHOP}
+    figure = found[SHOP]
+    assert (figure.memory.used_bytes, figure.memory.oom_kills, figure.memory.source) == (123456789, 3, "Prometheus")
+    assert figure.cpu.used_cores == pytest.approx(0.5, rel=0.5)
+    assert figure.cpu.throttled_ratio == pytest.approx(0.25, rel=0.05)
+    assert figure.cpu.throttled_time_ratio == pytest.approx(0.1, rel=0.5)
+    assert abs(figure.at.timestamp() - time.time()) < 60
+
+
+async def test_latency_is_that_of_the_deployments_pods_together_with_the_share_of_errors(server: str) -> None:
+    prometheus = Prometheus(server)
+    try:
+        found = await prometheus.latency({"shop/web-1": WEB})
+        assert await prometheus.latency({"other/web-1": WEB}) == {}
+    finally:
+        await prometheus.close()
+    latency = found[WEB]
+    assert latency.p50_seconds == pytest.approx(0.1, rel=0.1)
+    assert latency.p95_seconds == pytest.approx(0.75, rel=0.1)
+    assert latency.requests_per_second is not None
+    assert 0 < latency.requests_per_second < 15  # a rate over minutes of which only seconds are there
+    assert latency.error_ratio == pytest.approx(0.2, rel=0.05)
+    assert "http_request_duration_seconds" in latency.source
+
+
+async def test_what_is_no_prometheus_is_one_sentence_each(server: str) -> None:
+    with pytest.raises(Unreadable, match="no URL"):
+        Prometheus("prometheus.example:9090")
+    refused = Prometheus(f"http://user:hunter2@127.0.0.1:{free_port()}")
+    with pytest.raises(Unreadable, match="not reached") as caught:
+        await refused.works()
+    assert "hunter2" not in str(caught.value)
+    await refused.close()
+    wrong = Prometheus(server.removesuffix("/prom"))
+    with pytest.raises(Unreadable, match="not understood"):
+        await wrong.works()
+    await wrong.close()
+    await asyncio.sleep(0)
+
+
+def test_the_service_of_a_prometheus_server_is_told_from_what_stands_beside_it() -> None:
+    def service(name: str, port: int) -> ServiceView:
+        return ServiceView(namespace="monitoring", name=name, uid="", version="", ports=((port, port),))
+
+    listed = [
+        service("prometheus-alertmanager", 9093),
+        service("prometheus-node-exporter", 9100),
+        service("prometheus-operated", 9090),
+        service("kube-prometheus-stack-prometheus", 9090),
+        service("prometheus-server", 80),
+        service("shop", 80),
+    ]
+    assert [one.name for one in candidates(listed)] == ["kube-prometheus-stack-prometheus", "prometheus-server"]
+
+
+@given(st.lists(st.floats(0.001, 100), min_size=1, max_size=8, unique=True), st.data())
+def test_a_quantile_lies_within_the_bucket_of_its_rank(bounds: list[float], data: st.DataObject) -> None:
+    ascending = (*sorted(bounds), math.inf)
+    rates = tuple(sorted(data.draw(st.lists(st.floats(0, 1e6), min_size=len(ascending), max_size=len(ascending)))))
+    share = data.draw(st.floats(0.01, 0.99))
+    found = promql.Buckets(ascending, rates).quantile(share)
+    if rates[-1] <= 0:
+        assert found is None
+        return
+    index = next(i for i, rate in enumerate(rates) if rate >= share * rates[-1])
+    if math.isinf(ascending[index]):
+        assert found is None
+    else:
+        assert found is not None
+        assert (ascending[index - 1] if index else 0) - 1e-9 <= found <= ascending[index] + 1e-9
+
+
+@given(st.binary(max_size=200))
+def test_an_answer_of_any_bytes_is_a_vector_or_an_error(body: bytes) -> None:
+    try:
+        promql.vector(body)
+    except ValueError:
+        return
