@@ -15,6 +15,8 @@ from probes.targets.kubernetes.views import RevisionView, TemplateView, Workload
 
 _ControllerKind = Literal["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"]
 _IMAGES = 16
+HASH = "pod-template-hash"
+"""The label of a Deployment's ReplicaSets and pods with the hash that ends their ReplicaSet's name."""
 _Trouble = tuple[str, str | None]
 _REVISION = TemplateView()
 
@@ -26,11 +28,13 @@ def workload(kind: _ControllerKind, found: objects_apps.Controller, share: Shari
         return None
     spec, status = found.spec or objects_apps.ControllerSpec(), found.status or objects_apps.ControllerStatus()
     described = spec.template or objects_apps.Template()
-    labels, annotations = meta.labels or {}, meta.annotations
+    annotations = meta.annotations
     owner = controller(meta)
+    revised = kind == "ReplicaSet" and owner is not None
+    labels = share.labels(None, meta.labels)
     on_template = described.metadata.annotations if described.metadata else None
     desired, ready, updated = _counts(kind, spec, status)
-    pod_labels = described.metadata.labels if described.metadata else None
+    pod_labels = described.metadata.labels if described.metadata and not revised else None
     return WorkloadView(
         namespace=share.text(meta.namespace) or "default",
         name=meta.name,
@@ -38,9 +42,9 @@ def workload(kind: _ControllerKind, found: objects_apps.Controller, share: Shari
         version=meta.resource_version or "",
         kind=kind,
         # An owned ReplicaSet is a revision of its owner, of which the images tell enough: there are ten for each.
-        template=_REVISION if kind == "ReplicaSet" and owner else share.template(on_template, described.spec),
-        labels=labels,
-        template_labels=pod_labels or {},
+        template=_REVISION if revised else share.template(on_template, described.spec),
+        labels=labels if not revised else {HASH: labels[HASH]} if HASH in labels else {},
+        template_labels=share.labels(None, pod_labels),
         owner_kind=share.text(owner.kind) if owner else None,
         owner_name=share.text(owner.name) if owner else None,
         owner_uid=share.text(owner.uid) if owner else None,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from probes.targets.kubernetes.apps import HASH
 from probes.targets.kubernetes.views import HappeningView, PodView, WorkloadKind, WorkloadView
 
 Place = tuple[str, WorkloadKind, str]
-_HASH = "pod-template-hash"
 _DIRECT: Mapping[str, WorkloadKind] = {"StatefulSet": "StatefulSet", "DaemonSet": "DaemonSet", "Job": "Job"}
 _TOLD_OF: Mapping[str, WorkloadKind] = {**_DIRECT, "Deployment": "Deployment"}
 
@@ -53,7 +53,7 @@ def of_happening(view: HappeningView, replicasets: Mapping[str, WorkloadView]) -
 
 def _deployment(replicaset: str, labels: Mapping[str, str]) -> str | None:
     """A Deployment names its ReplicaSets ``NAME-HASH`` and writes the hash into a label of theirs and of their pods."""
-    found = labels.get(_HASH)
+    found = labels.get(HASH)
     if found and replicaset.endswith(f"-{found}"):
         return replicaset[: -len(found) - 1] or None
     return None

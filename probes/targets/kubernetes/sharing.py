@@ -54,14 +54,14 @@ class Sharing:
         """The labels, shared with the siblings of the same owner where they are the same."""
         if not labels:
             return _NO_LABELS
-        if owner is None:
-            return labels
-        found = self._labels.get(owner)
-        if found == labels:
+        found = self._labels.get(owner) if owner is not None else None
+        if found == labels and found is not None:
             return found
-        _bound(self._labels)
-        self._labels[owner] = labels
-        return labels
+        made = {name: self.text(value) or "" for name, value in labels.items()}
+        if owner is not None:
+            _bound(self._labels)
+            self._labels[owner] = made
+        return made
 
 
 def _bound(
