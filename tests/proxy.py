@@ -151,9 +151,12 @@ class Proxy:
                 try:
                     await _Connection(self, reader, writer, far_reader, far_writer).pass_on()
                 finally:
-                    far_writer.close()
+                    far_writer.transport.abort()  # TLS would say good-bye first, to a loop that is closed by then
         finally:
-            writer.close()
+            if self._stop.is_set():
+                writer.transport.abort()
+            else:
+                writer.close()
 
     def seen(self, request: Request) -> Trap | None:
         """Records a request; the trap that it springs, if it does."""
