@@ -61,7 +61,7 @@ def deployment(
     replicas = group.replicas(members, measured)
     command = known.command
     readings = [one for replica in replicas if (one := measured.get(replica.id)) is not None]
-    packages = next((one.packages for one in readings if one.packages), {})
+    packages = next((one.packages for one in readings if one.packages), group.told_now.packages)
     framework: Framework = "fastapi" if known.framework == "fastapi" else "unknown"
     alive = sum(1 for one in members if not one.over)
     return Deployment(

@@ -19,6 +19,7 @@ from probes.targets.kubernetes.questions import Asked, Questions
 from probes.targets.kubernetes.recognition import Told
 from probes.targets.kubernetes.surroundings import Surroundings
 from probes.targets.kubernetes.views import (
+    ContainerView,
     HappeningView,
     NodeView,
     ObjectView,
@@ -93,40 +94,15 @@ class Fleet:
         if self._dirty:
             self.woken.set()
 
-    def touch_deployment(self, deployment: DeploymentId) -> None:
-        """Likewise, of a deployment as a whole."""
-        group = self._by_id.get(deployment)
-        if group is not None:
-            self._mark(group)
-            self.woken.set()
-
-    def members(self, deployment: DeploymentId) -> list[PodView]:
-        """The pods of a deployment that are replicas, by name."""
-        group = self._by_id.get(deployment)
-        return group.members(self.oldest()) if group is not None else []
-
-    def pod(self, replica: ReplicaId) -> PodView | None:
-        """The pod of a replica, listed or not."""
-        key = "/".join(replica_parts(replica)[:2])
-        group = self._home.get(key)
-        return group.pods.get(key) if group is not None else None
-
     def told_latency(self, latency: Mapping[DeploymentId, Latency]) -> None:
         """Takes how long users' requests took, of all deployments that it is known of."""
         before, self._latency = self._latency, latency
         for key in before.keys() | latency.keys():
-            if before.get(key) != latency.get(key):
-                self.touch_deployment(key)
-
-    def workload(self, deployment: DeploymentId) -> WorkloadView | None:
-        """What the API says of a deployment's own object, where it may be read."""
-        group = self._by_id.get(deployment)
-        return group.workload if group is not None else None
-
-    def template(self, deployment: DeploymentId) -> TemplateView | None:
-        """What the next pod of a deployment is made from."""
-        group = self._by_id.get(deployment)
-        return group.template if group is not None else None
+            group = self._by_id.get(key)
+            if group is not None and before.get(key) != latency.get(key):
+                self._mark(group)
+        if self._dirty:
+            self.woken.set()
 
     def heard(self) -> Iterator[Heard]:
         """Events of the API about what is listed that were not handed out yet, oldest first."""
@@ -141,11 +117,19 @@ class Fleet:
         """What the services' own documents may tell: of workloads that cannot be told otherwise and run."""
         return self._open.pending()
 
+    def unseen(self) -> Iterator[tuple[DeploymentId, TemplateView, PodView, ContainerView]]:
+        """What is listed, runs, and was not looked into: a pod of each and its container that serves."""
+        for key in self.deployments:
+            group = self._by_id[key]
+            found = group.unseen()
+            if found is not None:
+                yield (key, group.template, *found)
+
     def tell(self, deployment: DeploymentId, template: TemplateView, told: Told) -> None:
         """What was learned of a workload beside its description, which was this one."""
         group = self._by_id.get(deployment)
         if group is not None:
-            group.told = (template, told)
+            group.learn(template, told)
             self._mark(group)
             self.woken.set()
 

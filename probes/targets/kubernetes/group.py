@@ -11,7 +11,7 @@ from probes.targets.kubernetes import parse, recognition
 from probes.targets.kubernetes.ids import deployment_id, node_id, replica_id
 from probes.targets.kubernetes.measured import Measured
 from probes.targets.kubernetes.recognition import NOTHING, Known, Told
-from probes.targets.kubernetes.views import PodView, TemplateView, WorkloadKind, WorkloadView
+from probes.targets.kubernetes.views import ContainerView, PodView, TemplateView, WorkloadKind, WorkloadView
 
 GroupKey = tuple[str, str, str]
 """Namespace, kind and name of a workload."""
@@ -86,17 +86,39 @@ class Group:
         return newest.template if newest is not None else _NO_TEMPLATE
 
     @property
+    def told_now(self) -> Told:
+        """What was learned of the present template."""
+        return self.told[1] if self.told[0] is self.template else NOTHING
+
+    @property
     def known(self) -> Known:
         """What it is recognised as."""
         template = self.template
         enable = self.workload.enable if self.workload is not None else None
-        told = self.told[1] if self.told[0] is template else NOTHING
+        told = self.told_now
         before = self._known
         if before is not None and before[0] is template and before[1] == enable and before[2] is told:
             return before[3]
         known = recognition.recognise(template, enable, told)
         self._known = (template, enable, told, known)
         return known
+
+    def learn(self, template: TemplateView, told: Told) -> None:
+        """Takes what was learned of a template."""
+        self.told = (template, self.told[1].joined(told) if self.told[0] is template else told)
+
+    def unseen(self) -> tuple[PodView, ContainerView] | None:
+        """A running pod of the present image, and its container that serves, where nobody looked into one."""
+        template = self.template
+        if self.told[0] is template and self.told[1].looked:
+            return None
+        for pod in self.pods.values():
+            name = self.serving(pod)
+            mine, wanted, status = pod.template.container(name), template.container(name), pod.status(name)
+            runs = status is not None and status.running and not pod.terminating
+            if runs and mine is not None and wanted is not None and mine.image == wanted.image:
+                return pod, mine
+        return None
 
     def serving(self, pod: PodView) -> str:
         """The name of the container of a pod that serves."""

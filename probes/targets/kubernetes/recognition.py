@@ -22,6 +22,8 @@ from probes.servers import ServerCommand
 from probes.targets.kubernetes.views import ContainerView, TemplateView
 
 ENABLE = "fastops.io/enable"
+FIRST_DIRECTORY = "/proc/1/cwd"
+"""Where relative paths begin in a container whose working directory only its image tells."""
 _PORTS_ASKED = 3
 _DJANGO = "DJANGO_SETTINGS_MODULE"
 _READ_BY_SERVERS = ("UVICORN_", "GUNICORN_", "GRANIAN_", "HYPERCORN_", "WEB_CONCURRENCY", "PORT")
@@ -70,10 +72,22 @@ class Told(Frozen, frozen=True):
     """The container that serves FastAPI's document."""
     asked: bool = False
     """It was asked for, and answered by something."""
+    looked: bool = False
+    """The serving container was looked into: what follows is known."""
     packages: Mapping[str, str] = {}
-    """Distributions that the serving container can import, where they were read."""
+    """Distributions that it can import → version."""
     files: Mapping[str, bytes | None] = {}
-    """Files of the serving container by absolute path; ``None`` for one that is certainly not there."""
+    """Its files by absolute path; ``None`` for one that is certainly not there."""
+
+    def joined(self, more: Told) -> Told:
+        """With what was learned since."""
+        return Told(
+            documented=more.documented or self.documented,
+            asked=more.asked or self.asked,
+            looked=more.looked or self.looked,
+            packages=more.packages or self.packages,
+            files={**self.files, **more.files},
+        )
 
 
 NOTHING = Told()
@@ -166,7 +180,7 @@ def _ports(found: ContainerView, command: ServerCommand | None) -> tuple[int, ..
 
 def _command(found: ContainerView, told: Told) -> ServerCommand | None:
     """The server's command with the settings that are certain: much that decides the others is not seen from here."""
-    directory = found.working_dir or "/"
+    directory = found.working_dir or FIRST_DIRECTORY
     if told.files:
         known = {path: body for path, body in told.files.items() if body is not None}
         command = _shown(servers.parse(found.argv, found.environment, known.get, directory))
@@ -182,7 +196,23 @@ def _command(found: ContainerView, told: Told) -> ServerCommand | None:
         if not (setting.source == "default" and (name in unknown or not certain))
         and not (isinstance(setting.value, str) and "$(" in setting.value)
     }
-    return msgspec.structs.replace(command, settings=settings)
+    return _without_directory(msgspec.structs.replace(command, settings=settings))
+
+
+def _without_directory(command: ServerCommand) -> ServerCommand:
+    """Paths in a directory that is not known by name, as they are given."""
+    if not any(one and one.startswith(FIRST_DIRECTORY) for one in (command.config_file, command.app_dir)):
+        return command
+    head = f"{FIRST_DIRECTORY}/"
+    settings = {
+        name: Setting(str(one.value).removeprefix(head), one.source.removeprefix(head))
+        if isinstance(one.value, str)
+        else Setting(one.value, one.source.removeprefix(head))
+        for name, one in command.settings.items()
+    }
+    config = command.config_file.removeprefix(head) if command.config_file else None
+    app_dir = command.app_dir.removeprefix(head) if command.app_dir else None
+    return msgspec.structs.replace(command, settings=settings, config_file=config, app_dir=app_dir)
 
 
 @lru_cache(maxsize=2048)
@@ -211,16 +241,17 @@ def _shown(command: ServerCommand | None) -> ServerCommand | None:
     return msgspec.structs.replace(command, settings=settings, app=app)
 
 
-def config_path(found: ContainerView, command: ServerCommand | None) -> str | None:
-    """The configuration file that decides gunicorn's settings, as an absolute path; ``None`` for other servers.
+def config_path(found: ContainerView) -> str | None:
+    """The configuration file that decides gunicorn's settings, by absolute path; ``None`` for other servers.
 
-    Without a working directory in the description it is relative to that of the container's first process.
+    Where only the image tells the working directory, it is that of the container's first process.
     """
+    command = _parsed(found.argv, _relevant(found), found.working_dir or FIRST_DIRECTORY)
     return _config(found, command) if command is not None and command.server == "gunicorn" else None
 
 
 def _config(found: ContainerView, command: ServerCommand) -> str:
-    return command.config_file or posixpath.join(found.working_dir or "/", "gunicorn.conf.py")
+    return command.config_file or posixpath.join(found.working_dir or FIRST_DIRECTORY, "gunicorn.conf.py")
 
 
 def _by_other_variables(found: ContainerView, command: ServerCommand) -> set[str]:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from probes.targets.kubernetes.recognition import Known, Told, recognise
-from tests.probes.kubernetes._cluster import UVICORN, container, pod, pod_view
+from probes.base import Failure
+from probes.target import ReadOnly, Unreadable
+from probes.targets.kubernetes.contents import Contents
+from probes.targets.kubernetes.recognition import Known, Told, config_path, recognise
+from tests.probes.kubernetes._cluster import UVICORN, Given, container, pod, pod_view
 
 
 def known(*containers: dict[str, Any], told: Told | None = None, enable: bool | None = None, **metadata: Any) -> Known:
@@ -94,9 +101,12 @@ def test_django_under_an_asgi_server_is_not_taken_for_fastapi() -> None:
 
 
 def test_packages_that_were_read_contradict_the_command() -> None:
-    found = known(container(), told=Told(packages={"uvicorn": "0.30", "starlette": "0.40"}))
+    found = known(container(), told=Told(looked=True, packages={"uvicorn": "0.30", "starlette": "0.40"}))
     assert (found.framework, found.why) == ("other", "fastapi is not installed beside uvicorn")
-    assert known(container(), told=Told(packages={"uvicorn": "0.30", "fastapi": "0.115"})).framework == "fastapi"
+    assert (
+        known(container(), told=Told(looked=True, packages={"uvicorn": "0.30", "fastapi": "0.115"})).framework
+        == "fastapi"
+    )
 
 
 def test_the_annotation_outranks_everything() -> None:
@@ -159,3 +169,96 @@ def test_a_configuration_file_that_was_read_settles_what_gunicorn_does() -> None
 def test_no_secret_of_a_command_is_told() -> None:
     found = known(run("sh", "-c", "API_TOKEN=hunter2hunter2 python serve.py --token hunter2hunter2"))
     assert "hunter2" not in repr(found)
+
+
+# Looking into a container
+
+
+class Inside:
+    """Runs the program here, as a container would, or refuses."""
+
+    def __init__(self, root: Path, refusal: Exception | None = None) -> None:
+        self.root = root
+        self.refusal = refusal
+        self.asked: list[tuple[str, str, str]] = []
+
+    async def execute(self, namespace: str, pod: str, container: str, argv: Any, **_: Any) -> bytes:
+        self.asked.append((namespace, pod, container))
+        if self.refusal is not None:
+            raise self.refusal
+        prefixes, config = json.loads(argv[3])
+        arguments = json.dumps([[f"{self.root}{one}" for one in prefixes], f"{self.root}{config}"])
+        done = await asyncio.create_subprocess_exec(
+            sys.executable, "-S", "-c", argv[2], arguments, stdout=asyncio.subprocess.PIPE, env={"PATH": "/bin"}
+        )
+        output, _error = await done.communicate()
+        return output
+
+
+GUNICORN = ["/opt/venv/bin/gunicorn", "-k", "uvicorn_worker.UvicornWorker", "main:app"]
+
+
+def gunicorn_pod(**changes: Any) -> dict[str, Any]:
+    return pod("web-abc-1", spec={"containers": [run(*GUNICORN, workingDir="/srv", **changes)]})
+
+
+async def looked(given: Given, inside: Inside) -> Contents:
+    contents = Contents(given.fleet)
+    task = asyncio.create_task(contents.run(inside))
+    async with asyncio.timeout(20):
+        while not contents.settled:
+            await asyncio.sleep(0.02)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    given.fleet.refresh()
+    return contents
+
+
+async def test_one_look_tells_packages_and_what_gunicorn_does(tmp_path: Path) -> None:
+    library = tmp_path / "opt/venv/lib/python3.12/site-packages"
+    for name in ("fastapi-0.115.2.dist-info", "gunicorn-27.0.1.dist-info", "boto3-1.0.dist-info"):
+        (library / name).mkdir(parents=True)
+    (tmp_path / "srv").mkdir()
+    (tmp_path / "srv/gunicorn.conf.py").write_text("workers = 5\n")
+    given = Given().put("pods", gunicorn_pod())
+    inside = Inside(tmp_path)
+    await looked(given, inside)
+    found = given["shop/Deployment/web"]
+    assert inside.asked == [("shop", "web-abc-1", "app")]
+    assert {"fastapi": "0.115.2", "gunicorn": "27.0.1"}.items() <= found.packages.items()
+    assert (found.server_version, found.setting("workers")) == ("27.0.1", 5)
+    assert found.settings["workers"].source == "/srv/gunicorn.conf.py"
+    assert found.setting("max_requests") == 0
+    assert list(given.fleet.unseen()) == []
+
+
+async def test_a_container_without_fastapi_is_taken_off_the_list(tmp_path: Path) -> None:
+    library = tmp_path / "opt/venv/lib/python3.12/site-packages"
+    for name in ("starlette-0.40.dist-info", "gunicorn-27.0.1.dist-info"):
+        (library / name).mkdir(parents=True)
+    given = Given().put("pods", gunicorn_pod())
+    await looked(given, Inside(tmp_path))
+    assert given.ids() == set()
+
+
+async def test_what_must_not_be_looked_into_is_left_alone(tmp_path: Path) -> None:
+    refusal = Unreadable(Failure("forbidden", "a command", "the API server says 403", ""))
+    given = Given().put("pods", gunicorn_pod(), pod("b", of=[]))
+    inside = Inside(tmp_path, refusal)
+    contents = await looked(given, inside)
+    assert len(inside.asked) <= 2
+    assert contents.settled
+    assert given["shop/Deployment/web"].packages == {}
+    inside = Inside(tmp_path, ReadOnly("This session is read-only."))
+    assert (await looked(given, inside)).settled
+
+
+def test_without_a_working_directory_the_file_is_that_of_the_first_process() -> None:
+    (found,) = pod_view(pod(spec={"containers": [run(*GUNICORN, "-c", "conf/g.py")]})).template.containers
+    assert config_path(found) == "/proc/1/cwd/conf/g.py"
+    read = known(run(*GUNICORN, "-c", "conf/g.py"), told=Told(files={"/proc/1/cwd/conf/g.py": b"workers = 3"}))
+    assert read.command is not None
+    assert (read.command.settings["workers"].value, read.command.settings["workers"].source) == (3, "conf/g.py")
+    assert read.command.config_file == "conf/g.py"
+    (found,) = pod_view(pod()).template.containers
+    assert config_path(found) is None
