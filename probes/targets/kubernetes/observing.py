@@ -13,6 +13,7 @@ from probes.model import Interest, Replica
 from probes.target import Options, Unreadable
 from probes.targets.kubernetes.access import ClusterAccess
 from probes.targets.kubernetes.client import ApiClient
+from probes.targets.kubernetes.contents import Contents
 from probes.targets.kubernetes.documents import Documents
 from probes.targets.kubernetes.fleet import Fleet
 from probes.targets.kubernetes.kubelets import Kubelets
@@ -68,6 +69,7 @@ class Observing:
             deployments=lambda: fleet.deployments,
         )
         self._documents = Documents(fleet)
+        self._contents = Contents(fleet) if options.execute and not options.read_only else None
         self._where: dict[ReplicaId, DeploymentId] = {}
 
     async def run(self) -> None:
@@ -79,6 +81,8 @@ class Observing:
             asyncio.create_task(one)
             for one in (self._sampler.run(), self._measure(), self._documents.run(self._client))
         ]
+        if self._contents is not None:
+            helpers.append(asyncio.create_task(self._contents.run(self._client)))
         try:
             await beside(self._keep(), *helpers)
         finally:
@@ -106,12 +110,15 @@ class Observing:
     def focus(self, interest: Interest) -> None:
         """What to read first."""
         self._sampler.interest = self._meter.interest = interest
+        if self._contents is not None:
+            self._contents.interest = interest
         self._logs.focus(interest)
         self._sampler.wake()
 
     def settled(self) -> bool:
         """Whether everything that is waited for was read once, or cannot be."""
-        return self._logs.settled() and self._meter.settled() and self._sampler.settled() and self._documents.settled
+        told = self._documents.settled and (self._contents is None or self._contents.settled)
+        return told and self._logs.settled() and self._meter.settled() and self._sampler.settled()
 
     def failures(self) -> tuple[Failure, ...]:
         """What keeps it from being read."""
