@@ -122,3 +122,34 @@ def test_doctor_says_what_is_missing_and_what_that_costs(kube_api: Api, shop: Ru
         assert "permissions were not asked" in silent.out
         assert proxy.requests
         assert not proxy.writes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("case", "signature", "remedy"),
+    [
+        ("limit-256m", "memory-limit-low", "set-memory-limit"),
+        ("loopback-gunicorn", "bind-loopback", "bind-all-interfaces"),
+        ("lone", "single-process", "apply-gunicorn-config"),
+    ],
+)
+def test_with_exactly_the_fixing_role_a_remedy_is_applied_and_undone(
+    kube_api: Api, lab_pods: KubeLab, tmp_path: Path, case: str, signature: str, remedy: str
+) -> None:
+    running = lab_pods.start(CASES[case]).ready()
+    rules = role(running.namespace, read_only=False)
+    account = accounts.make(kube_api, running.namespace, "fixer", rules, tmp_path)
+    identity = running.deployment("fixer")
+    with between(account, tmp_path) as (proxy, through):
+        fastops = Fastops(tmp_path / "home", kubeconfig=through)
+        done = fastops("fix", identity, signature, "--remedy", remedy, "--yes", "--confirm", case, "--observe", "10s")
+        assert done.status in (0, 5), done.said
+        assert "applied" in done.out, done.said
+        undone = fastops("undo", "--yes")
+        assert undone.status == 0, undone.said
+    granted = {(r["apiGroups"][0], one, verb) for r in rules for one in r["resources"] for verb in r["verbs"]}
+    asked = {needed(one) for one in proxy.requests}
+    beyond = {
+        (one.group, one.resource, one.verb) for one in asked if one.url is None and one.namespace == running.namespace
+    } - granted
+    assert not beyond

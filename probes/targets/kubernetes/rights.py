@@ -146,6 +146,14 @@ RIGHTS: tuple[Right, ...] = (
     ),
     Right(
         "",
+        ("pods",),
+        ("get",),
+        "What a pod was like before a fix replaced it: kept as evidence.",
+        "pods' descriptions are not kept before a fix",
+        use="fix",
+    ),
+    Right(
+        "",
         ("pods/resize",),
         ("patch",),
         "Limits of running pods, without a restart, where the server can.",
