@@ -143,7 +143,7 @@ SIGNATURE = Signature(
     title="The database is out of reach",
     severity="critical",
     detect=detect,
-    remedies=(RemedyId("advise"),),
+    remedies=(RemedyId("set-env"), RemedyId("advise")),
     source="libpq fe-connect.c (9.6 to 18), psycopg 3, asyncpg/connect_utils.py (0.22 to 0.32); MySQL 2002, 2003, 2005",
     patterns=(
         *_TEXTS,

@@ -58,7 +58,7 @@ SIGNATURE = Signature(
     title="Secret in plain text",
     severity="warning",
     detect=detect,
-    remedies=(RemedyId("advise"),),
+    remedies=(RemedyId("use-secret"), RemedyId("advise")),
     source="docs.docker.com/compose/how-tos/use-secrets; OWASP Secrets Management Cheat Sheet",
     fires=(
         Example("a password", deployment=_cases.container(environment={"DB_PASSWORD": HIDDEN, "PORT": "80"})),

@@ -157,7 +157,7 @@ SIGNATURE = Signature(
     title="The published port has no listener",
     severity="critical",
     detect=detect,
-    remedies=(RemedyId("advise"),),
+    remedies=(RemedyId("align-ports"), RemedyId("advise")),
     source="Docker Engine API, NetworkSettings.Ports; kubernetes.io/docs/concepts/services-networking/service; "
     "/proc/PID/net/tcp",
     patterns=(_wording.WAITING, _wording.STARTED, _wording.LISTENING),

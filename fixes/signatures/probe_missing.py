@@ -69,7 +69,7 @@ SIGNATURE = Signature(
     title="No health check",
     severity="warning",
     detect=detect,
-    remedies=(RemedyId("advise"),),
+    remedies=(RemedyId("edit-probes"), RemedyId("advise")),
     source="docs.docker.com/reference/dockerfile/#healthcheck; "
     "kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes",
     fires=(

@@ -5,6 +5,7 @@ Whoever follows a fleet uses lists and watches; a fix reads the live object itse
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from probes.targets.kubernetes.patches import Put, operations, precondition
 Json = dict[str, Any]
 MANAGER = "fastops"
 """The field manager, as ``kubectl get --show-managed-fields`` names it."""
+_FAILS = re.compile(rb"(?i)error|exception|fatal|cannot|failed")
 _JSON_PATCH = "application/json-patch+json"
 
 
@@ -65,15 +67,15 @@ class Objects:
             return []
 
     async def last_line(self, path: str) -> str:
-        """The last line that a pod wrote; empty where that cannot be read."""
-        for params in ({"tailLines": 5}, {"tailLines": 5, "previous": "true"}):
+        """The last line of a pod's log that names a failure, else the last one; empty where it cannot be read."""
+        for params in ({"tailLines": 40}, {"tailLines": 40, "previous": "true"}):
             try:
                 said = await self._client.get(f"{path}/log", params, limit=1 << 18)
             except Unreadable:
                 continue
             lines = [line for line in said.split(b"\n") if line.strip()]
             if lines:
-                return text.line(lines[-1], 300)
+                return text.line(next((one for one in reversed(lines) if _FAILS.search(one)), lines[-1]), 300)
         return ""
 
     async def patch(self, path: str, live: Json, puts: Sequence[Put], *, dry_run: bool = False) -> Json:

@@ -33,6 +33,9 @@ class Made:
     async def perform(self, step: Step, change: str, progress: Progress) -> RestorePoint:
         """Makes it, or takes what an interrupted attempt made; raises :class:`Refused` where another has its name."""
         said = read_arguments(step, Making)
+        point = RestorePoint(action="create", subject=step.subject, left=step.after.version)
+        if said.kind == "Secret" and await self._is_there(step.subject, said, change):
+            return point  # the variables may have moved already: their values stand nowhere else
         thing = await self._wanted(said, change)
         progress(step.summary)
         for _ in range(TRIES):
@@ -48,7 +51,7 @@ class Made:
                 continue
         else:
             raise Refused(f"{text.clean(step.summary, 300)} did not succeed; plan again.")
-        return RestorePoint(action="create", subject=step.subject, left=step.after.version)
+        return point
 
     async def remove(self, path: str, change: str, progress: Progress) -> None:
         """Removes what this change made or added; what is of another change, or of somebody else, stays."""
@@ -77,6 +80,17 @@ class Made:
             except (Changed, Lost):
                 continue
         raise Refused(f"{text.clean(path, 300)} changes too fast to be removed; try again.")
+
+    async def _is_there(self, path: str, said: Making, change: str) -> bool:
+        """Whether an interrupted attempt of this very change has made the Secret, or added to it."""
+        there = await self._objects.read(path)
+        if there is None:
+            return False
+        added = _added(there)
+        made = (there["metadata"].get("annotations") or {}).get(CHANGE) == change
+        keys = [key_of(name) for name in said.variables]
+        held = there.get("data") or {}
+        return all(key in held and (added.get(key) == change or (made and key not in added)) for key in keys)
 
     async def _wanted(self, said: Making, change: str) -> Json:
         if said.kind == "ConfigMap":

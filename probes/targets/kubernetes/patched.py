@@ -62,7 +62,7 @@ class Patched:
             return point
         progress(f"taking it back: {why}")
         if step.action == "patch":
-            await self.restore(point, progress)
+            await self.restore(point, change, progress)
             raise Refused(f"It did not become ready and was taken back: {why}.")
         raise Refused(f"It did not become ready: {why}.")
 
@@ -75,17 +75,19 @@ class Patched:
         if _is_done(live, said, change):
             data = kept(_kept(live, said, change, None))
             left = digest(live, said.paths)
-            await self.restore(RestorePoint("patch", step.subject, left, data), progress)
+            await self.restore(RestorePoint("patch", step.subject, left, data), change, progress)
         elif live["kind"] != "Pod" and _mark(live) == change:
             raise Refused(f"{text.clean(subject_at(live).title, 300)} was changed since: it is left as it is.")
         elif sealing.needs(said.back)[0]:
             await self._remove_kept(_kept_path(live, change))
 
-    async def restore(self, point: RestorePoint, progress: Progress) -> None:
+    async def restore(self, point: RestorePoint, change: str, progress: Progress) -> None:
         """Puts the former fields back; raises :class:`Refused` where others than the step's are there now."""
         said = read_point(point, Kept)
-        back = await self._unsealed(said)
         live = await self._there(point.subject, said.uid)
+        if _mark(live) != change and not _operations(live, sealing.open_puts(said.back)):
+            return  # back already: its mark went with it, and perhaps the Secret that held its values
+        back = await self._unsealed(said)
         follower = Follower(self._objects, subject_at(live), self._patience)
         pods = Pods()
         for _ in range(TRIES):

@@ -172,7 +172,7 @@ class Follower:
         last = max(events, key=lambda e: str(e.get("lastTimestamp") or e.get("eventTime") or ""), default=None)
         message = text.line(str((last or {}).get("message") or ""), 300).rstrip(". ") if found is None else ""
         line = await self._objects.last_line(KINDS["Pod"].path(self._subject.namespace, new[0]["metadata"]["name"]))
-        return "; ".join(filter(None, (why, message, f"its log ends: {line}" if line else "")))
+        return "; ".join(filter(None, (why, message, f"its log says: {line}" if line else "")))
 
 
 def selector(thing: Json) -> str:

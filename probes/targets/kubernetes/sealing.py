@@ -54,8 +54,13 @@ def unseal(puts: Sequence[Put], kept: Json | None, moved: Json | None) -> tuple[
 
 def needs(puts: Sequence[Put]) -> tuple[bool, bool]:
     """Whether the way back takes values from the change's own Secret, and from the workload's."""
-    marks = {key for p in puts if isinstance(p.value, dict) and len(p.value) == 1 for key in p.value}
+    marks = [next(iter(p.value)) for p in puts if isinstance(p.value, dict) and len(p.value) == 1]
     return _KEPT in marks, _MOVED in marks
+
+
+def open_puts(puts: Sequence[Put]) -> tuple[Put, ...]:
+    """The part of the way back that holds its values itself."""
+    return tuple(put for put in puts if not needs((put,))[0] and not needs((put,))[1])
 
 
 def secret(namespace: str, name: str, values: Mapping[str, str], change: str) -> Json:

@@ -53,7 +53,7 @@ class KubernetesWriter:
     async def restore(self, point: RestorePoint, change: str, progress: Progress) -> None:
         """Takes a performed step back; raises :class:`Refused` when what is there is not what the step left."""
         if point.action == "patch":
-            await self._patched.restore(point, progress)
+            await self._patched.restore(point, change, progress)
         elif point.action == "create":
             await self._made.remove(point.subject, change, progress)
         elif point.action == "offer-file":

@@ -70,7 +70,6 @@ WISHES: dict[str, tuple[Intent, Callable[[Json], bool]]] = {
         Desired(secret_variables=("DB_PASSWORD",)),
         lambda app: app["env"][0]["valueFrom"]["secretKeyRef"]["name"] == "web-fastops",
     ),
-    "bind": (Desired(bind_host="::"), lambda app: "::" in app["command"]),
     "gunicorn": (
         Desired(server="gunicorn", gunicorn={"bind": "0.0.0.0:8000", "workers": 2, "timeout": 60, "accesslog": "-"}),
         lambda app: app["command"][0] == "gunicorn" and app["volumeMounts"][0]["mountPath"] == "/etc/fastops",
@@ -97,6 +96,19 @@ async def test_a_wish_is_rolled_out_and_taken_back_whole(shop: Shop, fix: Fix, w
     assert shop.api.items(shop.path("Secret")) == []
     assert [one["metadata"]["name"] for one in shop.api.items(shop.path("ConfigMap"))] == ["kube-root-ca.crt"]
     await fix.undo()  # once more: what is back already is fine
+    assert shop.spec() == before
+
+
+async def test_a_server_on_loopback_is_opened_and_its_pod_gets_ready(shop: Shop, fix: Fix) -> None:
+    web = shop.start(up=False, command=LOOPBACK)
+    shop.until(
+        "the server", lambda: "startedAt" in str([pod["status"].get("containerStatuses") for pod in shop.pods()])
+    )
+    before = shop.spec()
+    await fix.apply(web, Desired(bind_host="0.0.0.0"))
+    assert shop.app()["command"][3] == "0.0.0.0"
+    assert shop.get("Deployment")["status"]["readyReplicas"] == 1
+    await fix.undo()
     assert shop.spec() == before
 
 
