@@ -64,3 +64,5 @@ class LogCoverage(Frozen, frozen=True):
     until: datetime | None = None
     why: str | None = None
     """Why they are unread."""
+    structured_ratio: float | None = None
+    """How many of the lines that were read are JSON objects, in tenths; ``None`` where there were too few to tell."""

@@ -94,3 +94,15 @@ def last_lines(data: bytes, count: int) -> tuple[bytes, ...]:
         found.append(data[start : min(end, start + NEIGHBOUR_BYTES)])
         end = start - 1
     return tuple(reversed(found))
+
+
+def cut_long_lines(data: bytes, most: int) -> bytes:
+    """The same lines, none longer than the cap; looks at one place per cap, not at each line."""
+    start, pieces, copied = 0, list[bytes](), 0
+    while start + most < len(data):
+        newline = data.rfind(b"\n", start, start + most + 1)
+        if newline < 0:
+            pieces.append(data[copied : start + most])
+            newline = copied = data.find(b"\n", start + most)
+        start = newline + 1
+    return b"".join((*pieces, data[copied:])) if pieces else data

@@ -16,7 +16,7 @@ from probes.base import ReplicaId
 from probes.loggroups import FIELD_BYTES, Group, Shelf
 from probes.loghits import LogHit, LogLine, Mark
 from probes.logmatch import BadPattern, Matcher
-from probes.logring import Tail, first_lines, last_lines
+from probes.logring import Tail, cut_long_lines, first_lines, last_lines
 from probes.logtime import LineClock
 
 __all__ = ["Arrivals", "BadPattern", "LogBook", "LogStream", "Matcher", "match_text"]
@@ -27,6 +27,7 @@ RING_BYTES = 256 * 1024
 """Of the latest lines of each replica, kept for the log view."""
 _BLOCK_BYTES = 128 * 1024
 _MOST_CONTEXT = 20
+_ENOUGH_LINES = 20
 
 
 class Arrivals:
@@ -70,6 +71,8 @@ class LogStream:
         self._shelves: dict[int, Shelf] = {}
         self._awaiting: list[tuple[int, Group]] = []
         self._recent: tuple[bytes, ...] = ()
+        self.seen, self.structured = 0, 0
+        """Lines so far, and those of them that end as a JSON object does."""
         self._read_at: datetime | None = None
         self._now = 0.0
         self._hits: tuple[LogHit, ...] = ()
@@ -152,11 +155,14 @@ class LogStream:
             end = len(data)
             if end - start > _BLOCK_BYTES:
                 end = data.rfind(b"\n", start, start + _BLOCK_BYTES) + 1 or data.find(b"\n", start) + 1
-            self._take_block(text.strip_escapes(_cut_long_lines(data[start:end])))
+            self._take_block(text.strip_escapes(cut_long_lines(data[start:end], LINE_BYTES)))
             start = end
 
     def _take_block(self, data: bytes) -> None:
         count = data.count(b"\n")
+        self.seen += count
+        if b'{"' in data:
+            self.structured += data.count(b"}\n")
         plain = structured.unfold(data.replace(b"\r\n", b"\n") if b"\r" in data else data)
         if self._awaiting:
             self._follow(plain.data)
@@ -239,18 +245,6 @@ class LogStream:
         self._awaiting = list(waiting.values())
 
 
-def _cut_long_lines(data: bytes) -> bytes:
-    """The same lines, none longer than the cap; looks at one place per cap, not at each line."""
-    start, pieces, copied = 0, list[bytes](), 0
-    while start + LINE_BYTES < len(data):
-        newline = data.rfind(b"\n", start, start + LINE_BYTES + 1)
-        if newline < 0:
-            pieces.append(data[copied : start + LINE_BYTES])
-            newline = copied = data.find(b"\n", start + LINE_BYTES)
-        start = newline + 1
-    return b"".join((*pieces, data[copied:])) if pieces else data
-
-
 class LogBook:
     """The logs of one deployment: a stream per replica and source, their lines numbered as they arrived."""
 
@@ -278,6 +272,13 @@ class LogBook:
     def drop(self, replica: ReplicaId) -> None:
         """Forgets a replica that is gone."""
         self._streams = {key: stream for key, stream in self._streams.items() if key[0] != replica}
+
+    @property
+    def structured_ratio(self) -> float | None:
+        """How many of the lines are JSON objects, in tenths; ``None`` below 20 lines. Events are none of them."""
+        own = [stream for stream in self._streams.values() if stream.source != "event"]
+        seen = sum(stream.seen for stream in own)
+        return round(sum(stream.structured for stream in own) / seen, 1) if seen >= _ENOUGH_LINES else None
 
     def hits(self, since: datetime | None = None) -> tuple[LogHit, ...]:
         """The hits of all replicas."""

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 from probes.base import DeploymentId, NodeId, ReplicaId, TargetId
 from probes.loghits import LogCoverage, LogLine
 from probes.logs import LogBook, Matcher
@@ -135,6 +137,9 @@ class Fleet:
         coverages = [
             LogCoverage(state="unread", why="not read yet") if one is None else one.coverage for one in followers
         ]
+        logs = together(coverages)
+        if book is not None and book.structured_ratio is not None:
+            logs = msgspec.structs.replace(logs, structured_ratio=book.structured_ratio)
         return grouping.build(
             self.target,
             key,
@@ -144,7 +149,7 @@ class Fleet:
             node=self.node,
             local=self.here,
             hits=book.hits(oldest) if book is not None else (),
-            logs=together(coverages),
+            logs=logs,
         )
 
     def _place(self, container: Container) -> None:

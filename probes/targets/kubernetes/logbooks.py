@@ -13,6 +13,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+import msgspec
+
 from probes.base import DeploymentId, Failure, ReplicaId
 from probes.loghits import LogCoverage, LogHit, LogLine
 from probes.logs import RING_BYTES, LogBook, Matcher
@@ -34,6 +36,7 @@ _AT_ONCE = 12
 _RINGS_BYTES = 64 << 20
 _LEAST_RING_BYTES = 8 << 10
 _FORBIDDEN_SECONDS = 300.0
+_FOLLOW_AGAIN_SECONDS = 10.0
 
 
 class Logs:
@@ -60,6 +63,9 @@ class Logs:
         """Never tried yet."""
         self._sampling: dict[DeploymentId, asyncio.Task[None]] = {}
         self._followers: dict[ReplicaId, asyncio.Task[None]] = {}
+        self._ended: dict[ReplicaId, float] = {}
+        """When following ended by itself: it is begun again, but not at once."""
+        self._looked: dict[DeploymentId, frozenset[tuple[ReplicaId, str]]] = {}
         self._sick: set[DeploymentId] = set()
         self._interest = Interest()
         self._stale = True
@@ -68,9 +74,13 @@ class Logs:
         self._ticked = time.monotonic()
         self._forbidden: dict[str, tuple[float, Failure]] = {}
 
-    def connect(self, client: ApiClient, matcher: Matcher) -> None:
-        """From now on logs are read over this connection."""
-        self._client, self._matcher = client, matcher
+    def prepare(self, matcher: Matcher) -> None:
+        """From now on lines can be taken: this is what they are matched with."""
+        self._matcher = matcher
+
+    def connect(self, client: ApiClient) -> None:
+        """From now on logs are read over this connection; after :meth:`prepare`."""
+        self._client = client
         self._stale = True
 
     async def disconnect(self) -> None:
@@ -108,8 +118,10 @@ class Logs:
             elif any((log := known.get(one.id)) is not None and log.crashed(one) for one in deployment.replicas):
                 self._schedule(key, now)
             ill = any(sick(one) for one in deployment.replicas)
-            if ill != (key in self._sick) or key == self._interest.focused or ill:
+            looks = frozenset((one.id, one.state) for one in deployment.replicas)
+            if ill != (key in self._sick) or looks != self._looked.get(key):
                 self._stale = True
+                self._looked[key] = looks
                 (self._sick.add if ill else self._sick.discard)(key)
 
     def tick(self) -> None:
@@ -174,7 +186,10 @@ class Logs:
         found = self._deployments().get(deployment)
         known = self._logs.get(deployment, {})
         replicas = [one.id for one in found.replicas if worth_reading(one)] if found is not None else [*known]
-        return together([known[one].coverage if one in known else None for one in replicas])
+        logs = together([known[one].coverage if one in known else None for one in replicas])
+        book = self._books.get(deployment)
+        ratio = book.structured_ratio if book is not None else None
+        return logs if ratio is None else msgspec.structs.replace(logs, structured_ratio=ratio)
 
     def _schedule(self, key: DeploymentId, at: float) -> None:
         self._due_at[key] = at
@@ -189,6 +204,7 @@ class Logs:
         self._due_at.pop(key, None)
         self._unread.discard(key)
         self._sick.discard(key)
+        self._looked.pop(key, None)
         self._stale = True
 
     def _book(self, key: DeploymentId) -> LogBook:
@@ -215,12 +231,26 @@ class Logs:
         wanted = to_follow(self._deployments(), self._interest, self._sick)
         for replica in [one for one, task in self._followers.items() if one not in wanted or task.done()]:
             self._followers.pop(replica).cancel()
+        now = time.monotonic()
+        self._ended = {one: at for one, at in self._ended.items() if now - at < _FOLLOW_AGAIN_SECONDS}
         for replica, key in wanted.items():
-            if replica not in self._followers and self._why_not(key, replica) is None:
+            if replica in self._followers or replica in self._ended:
+                continue
+            if self._why_not(key, replica) is None:
                 log = self._log(key, replica)
                 follow = log.follow(self._client, partial(self._replica, key, replica))
-                self._followers[replica] = asyncio.create_task(follow)
+                task = self._followers[replica] = asyncio.create_task(follow)
+                task.add_done_callback(partial(self._follower_ended, replica))
                 self._unread.discard(key)
+
+    def _follower_ended(self, replica: ReplicaId, done: asyncio.Task[None]) -> None:
+        if not done.cancelled() and self._followers.get(replica) is done:
+            del self._followers[replica]
+            self._ended[replica] = time.monotonic()
+            asyncio.get_running_loop().call_later(_FOLLOW_AGAIN_SECONDS, self._look_again)
+
+    def _look_again(self) -> None:
+        self._stale = True
 
     def _replica(self, key: DeploymentId, replica: ReplicaId) -> Replica | None:
         deployment = self._deployments().get(key)
@@ -266,3 +296,5 @@ class Logs:
         if not done.cancelled() and key in self._due_at:
             self._unread.discard(key)
             self._schedule(key, time.monotonic() + AGAIN_SECONDS)
+            if self._unread and not self._sampling:
+                self.tick()

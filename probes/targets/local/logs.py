@@ -82,7 +82,7 @@ class ServiceLog:
         """Whether the logs are read, and why not."""
         broken = [one.error for one in self._followers.values() if one.error]
         if len(broken) < len(self._followers) or (self._journal is not None and not self._journal.done()):
-            return LogCoverage(state="followed", since=self._since)
+            return LogCoverage(state="followed", since=self._since, structured_ratio=self.book.structured_ratio)
         if broken:
             return LogCoverage(state="unread", why=f"its log file cannot be read: {clean(broken[0] or '', 120)}")
         return LogCoverage(state="unread", why=self._why or "no log of it was found")
