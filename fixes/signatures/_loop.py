@@ -51,6 +51,8 @@ def busy(replica: Replica) -> bool | None:
     if cpu.limit.limited and cpu.limit.value and cpu.used_cores is not None and cpu.used_cores >= 0.9 * cpu.limit.value:
         return True
     percents = [w.cpu_percent for w in _shared.serving(replica) if w.cpu_percent is not None]
+    if cpu.limit.limited and cpu.limit.value and sum(percents) >= 80.0 * cpu.limit.value:
+        return True  # what is read of the whole may be a minute old
     if percents:
         return sum(percents) / len(percents) >= BUSY_PERCENT
     if cpu.used_cores is not None:

@@ -25,7 +25,7 @@ from fixes.signatures import _cases, _loop, _shared, _wording
 from fixes.signatures._blocking import Held, held_at
 from fixes.signatures.fd_exhausted import at_limit
 from probes.loghits import LogHit
-from probes.model import Cpu, Frame, HttpSample, Replica, StackSample
+from probes.model import Cpu, Frame, HttpSample, Limit, Replica, StackSample
 
 FRESH = timedelta(minutes=4)
 """Older probes and samples say nothing of now."""
@@ -230,6 +230,14 @@ SIGNATURE = Signature(
             "the CPU is throttled",
             deployment=_cases.container(
                 workers=_IDLE, cpu=Cpu(throttled_ratio=0.6), loop_probes=_probes(2.0, 2.0, 2.0)
+            ),
+        ),
+        Example(
+            "workers at a quota of a tenth of a core",
+            deployment=_cases.container(
+                workers=(_cases.worker(cpu_percent=5.0), _cases.worker(18, cpu_percent=4.0)),
+                cpu=Cpu(used_cores=0.02, limit=Limit(limited=True, value=0.1)),
+                loop_probes=_probes(1.1, 1.6, 1.3),
             ),
         ),
         Example(

@@ -23,7 +23,7 @@ from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, S
 from fixes.signatures import _cases, _health, _kubernetes, _logged, _shared, _wording
 from fixes.signatures._health import Told
 from probes.base import ReplicaId
-from probes.model import HealthCheck, HttpSample, Replica
+from probes.model import HealthCheck, HttpSample, Listener, Replica
 
 LIMIT = _wording.pattern("health/concurrency", r"Exceeded concurrency limit\.")
 
@@ -96,6 +96,8 @@ def _of_requests(view: View) -> Fires | None:
     for replica in view.deployment.running:
         if replica.ready is not False or replica.probes is None or replica.started_at is None:
             continue
+        if not _listens(replica):
+            continue  # what answered is another server
         since = replica.started_at + max(_health.START_UP, _delay(replica))
         paths = {probe.path for probe in replica.probes if probe.role == "readiness" and probe.handler == "http"}
         latest = [one for one in replica.health_probes if one.path in paths and one.at >= since][-_health.LEAST :]
@@ -112,6 +114,12 @@ def _of_requests(view: View) -> Fires | None:
                 facts={"status": str(last.status), "probe": "readiness"},
             )
     return None
+
+
+def _listens(replica: Replica) -> bool:
+    """Whether somebody listens on the port that the readiness probe asks, as far as the sockets are known."""
+    asked = {probe.port for probe in replica.probes or () if probe.role == "readiness"}
+    return replica.listeners is None or any(x.port in asked for x in replica.listeners)
 
 
 def _delay(replica: Replica) -> timedelta:
@@ -204,6 +212,12 @@ SIGNATURE = Signature(
             "a pod's first minute",
             _probed(f"Readiness probe failed: {_503}"),
             deployment=_cases.workload(_cases.pod(ready=False, started_at=_cases.ago(50))),
+        ),
+        Example(
+            "a pod that starts, while metrics answer",
+            deployment=_cases.workload(
+                _cases.pod(ready=False, health_probes=_NO_DATABASE, listeners=(Listener("::", 9100),))
+            ),
         ),
         Example(
             "a pod that does not answer any more",
