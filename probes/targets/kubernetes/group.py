@@ -88,7 +88,13 @@ class Group:
     @property
     def told_now(self) -> Told:
         """What was learned of the present template."""
-        return self.told[1] if self.told[0] is self.template else NOTHING
+        template = self.template
+        former, told = self.told
+        if former is not template and told is not NOTHING:
+            served = told.documented or told.before
+            told = Told(before=served) if served is not None else NOTHING
+            self.told = (template, told)
+        return told
 
     @property
     def known(self) -> Known:
@@ -104,13 +110,15 @@ class Group:
         return known
 
     def learn(self, template: TemplateView, told: Told) -> None:
-        """Takes what was learned of a template."""
-        self.told = (template, self.told[1].joined(told) if self.told[0] is template else told)
+        """Takes what was learned of a template; of a former one it comes too late."""
+        now = self.told_now
+        if template is self.template:
+            self.told = (template, now.joined(told))
 
     def unseen(self) -> tuple[PodView, ContainerView] | None:
         """A running pod of the present image, and its container that serves, where nobody looked into one."""
         template = self.template
-        if self.told[0] is template and self.told[1].looked:
+        if self.told_now.looked:
             return None
         for pod in self.pods.values():
             name = self.serving(pod)

@@ -70,6 +70,8 @@ class Told(Frozen, frozen=True):
 
     documented: str | None = None
     """The container that serves FastAPI's document."""
+    before: str | None = None
+    """The container that served it under a former template: counts until this one is asked."""
     asked: bool = False
     """It was asked for, and answered by something."""
     looked: bool = False
@@ -83,6 +85,7 @@ class Told(Frozen, frozen=True):
         """With what was learned since."""
         return Told(
             documented=more.documented or self.documented,
+            before=more.before or self.before,
             asked=more.asked or self.asked,
             looked=more.looked or self.looked,
             packages=more.packages or self.packages,
@@ -122,6 +125,15 @@ def _annotated(template: TemplateView, found: list[Known], *, enable: bool) -> K
 
 
 def _container(found: ContainerView, told: Told) -> Known:
+    known = _judged(found, told)
+    if known.framework == "unknown" and told.before == found.name and not told.asked:
+        # A new image that does not even start must not take its service off the list.
+        why = "it served FastAPI's document at /openapi.json before its template was changed"
+        return msgspec.structs.replace(known, framework="fastapi", why=why)
+    return known
+
+
+def _judged(found: ContainerView, told: Told) -> Known:
     documented = told.documented == found.name
     command = _command(found, told)
     if not found.argv:

@@ -266,7 +266,30 @@ def test_a_service_that_tells_what_it_is_is_listed() -> None:
     assert list(given.fleet.open()) == []
     newer = {**made, "image": "shop:2"}
     given.put("pods", pod("web-abc-1", metadata={"resourceVersion": "2"}, spec={"containers": [newer]}))
-    assert len(list(given.fleet.open())) == 1, "another image is asked again"
+    assert "before its template was changed" in given[WEB].recognised_by
+    (asked,) = given.fleet.open()
+    given.fleet.tell(asked.deployment, asked.template, Told(asked=True))
+    given.fleet.refresh()
+    assert given.ids() == set(), "another image is asked again"
+
+
+def test_a_new_image_that_does_not_start_stays_on_the_list() -> None:
+    made = container(command=None, args=None)
+    given = Given().put("pods", pod("web-abc-1", spec={"containers": [made]}))
+    (asked,) = given.fleet.open()
+    given.fleet.tell(asked.deployment, asked.template, Told(documented="app", asked=True))
+    given.fleet.refresh()
+    waiting = running(ready=False, state={"waiting": {"reason": "ErrImagePull"}})
+    newer = {"creationTimestamp": stamp(NOW), "labels": {"pod-template-hash": "def"}}
+    bad = pod(
+        "web-def-1",
+        of=owner("ReplicaSet", "web-def"),
+        metadata=newer,
+        spec={"containers": [{**made, "image": "shop:bad"}]},
+        status=waiting,
+    )
+    given.put("pods", bad).drop("pods", "shop/web-abc-1")
+    assert [one.waiting.reason for one in given[WEB].replicas if one.waiting] == ["ErrImagePull"]
 
 
 def test_measurements_are_laid_over_and_end_with_their_container() -> None:
