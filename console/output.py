@@ -86,9 +86,10 @@ def finding_lines(finding: Finding) -> list[str]:
 def nothing_found(targets: tuple[TargetId, ...]) -> str:
     """What was looked at, what was not found and what to try next."""
     return (
-        f"no FastAPI deployment was found on {', '.join(targets) or 'any target'}: no process or container runs "
-        "uvicorn, gunicorn, hypercorn, granian or `fastapi run` with a FastAPI app. `--unknown` lists what cannot be "
-        "told, the label fastops.enable=true names a container, `fastops doctor` says what could not be reached"
+        f"no FastAPI deployment was found on {', '.join(targets) or 'any target'}: no process, container or "
+        "pod runs uvicorn, gunicorn, hypercorn, granian or `fastapi run` with a FastAPI app. `--unknown` lists what "
+        "cannot be told, the label fastops.enable=true names a container, the annotation fastops.io/enable=true a workload, "
+        "`fastops doctor` says what could not be reached"
     )
 
 

@@ -25,7 +25,7 @@ def explain(report: Report, needle: str = "") -> Text:
     for state in states:
         tone = words.LINK_TONES[state.link.state]
         text.append(f"\n\n{words.GLYPHS[tone]} ", words.STYLES[tone])
-        text.append(str(state.target), "bold")
+        text.append(words.target(state.target), "bold")
         text.append(f"  {state.link.state}", "dim")
         if state.link.why:
             text.append(f": {state.link.why}")
@@ -47,6 +47,9 @@ def explain(report: Report, needle: str = "") -> Text:
             text.append(what, "dim")
         text.append("\n\nA container that is started in its own way is listed with the label ", "dim")
         text.append("fastops.enable=true", "cyan")
+        if any(state.target.startswith("k8s/") for state in states):
+            text.append(", a workload with the annotation ", "dim")
+            text.append("fastops.io/enable=true", "cyan")
     return text
 
 
