@@ -88,8 +88,8 @@ def nothing_found(targets: tuple[TargetId, ...]) -> str:
     return (
         f"no FastAPI deployment was found on {', '.join(targets) or 'any target'}: no process, container or "
         "pod runs uvicorn, gunicorn, hypercorn, granian or `fastapi run` with a FastAPI app. `--unknown` lists what "
-        "cannot be told, the label fastops.enable=true names a container, the annotation fastops.io/enable=true a workload, "
-        "`fastops doctor` says what could not be reached"
+        "cannot be told, the label fastops.enable=true names a container, the annotation fastops.io/enable=true a "
+        "workload, `fastops doctor` says what could not be reached"
     )
 
 
