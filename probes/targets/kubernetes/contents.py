@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Protocol
 
 import msgspec
 
 from probes import packages
 from probes.base import DeploymentId, Frozen
-from probes.model import Interest
+from probes.model import Deployment, Interest
 from probes.target import ReadOnly, Unreadable
 from probes.targets.kubernetes.choice import FEW
 from probes.targets.kubernetes.recognition import Told, config_path
@@ -95,7 +95,11 @@ class Executing(Protocol):
 class Holding(Protocol):
     """What is needed of a fleet."""
 
-    def unseen(self) -> Iterator[tuple[DeploymentId, TemplateView, PodView, ContainerView]]:
+    deployments: dict[DeploymentId, Deployment]
+
+    def unseen(
+        self, among: Iterable[DeploymentId]
+    ) -> Iterator[tuple[DeploymentId, TemplateView, PodView, ContainerView]]:
         """What is listed, runs, and was not looked into."""
 
     def tell(self, deployment: DeploymentId, template: TemplateView, told: Told) -> None:
@@ -126,8 +130,9 @@ class Contents:
         """Whether everything was looked into once, where there is little enough of it to look into all."""
         if time.monotonic() < self._rest_until:
             return True
-        unseen = list(self._fleet.unseen())
-        return not self._running and (len(unseen) > FEW or all(one[:2] in self._tried for one in unseen))
+        if len(self._fleet.deployments) > FEW:
+            return True
+        return not self._running and all(one[:2] in self._tried for one in self._fleet.unseen(self._near()))
 
     async def run(self, client: Executing) -> None:
         """Looks into what is worth it until cancelled. Never raises."""
@@ -151,13 +156,14 @@ class Contents:
         now = time.monotonic()
         if now < self._rest_until:
             return []
-        unseen = list(self._fleet.unseen())
-        near = self.interest.visible | self.interest.troubled | {self.interest.focused}
-        return [
-            one
-            for one in unseen
-            if (len(unseen) <= FEW or one[0] in near) and self._tried.get(one[:2], (0, 0.0))[1] <= now
-        ]
+        return [one for one in self._fleet.unseen(self._near()) if self._tried.get(one[:2], (0, 0.0))[1] <= now]
+
+    def _near(self) -> Collection[DeploymentId]:
+        """All of a few; of many those that somebody looks at, or that are in trouble."""
+        if len(self._fleet.deployments) <= FEW:
+            return tuple(self._fleet.deployments)
+        focused = self.interest.focused
+        return self.interest.visible | self.interest.troubled | ({focused} if focused is not None else set())
 
     async def _look(
         self, client: Executing, deployment: DeploymentId, template: TemplateView, pod: PodView, found: ContainerView

@@ -117,12 +117,14 @@ class Fleet:
         """What the services' own documents may tell: of workloads that cannot be told otherwise and run."""
         return self._open.pending()
 
-    def unseen(self) -> Iterator[tuple[DeploymentId, TemplateView, PodView, ContainerView]]:
+    def unseen(
+        self, among: Iterable[DeploymentId]
+    ) -> Iterator[tuple[DeploymentId, TemplateView, PodView, ContainerView]]:
         """What is listed, runs, and was not looked into: a pod of each and its container that serves."""
-        for key in self.deployments:
-            group = self._by_id[key]
-            found = group.unseen()
-            if found is not None:
+        for key in among:
+            group = self._by_id.get(key) if key in self.deployments else None
+            found = group.unseen() if group is not None else None
+            if group is not None and found is not None:
                 yield (key, group.template, *found)
 
     def tell(self, deployment: DeploymentId, template: TemplateView, told: Told) -> None:

@@ -229,7 +229,7 @@ async def test_one_look_tells_packages_and_what_gunicorn_does(tmp_path: Path) ->
     assert (found.server_version, found.setting("workers")) == ("27.0.1", 5)
     assert found.settings["workers"].source == "/srv/gunicorn.conf.py"
     assert found.setting("max_requests") == 0
-    assert list(given.fleet.unseen()) == []
+    assert list(given.fleet.unseen(given.fleet.deployments)) == []
 
 
 async def test_a_container_without_fastapi_is_taken_off_the_list(tmp_path: Path) -> None:
