@@ -24,6 +24,7 @@ Metric = Literal[
     "health-seconds",
     "established",
     "open-files",
+    "log-bytes",
 ]
 CAPACITY = 720
 """Points per series: 24 minutes at one every two seconds before the first halving."""
@@ -143,6 +144,7 @@ def numbers(deployment: Deployment) -> Iterator[tuple[SeriesKey, float, float]]:
             "oom-kills": replica.memory.oom_kills,
             "throttled-ratio": replica.cpu.throttled_ratio,
             "established": sum(established) if established else None,
+            "log-bytes": replica.log_bytes,
         }
         for metric, value in whole.items():
             if value is not None:

@@ -233,6 +233,10 @@ class Replica(Frozen, frozen=True):
     """Network name → the replica's address in it."""
     ulimits: Mapping[str, tuple[int, int]] = {}
     log_driver: str | None = None
+    log_options: Mapping[str, str] | None = None
+    """Of the log driver, as it is in force (``max-size``, ``max-file``); ``None`` where they are not known."""
+    log_bytes: int | None = None
+    """What the engine keeps of its output in one file, where that file is on this machine."""
     health: HealthCheck | None = None
     events: tuple[Event, ...] = ()
     """Within the look-back, oldest first, 64 at most."""

@@ -56,6 +56,7 @@ class Container:
         self.pid = pid
         self.base = parse.replica(found)
         self.tty = found.config.tty
+        self.log_path = found.log_path
         self.labels = found.labels
         self.host = found.host_config
         self.mounts = found.mounts or ()
@@ -140,6 +141,7 @@ class Container:
         if self.reading is not None:
             measured["sampled_at"] = self.reading.at
             measured["listeners"] = self.reading.listeners
+            measured["log_bytes"] = self.reading.log_bytes
             measured["workers"] = self.reading.workers or ()
             if self.reading.memory is not None:
                 limit = limited(self.reading.memory.limit, self.base.memory.limit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 from probes import cgroup
 from probes.base import Frozen, ReplicaId
@@ -26,6 +27,7 @@ class Reading(Frozen, frozen=True):
     workers: tuple[Worker, ...] | None = None
     listeners: tuple[Listener, ...] | None = None
     drivers: tuple[str, ...] | None = None
+    log_bytes: int | None = None
 
 
 class Subject(Frozen, frozen=True):
@@ -40,6 +42,8 @@ class Subject(Frozen, frozen=True):
     """The network namespace has other users: only sockets of the replica's own processes count."""
     details_seconds: float = 0.0
     """How old PSS and the number of open files may be: they cost ten times what the rest does."""
+    log_path: str = ""
+    """Where the engine keeps its output; empty where it keeps none in a file."""
 
 
 class _Kept:
@@ -52,6 +56,7 @@ class _Kept:
         self.workers: tuple[Worker, ...] = ()
         self.listeners: tuple[Listener, ...] | None = None
         self.drivers: tuple[str, ...] | None = None
+        self.log_bytes: int | None = None
         self.detailed_at = -1e9
         self.heard_at = -1e9
         self.drivers_at = -1e9
@@ -99,6 +104,7 @@ class LocalMeter:
         workers = measure(self.procfs, tree, subject.pid, subject.replica, self._cpu, subject.server, detailed=detailed)
         if detailed:
             kept.detailed_at = now
+            kept.log_bytes = _size(subject.log_path)
         else:
             workers = _with_details(workers, kept.workers)
         if not kept.listeners or now - kept.heard_at >= min(subject.details_seconds, LISTENERS_SECONDS):
@@ -116,6 +122,7 @@ class LocalMeter:
             workers=workers,
             listeners=kept.listeners,
             drivers=kept.drivers,
+            log_bytes=kept.log_bytes,
         )
 
     def _group(self, subject: Subject, kept: _Kept) -> tuple[Memory | None, Cpu | None]:
@@ -157,3 +164,11 @@ def _with_details(workers: tuple[Worker, ...], before: tuple[Worker, ...]) -> tu
 def limited(found: Limit, configured: Limit) -> Limit:
     """The limit that was read, or what the engine was told where it could not be."""
     return configured if found == UNKNOWN_LIMIT else found
+
+
+def _size(path: str) -> int | None:
+    """Of a file of the engine's; ``None`` where it cannot be seen from here."""
+    try:
+        return Path(path).stat().st_size if path.startswith("/") else None
+    except OSError:
+        return None

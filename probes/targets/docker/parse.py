@@ -101,6 +101,7 @@ class LogConfig(Frozen, frozen=True, rename="pascal"):
     """``HostConfig.LogConfig``."""
 
     type: str = ""
+    config: dict[str, str] | None = None
 
 
 class RestartPolicy(Frozen, frozen=True, rename="pascal"):
@@ -166,6 +167,7 @@ class Inspect(Frozen, frozen=True, rename="pascal"):
     name: str = ""
     image: str = ""
     restart_count: int | None = None
+    log_path: str = ""
     state: State = State()
     config: Config = Config()
     host_config: HostConfig = HostConfig()
@@ -240,6 +242,7 @@ def replica(found: Inspect) -> Replica:
         addresses=_addresses(found.network_settings.networks or {}),
         ulimits={text.clean(one.name, 40): (one.soft, one.hard) for one in host.ulimits or ()},
         log_driver=text.clean(host.log_config.type, 60) or None,
+        log_options=text.environment(host.log_config.config or {}) if host.log_config.type else None,
         health=health,
     )
 

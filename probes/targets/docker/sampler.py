@@ -150,6 +150,7 @@ class Sampler:
             cpu_limit=container.base.cpu.limit,
             shared_network=container.shared_network,
             details_seconds=self._details_seconds(job.deployment),
+            log_path=container.log_path,
         )
 
     def _details_seconds(self, deployment: DeploymentId) -> float:
