@@ -92,6 +92,38 @@ SERVICE: dict[str, Write] = {
         "python",
     ),
     "worker-count": worker_count,
+    "log-unbounded": _plain(
+        "Bound the log",
+        "Give the driver a size and a number of files; it takes effect when the container is made again. The `local` "
+        "driver has bounds of its own, and is smaller.",
+        "services:\n  api:\n    logging:\n      driver: json-file\n"
+        '      options: {max-size: "10m", max-file: "3"}\n\n'
+        "# for all containers that are made from now on, /etc/docker/daemon.json:\n"
+        '# {"log-driver": "json-file", "log-opts": {"max-size": "10m", "max-file": "3"}}',
+        "yaml",
+    ),
+    "unstructured-logs": _plain(
+        "Log one JSON object a line",
+        "One handler on the root logger, and the server's loggers given to it: then every line has a time, a level, a "
+        "name and the traceback in one field, and can be searched and counted.",
+        "logging.config.dictConfig({\n"
+        '    "version": 1, "disable_existing_loggers": False,\n'
+        '    "formatters": {"json": {"()": "pythonjsonlogger.json.JsonFormatter",\n'
+        '                            "format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},\n'
+        '    "handlers": {"out": {"class": "logging.StreamHandler", "formatter": "json"}},\n'
+        '    "root": {"handlers": ["out"], "level": "INFO"},\n'
+        '    "loggers": {name: {"handlers": [], "propagate": True}\n'
+        '                for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "gunicorn.error")},\n'
+        "})",
+        "python",
+    ),
+    "keepalive-mismatch": _plain(
+        "Keep connections longer than the proxy does",
+        "Whoever closes an idle connection first should be the one that opens it: the proxy. Its idle time-out is 60 s "
+        "for nginx and for most load balancers; the server's keep-alive must be longer.",
+        "gunicorn --keep-alive 75 …           # uvicorn --timeout-keep-alive 75, hypercorn --keep-alive 75\n"
+        "# or shorter at the proxy: nginx, in the upstream block: keepalive_timeout 4s;",
+    ),
     "error-rate": _plain(
         "Find what the errors have in common",
         "Count them by route and by exception. Began they with a deploy, go back to the image of before; began they "
