@@ -136,12 +136,13 @@ class Repairs:
         finding = self._finding(wanted.deployment, wanted.signature)
         remedy = catalogue.remedies()[wanted.remedy]
         drafter = self._target(wanted.deployment).drafter
+        before = verify.load_before(self._series_of(wanted.deployment), datetime.now(UTC))
         entry = await self._fixer.apply(
             wanted, progress, current=lambda: plan.redraft(wanted, self._deployment(wanted.deployment), remedy, drafter)
         )
         if entry.state != "applied":
             return _outcome(entry, False, began)
-        verification = verify.begin(finding, datetime.now(UTC), self._series_of(finding.deployment))
+        verification = verify.begin(finding, datetime.now(UTC), before)
         answer = await self._verify(verification, progress)
         verified = answer.verified or "untested"
         if verified == "gone":

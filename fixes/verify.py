@@ -61,8 +61,15 @@ _BASIS: Mapping[str, Basis] = {
     "no-worker-recycling": "settings",
     "fd-limit-low": "settings",
     "deprecated-worker-class": "settings",
+    "plaintext-secret": "settings",
+    "probe-missing": "settings",
     "worker-boot-failed": "start",
     "missing-env": "start",
+    "container-cannot-start": "start",
+    "crash-loop": "start",
+    "image-pull-failed": "start",
+    "pod-unschedulable": "start",
+    "probe-misconfigured": "start",
 }
 _WINDOWS: Mapping[str, float] = {"worker-timeout": 60.0, "pool-exhausted": 60.0, "memory-leak": 180.0}
 _EARLIEST: Mapping[str, float] = {"memory-leak": 60.0}
@@ -115,9 +122,13 @@ class Answer(Frozen, frozen=True):
     """What ``present`` saw, or ``untested`` missed."""
 
 
-def begin(finding: Finding, applied_at: datetime, series: Series) -> Verification:
-    """Starts to verify; ``applied_at`` is when the last step was done (UTC)."""
-    end = applied_at.timestamp()
+def load_before(series: Series, now: datetime) -> Load:
+    """To be asked before a change is begun: while a service is made anew what was measured of it may be forgotten."""
+    return load(series, now.timestamp() - BEFORE_SECONDS, now.timestamp())
+
+
+def begin(finding: Finding, applied_at: datetime, before: Load) -> Verification:
+    """Starts to verify; ``applied_at`` is when the last step was done (UTC), ``before`` what it is compared with."""
     basis = _BASIS.get(finding.signature, "load")
     if finding.facts.get("only_boots") is True:
         basis = "start"
@@ -132,7 +143,7 @@ def begin(finding: Finding, applied_at: datetime, series: Series) -> Verificatio
         applied_at=applied_at,
         basis=basis,
         window_seconds=window,
-        before=load(series, end - BEFORE_SECONDS, end),
+        before=before,
         every_seconds=every,
     )
 

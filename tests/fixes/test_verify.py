@@ -10,7 +10,7 @@ import pytest
 
 from fixes.model import SILENT, Evidence, Finding, Fires, Undecided, Verdict
 from fixes.signatures._wording import STARTED
-from fixes.verify import Answer, Series, begin, judge
+from fixes.verify import Answer, Load, Series, begin, judge, load_before
 from probes.base import ReplicaId
 from probes.history import Metric, Point
 from probes.loghits import LogHit, Mark
@@ -46,7 +46,7 @@ def answer(
     load: Series | None = None,
 ) -> Answer:
     load = load or series(established=[(-60, 8), (-30, 8), (5, 8), (20, 8)])
-    return judge(begin(finding(signature), NOW, load), verdict, now_is, load, after(seconds))
+    return judge(begin(finding(signature), NOW, load_before(load, NOW)), verdict, now_is, load, after(seconds))
 
 
 def test_a_setting_is_judged_by_the_first_measurement_after_the_change() -> None:
@@ -154,7 +154,7 @@ def test_a_start_is_judged_at_the_end_of_the_window_and_must_have_happened(now_i
 @pytest.mark.parametrize(("former", "window"), [(3, 60), (30, 60), (60, 120), (300, 180)])
 def test_workers_killed_only_while_they_start_need_a_start_and_no_load(former: float, window: float) -> None:
     told = {"only_boots": True, "timeout_seconds": former}
-    verification = begin(finding("worker-timeout", facts=told, count=9), NOW, series(cpu_cores=[(-60, 0.9)]))
+    verification = begin(finding("worker-timeout", facts=told, count=9), NOW, Load(cores=0.9))
     assert verification.basis == "start"
     assert verification.window_seconds == window
     came_up = deployment(replicas=up().replicas, hits=(started(8),))
@@ -211,7 +211,7 @@ def rare(count: int, first: float, last: float, signature: str = "oom-killed", s
 def test_a_rare_failure_is_gone_only_after_the_time_in_which_it_used_to_come(
     found: Finding, window: float, needed: float
 ) -> None:
-    verification = begin(found, NOW, BUSY)
+    verification = begin(found, NOW, load_before(BUSY, NOW))
     assert verification.window_seconds == window
     assert judge(verification, SILENT, up(), BUSY, after(window - 1)).verified is None
     said = judge(verification, SILENT, up(), BUSY, after(window))
@@ -221,10 +221,10 @@ def test_a_rare_failure_is_gone_only_after_the_time_in_which_it_used_to_come(
 
 
 def test_untested_says_how_often_it_came_and_how_long_is_missing() -> None:
-    said = judge(begin(rare(2, 720, 10), NOW, BUSY), SILENT, up(), BUSY, after(60))
+    said = judge(begin(rare(2, 720, 10), NOW, load_before(BUSY, NOW)), SILENT, up(), BUSY, after(60))
     assert said.why == "Quiet so far, but it came every 6 min; 5 min more are needed."
 
 
 @pytest.mark.parametrize("signature", ["memory-leak", "cpu-throttled", "fd-exhausted"])
 def test_what_is_measured_at_every_look_needs_no_longer_quiet(signature: str) -> None:
-    assert begin(rare(2, 720, 1, signature, "cgroup"), NOW, BUSY).every_seconds == 0
+    assert begin(rare(2, 720, 1, signature, "cgroup"), NOW, load_before(BUSY, NOW)).every_seconds == 0
