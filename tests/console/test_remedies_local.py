@@ -22,7 +22,7 @@ from tests.console._watching import JUDGED, Watch
 from tests.probes.local import servers
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
-FOUND_SECONDS = 150
+FOUND_SECONDS = 240
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +65,7 @@ def test_a_lone_process_is_put_under_gunicorn_by_its_supervisor(watch: Watch, de
     assert any("gunicorn" in line for change in plan.changes for line in changed_lines(change.diff)[1])
     before = {p.name: digest(p) for p in folder(demo, "frontdesk").iterdir() if p.is_file() and p.suffix == ".py"}
     outcome = one.apply(plan, plan.confirm and "frontdesk")
-    assert outcome.applied, (outcome, one.said)
-    assert outcome.verified == "gone", (outcome, one.said)
+    one.is_gone(outcome)
     one.await_gone()
     deployment = watch.session.report.snapshot.find(one.deployment)
     assert deployment is not None
@@ -86,8 +85,7 @@ def test_descriptors_are_raised_in_the_running_processes(watch: Watch, demo: Dem
     assert [step.action for step in plan.steps] == ["set-limits"]
     pids = {w.pid for w in _deployment(watch, one).workers}
     outcome = one.apply(plan)
-    assert outcome.applied, (outcome, one.said)
-    assert outcome.verified == "gone", (outcome, one.said)
+    one.is_gone(outcome)
     assert {psutil.Process(pid).rlimit(psutil.RLIMIT_NOFILE)[0] for pid in pids} == {1024}
     one.await_gone()
     undone = one.undo(outcome)
@@ -201,8 +199,7 @@ def test_one_key_bounds_the_demos_leak_by_gunicorns_configuration_and_a_hup(watc
     assert {line.partition("=")[0].strip() for line in added if "=" in line} == {"max_requests", "max_requests_jitter"}
     assert file.read_bytes() == text, "a plan changes nothing"
     outcome = one.apply(plan)
-    assert outcome.applied, (outcome, one.said)
-    assert outcome.verified == "gone", (outcome, one.said)
+    one.is_gone(outcome)
     one.await_gone()
     assert b"max_requests = 1000" in file.read_bytes()
     assert psutil.Process(master).is_running()

@@ -22,7 +22,7 @@ class Load(Struct, frozen=True):
 
 
 class Hold(Struct, frozen=True):
-    """Open TCP connections that say nothing, and keep them until the case is stopped."""
+    """Keep TCP connections open that say nothing, until the case is stopped; one that is closed is opened again."""
 
     connections: int
 

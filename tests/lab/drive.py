@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
@@ -13,6 +14,8 @@ import httpx
 from .case import Hold, Load
 
 REQUEST_DEADLINE_SECONDS = 60
+RETURN_SECONDS = 1.0
+"""Between the end of a held connection and the next one."""
 
 
 class Driver:
@@ -69,12 +72,18 @@ async def _ask(client: httpx.AsyncClient, path: str) -> None:
 
 
 async def _hold(hold: Hold, host: str, port: int) -> None:
-    writers: list[asyncio.StreamWriter] = []
-    try:
+    """Whoever loses a connection comes back: a service that is made anew has its listeners again."""
+    async with asyncio.TaskGroup() as group:
         for _ in range(hold.connections):
-            _, writer = await asyncio.open_connection(host, port)
-            writers.append(writer)
-        await asyncio.Event().wait()
-    finally:
-        for writer in writers:
-            writer.close()
+            group.create_task(_listen(host, port))
+
+
+async def _listen(host: str, port: int) -> None:
+    while True:
+        with contextlib.suppress(OSError):
+            reader, writer = await asyncio.open_connection(host, port)
+            try:
+                await reader.read()  # until the service closes it
+            finally:
+                writer.close()
+        await asyncio.sleep(RETURN_SECONDS)
