@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from operator import itemgetter
 
 from msgspec.structs import replace
 
@@ -36,6 +37,11 @@ from probes.model import Deployment, Node, Snapshot, TargetState
 LOOK_BACK = timedelta(minutes=15)
 AGAIN = timedelta(seconds=5)
 """A deployment that did not change is judged again after so long, while time alone can change the verdict."""
+AGAIN_PER_SECOND = 10.0
+"""So many of them at most, the longest waiting first: a fleet at rest costs the same whatever its size."""
+_AGAIN_AT_ONCE = 60.0
+_UNHURRIED = timedelta(minutes=1)
+"""Where nothing was found, a moment later does."""
 
 
 class _Known:
@@ -74,20 +80,19 @@ class Tracker:
         self._known: dict[DeploymentId, _Known] = {}
         self._settled: dict[tuple[DeploymentId, SignatureId], datetime] = {}
         self._failures: dict[tuple[DeploymentId, SignatureId], Failure] = {}
+        self._allowance = _AGAIN_AT_ONCE
+        self._advanced_at: datetime | None = None
 
     def advance(self, snapshot: Snapshot, history: History, now: datetime) -> Report:
         """One step: judges what changed, or what time alone can change, and says what opened and closed."""
         opened: list[Finding] = []
         closed: list[Finding] = []
-        for state in snapshot.targets.values():
-            if state.link.state != "live":
-                continue
+        live = [state for state in snapshot.targets.values() if state.link.state == "live"]
+        for state in live:
             closed += self._forget_gone(state)
-            for deployment in state.deployments.values():
-                known = self._known.setdefault(deployment.id, _Known())
-                if self._is_due(known, deployment, now):
-                    node = None if deployment.node is None else state.nodes.get(deployment.node)
-                    self._judge_all(known, deployment, history, now, node, opened, closed, state.deployments)
+        for known, deployment, state in self._due(live, now):
+            node = None if deployment.node is None else state.nodes.get(deployment.node)
+            self._judge_all(known, deployment, history, now, node, opened, closed, state.deployments)
         return Report(
             snapshot=snapshot,
             findings={identity: known.report for identity, known in sorted(self._known.items()) if known.report},
@@ -153,12 +158,35 @@ class Tracker:
         self._failures = {key: failure for key, failure in self._failures.items() if key[0] not in gone}
         return closed
 
-    @staticmethod
-    def _is_due(known: _Known, deployment: Deployment, now: datetime) -> bool:
-        if known.deployment is not deployment or known.judged_at is None:
-            return True
-        waits = bool(known.open or known.undecided or deployment.hits)
-        return waits and now - known.judged_at >= AGAIN
+    def _due(self, live: Iterable[TargetState], now: datetime) -> list[tuple[_Known, Deployment, TargetState]]:
+        """What changed; and of the rest what waits for time, as much as may be done now."""
+        changed: list[tuple[_Known, Deployment, TargetState]] = []
+        waiting: list[tuple[datetime, tuple[_Known, Deployment, TargetState]]] = []
+        for state in live:
+            for deployment in state.deployments.values():
+                known = self._known.get(deployment.id)
+                if known is None:
+                    known = self._known[deployment.id] = _Known()
+                if known.deployment is not deployment or known.judged_at is None:
+                    changed.append((known, deployment, state))
+                    continue
+                hurried = bool(known.open or deployment.hits)
+                if (hurried or known.undecided) and now - known.judged_at >= AGAIN:
+                    since = known.judged_at if hurried else known.judged_at + _UNHURRIED
+                    waiting.append((since, (known, deployment, state)))
+        most = self._allowed(len(waiting), now)
+        if most < len(waiting):
+            waiting.sort(key=itemgetter(0))
+        return changed + [one for _, one in waiting[:most]]
+
+    def _allowed(self, wanted: int, now: datetime) -> int:
+        """How many of those that wait for time may be judged."""
+        passed = AGAIN if self._advanced_at is None else max(timedelta(), now - self._advanced_at)
+        self._advanced_at = now
+        self._allowance = min(_AGAIN_AT_ONCE, self._allowance + passed.total_seconds() * AGAIN_PER_SECOND)
+        most = min(wanted, int(self._allowance))
+        self._allowance -= most
+        return most
 
     def _judge_all(
         self,
@@ -208,7 +236,8 @@ class Tracker:
         except Exception as error:  # noqa: BLE001 - a signature that crashes must hurt no other
             self._failures[key] = _crash(signature, view.deployment, error)
             return None
-        self._failures.pop(key, None)
+        if self._failures:
+            self._failures.pop(key, None)
         return verdict
 
     def _finding(self, deployment: Deployment, current: Opened) -> Finding:

@@ -58,7 +58,11 @@ class Dsn(NamedTuple):
 def urls(deployment: Deployment) -> Iterator[Dsn]:
     """The database URLs in the environments of the replicas that run, each variable once."""
     seen: set[tuple[str, str]] = set()
+    before: Mapping[str, str] | None = None
     for replica in deployment.running:
+        if replica.environment is before:  # replicas of one template share it
+            continue
+        before = replica.environment
         for variable, value in sorted(replica.environment.items()):
             if (variable, value) not in seen and (found := _parsed(variable, value, replica)) is not None:
                 seen.add((variable, value))

@@ -51,6 +51,8 @@ def count(view: View, hit: LogHit) -> int:
 
 def places(view: View, *patterns: Pattern) -> Iterator[tuple[LogHit, At]]:
     """Every kept place of these patterns in the window."""
+    if not view.deployment.hits:
+        return
     for hit in view.hits(*keys(patterns)):
         for mark in marks(view, hit):
             yield hit, At(hit.replica, mark.line, mark.at)

@@ -16,6 +16,8 @@ What to do. Mount the secret as a file and read it there; on Kubernetes refer to
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.signatures import _cases, _kubernetes
 from probes.text import HIDDEN, is_secret_name
@@ -29,7 +31,11 @@ def detect(view: View) -> Verdict:
     if view.deployment.kind == "process":
         return SILENT
     names: dict[str, None] = {}
+    before: Mapping[str, str] | None = None
     for replica in view.deployment.replicas:
+        if replica.environment is before:  # replicas of one template share it
+            continue
+        before = replica.environment
         names.update((name, None) for name, value in sorted(replica.environment.items()) if _is_secret(name, value))
     if not names:
         return SILENT

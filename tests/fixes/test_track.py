@@ -254,6 +254,34 @@ def test_an_open_finding_is_judged_again_as_time_passes() -> None:
     assert bench.step(60, changed=False).closed != ()
 
 
+def test_a_large_fleet_at_rest_is_judged_again_a_few_at_a_time_and_none_is_forgotten() -> None:
+    said = Said(Undecided("more"))
+    bench = Bench(said)
+    many = [DeploymentId(f"docker/api-{number}") for number in range(300)]
+    bench.deployments = {one: replace(bench.deployments[API], id=one) for one in many}
+    bench.step()
+    said.asked, said.views = 0, []
+    for _ in range(10):
+        before = said.asked
+        bench.step(10, changed=False)
+        assert said.asked - before <= 100
+    assert {view.deployment.id for view in said.views} == set(many)
+
+
+def test_of_a_large_fleet_at_rest_what_is_in_trouble_is_judged_again_first() -> None:
+    said = Said(Undecided("more"))
+    bench = Bench(said)
+    calm = [DeploymentId(f"docker/calm-{number}") for number in range(300)]
+    bench.deployments = {one: replace(bench.deployments[API], id=one) for one in calm}
+    bench.step()
+    said.verdict = fires()
+    bench.deployments[API] = followed(_cases.deployment())
+    bench.step(0, changed=False)
+    said.views = []
+    bench.step(6, changed=False)
+    assert API in {view.deployment.id for view in said.views}
+
+
 def test_remedies_are_offered_with_the_reason_why_not() -> None:
     bench = Bench(Said(fires(), "missing-env", remedies=("set-memory-limit", "advise")))
     offers = {offer.id: offer for offer in bench.step().of(API)[0].remedies}
