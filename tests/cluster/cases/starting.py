@@ -51,10 +51,9 @@ CASES = (
     ),
     KubeCase(
         "no-such-command",
-        ("unicorn", "healthy:app"),
+        ("/opt/gone/uvicorn", "healthy:app"),
         expect=ids("container-cannot-start"),
-        allow=ids("crash-loop"),
-        listed=False,  # nothing in it tells of FastAPI
+        allow=ids("crash-loop") | ALONE,
         up=None,
         until=(Ended(reason="StartError", exit_code=128),),
         container=SOUND,
