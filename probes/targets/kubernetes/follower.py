@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Callable
 from contextlib import aclosing
@@ -15,6 +16,7 @@ from probes.loghits import LogCoverage
 from probes.logs import LogStream
 from probes.logtime import LineClock
 from probes.model import Replica
+from probes.orchestrator import Ended
 from probes.target import Unreadable
 from probes.targets.kubernetes import logs
 from probes.targets.kubernetes.client import ApiClient
@@ -38,6 +40,8 @@ class Log:
         self._ends: set[datetime | None] = set()
         """The ends of runs whose output was read as that of the previous container."""
         self._past_read = False
+        self._noticed: Ended | None = None
+        self._told = asyncio.Event()
         self._turn = asyncio.Lock()
         """Who reads has it: two readings at once would tell everything twice."""
 
@@ -45,6 +49,19 @@ class Log:
         """Whether a run ended within the look-back whose output was not read yet."""
         end = replica.last_end
         return end is not None and end.at not in self._ends and (end.at is None or end.at >= self._since)
+
+    def notice(self, replica: Replica) -> bool:
+        """Whether there is a crash that was not noticed before."""
+        if not self.crashed(replica) or replica.last_end == self._noticed:
+            return False
+        self._noticed = replica.last_end
+        return True
+
+    async def told(self, seconds: float) -> None:
+        """Until it was read once, or could not be; at most so long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._told.wait()
 
     async def sample(self, client: ApiClient, replica: Replica) -> None:
         """Reads what is new once: the run before, where it crashed, and this one. Raises :class:`Unreadable`."""
@@ -152,13 +169,19 @@ class Log:
             found = LogCoverage(
                 state="sampled" if state == "sampled" else "followed", since=since, until=until, why=why
             )
-        self.coverage = found
-        self._changed()
+        self._say(found)
 
     def unread(self, why: str) -> None:
         """Says that it could not be read; what was read before stays covered."""
         if self.coverage.state == "unread":
-            self.coverage = LogCoverage(state="unread", why=why)
+            found = LogCoverage(state="unread", why=why)
         else:
-            self.coverage = msgspec.structs.replace(self.coverage, why=why)
+            found = msgspec.structs.replace(self.coverage, why=why)
+        if found != self.coverage:
+            self._say(found)
+        self._told.set()
+
+    def _say(self, found: LogCoverage) -> None:
+        self.coverage = found
+        self._told.set()
         self._changed()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 
-from probes.base import NodeId
+from probes.base import Failure, NodeId
 from probes.target import Unreadable
 
 _SILENT = frozenset({"timeout", "unreachable", "server-error", "too-busy"})
+_STRANGER = "could not find the requested resource"
 _PAUSE_SECONDS = (30.0, 600.0)
 _TRIES = 2
 _NODES = 3
@@ -39,10 +40,15 @@ class Kubelets:
 
     def failed(self, node: NodeId | None, error: Unreadable | TimeoutError) -> None:
         """It did not, where that is what the error says."""
-        if isinstance(error, Unreadable) and error.failure.code not in _SILENT:
+        if isinstance(error, Unreadable) and not _is_silence(error.failure):
             return
         self._why = error.failure.why if isinstance(error, Unreadable) else "its kubelet did not answer in time"
         count = self._failures[node] = self._failures.get(node, 0) + 1
         if count >= _TRIES or (not self._answered and len(self._failures) >= _NODES):
             low, high = _PAUSE_SECONDS
             self._until[node] = time.monotonic() + min(high, low * 2 ** min(count - 1, 8))
+
+
+def _is_silence(failure: Failure) -> bool:
+    """Whether the node did not answer, or something else did in its place: that knows no containers."""
+    return failure.code in _SILENT or (failure.code == "not-found" and _STRANGER in failure.why)

@@ -7,7 +7,6 @@ read. Each deployment's is read once as soon as it is listed.
 from __future__ import annotations
 
 import asyncio
-import heapq
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -26,12 +25,12 @@ from probes.targets.kubernetes.client import ApiClient
 from probes.targets.kubernetes.cover import to_follow, together
 from probes.targets.kubernetes.follower import Log
 from probes.targets.kubernetes.kubelets import Kubelets
+from probes.targets.kubernetes.turns import Turns
 from probes.targets.kubernetes.views import HappeningView
 
 SAMPLED_REPLICAS = 2
-AGAIN_SECONDS = 20.0
-_AGAIN_PER_SECOND = 1.0
-"""Of what was read already: with many deployments each is read less often."""
+_FOLLOWED_SECONDS = 5.0
+"""So long a follower may take to read the past before it is not waited for."""
 _AT_ONCE = 12
 _RINGS_BYTES = 64 << 20
 _LEAST_RING_BYTES = 8 << 10
@@ -57,10 +56,7 @@ class Logs:
         self._matcher: Matcher | None = None
         self._books: dict[DeploymentId, LogBook] = {}
         self._logs: dict[DeploymentId, dict[ReplicaId, Log]] = {}
-        self._due: list[tuple[float, DeploymentId]] = []
-        self._due_at: dict[DeploymentId, float] = {}
-        self._unread: set[DeploymentId] = set()
-        """Never tried yet."""
+        self._turns = Turns()
         self._sampling: dict[DeploymentId, asyncio.Task[None]] = {}
         self._followers: dict[ReplicaId, asyncio.Task[None]] = {}
         self._ended: dict[ReplicaId, float] = {}
@@ -70,8 +66,6 @@ class Logs:
         self._interest = Interest()
         self._stale = True
         """Whom to follow is to be decided anew."""
-        self._tokens = 0.0
-        self._ticked = time.monotonic()
         self._forbidden: dict[str, tuple[float, Failure]] = {}
 
     def prepare(self, matcher: Matcher) -> None:
@@ -100,7 +94,6 @@ class Logs:
 
     def update(self, changed: Collection[DeploymentId]) -> None:
         """Takes note of what became of these deployments: new ones are due, crashed ones again, gone ones forgotten."""
-        now = time.monotonic()
         deployments = self._deployments()
         for key in changed:
             deployment = deployments.get(key)
@@ -112,11 +105,9 @@ class Logs:
             for gone in known.keys() - present:
                 del known[gone]
                 self._books[key].drop(gone)
-            if key not in self._due_at:
-                self._unread.add(key)
-                self._schedule(key, now)
-            elif any((log := known.get(one.id)) is not None and log.crashed(one) for one in deployment.replicas):
-                self._schedule(key, now)
+            news = [one for one in deployment.replicas if one.id in known and known[one.id].notice(one)]
+            if not self._turns.add(key) and news:
+                self._turns.hurry(key)
             ill = any(sick(one) for one in deployment.replicas)
             looks = frozenset((one.id, one.state) for one in deployment.replicas)
             if ill != (key in self._sick) or looks != self._looked.get(key):
@@ -126,22 +117,12 @@ class Logs:
 
     def tick(self) -> None:
         """Begins what is due: to be called about once a second."""
-        now = time.monotonic()
-        self._tokens = min(5.0, self._tokens + (now - self._ticked) * _AGAIN_PER_SECOND)
-        self._ticked = now
         if self._client is None:
             return
         if self._stale:
             self._stale = False
             self._choose()
-        while self._due and self._due[0][0] <= now and len(self._sampling) < _AT_ONCE:
-            if self._due[0][1] not in self._unread and self._tokens < 1.0:
-                break
-            at, key = heapq.heappop(self._due)
-            if self._due_at.get(key) != at or key in self._sampling:
-                continue
-            if key not in self._unread:
-                self._tokens -= 1.0
+        for key in self._turns.take(_AT_ONCE - len(self._sampling), set(self._sampling)):
             task = self._sampling[key] = asyncio.create_task(self._sample(self._client, key))
             task.add_done_callback(partial(self._sampled, key))
 
@@ -153,11 +134,11 @@ class Logs:
     @property
     def hurried(self) -> bool:
         """Whether there is something that was never read, and a connection: a tick may come sooner."""
-        return bool(self._unread) and self._client is not None
+        return self._turns.waiting and self._client is not None
 
     def settled(self) -> bool:
         """Whether every log was read once, or cannot be."""
-        return not self._unread
+        return not self._turns.waiting
 
     def failures(self) -> tuple[Failure, ...]:
         """What keeps logs from being read, once for each reason."""
@@ -191,18 +172,13 @@ class Logs:
         ratio = book.structured_ratio if book is not None else None
         return logs if ratio is None else msgspec.structs.replace(logs, structured_ratio=ratio)
 
-    def _schedule(self, key: DeploymentId, at: float) -> None:
-        self._due_at[key] = at
-        heapq.heappush(self._due, (at, key))
-
     def _forget(self, key: DeploymentId) -> None:
         for replica in self._logs.pop(key, {}):
             follower = self._followers.pop(replica, None)
             if follower is not None:
                 follower.cancel()
         self._books.pop(key, None)
-        self._due_at.pop(key, None)
-        self._unread.discard(key)
+        self._turns.drop(key)
         self._sick.discard(key)
         self._looked.pop(key, None)
         self._stale = True
@@ -241,7 +217,6 @@ class Logs:
                 follow = log.follow(self._client, partial(self._replica, key, replica))
                 task = self._followers[replica] = asyncio.create_task(follow)
                 task.add_done_callback(partial(self._follower_ended, replica))
-                self._unread.discard(key)
 
     def _follower_ended(self, replica: ReplicaId, done: asyncio.Task[None]) -> None:
         if not done.cancelled() and self._followers.get(replica) is done:
@@ -273,9 +248,10 @@ class Logs:
         known = self._logs.get(key, {})
         readable.sort(key=lambda one: (not sick(one), one.id not in known, one.id))
         for replica in readable[:SAMPLED_REPLICAS]:
-            if replica.id in self._followers and not self._followers[replica.id].done():
-                continue
             log = self._log(key, replica.id)
+            if replica.id in self._followers:
+                await log.told(_FOLLOWED_SECONDS)
+                continue
             why = self._why_not(key, replica.id)
             if why is not None:
                 log.unread(why)
@@ -293,8 +269,7 @@ class Logs:
     def _sampled(self, key: DeploymentId, done: asyncio.Task[None]) -> None:
         if self._sampling.get(key) is done:
             del self._sampling[key]
-        if not done.cancelled() and key in self._due_at:
-            self._unread.discard(key)
-            self._schedule(key, time.monotonic() + AGAIN_SECONDS)
-            if self._unread and not self._sampling:
+        if not done.cancelled():
+            self._turns.done(key)
+            if self._turns.waiting and not self._sampling:
                 self.tick()

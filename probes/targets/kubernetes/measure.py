@@ -91,6 +91,8 @@ class Meter:
     async def step(self) -> None:
         """Asks what is due. Raises nothing but cancellation; failures are kept."""
         now = time.monotonic()
+        if not self._anything_due(now):
+            return
         running = self._running()
         if not running:
             return
@@ -120,6 +122,13 @@ class Meter:
             for replica in deployment.replicas
             if replica.state == "running"
         }
+
+    def _anything_due(self, now: float) -> bool:
+        known = [at for what, at in self._due.items() if what != "nodes" and not what.startswith("node ")]
+        nodes = [at for what, at in self._due.items() if what.startswith("node ")]
+        if "round" not in self._tried or any(at <= now for at in known):
+            return True
+        return self._due.get("nodes", 0.0) <= now and (not nodes or min(nodes) <= now)
 
     def _is_due(self, what: str, now: float) -> bool:
         return now >= self._due.get(what, 0.0)

@@ -72,11 +72,15 @@ class Observing:
         self._contents = Contents(fleet) if options.execute and not options.read_only else None
         self._where: dict[ReplicaId, DeploymentId] = {}
 
-    async def run(self) -> None:
-        """Reads until it is cancelled."""
+    async def prepare(self) -> None:
+        """Compiles the patterns, which takes a moment; what the API says of what is listed waits for them."""
         if self._matcher is None:
             self._matcher = await asyncio.to_thread(Matcher, self._options.patterns)
-        self._logs.connect(self._client, self._matcher)
+            self._logs.prepare(self._matcher)
+
+    async def run(self) -> None:
+        """Reads until it is cancelled; :meth:`prepare` first."""
+        self._logs.connect(self._client)
         helpers = [
             asyncio.create_task(one)
             for one in (self._sampler.run(), self._measure(), self._documents.run(self._client))

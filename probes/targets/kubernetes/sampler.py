@@ -26,6 +26,8 @@ TICK_SECONDS = 1.0
 REST_SECONDS = 5.0
 REST_JOBS = 10
 """Of deployments that nobody looks at, each time: two requests a second."""
+_REST_TURNS = 6
+"""In so many turns all of them are gone through: a sixth of many is looked over at a time."""
 NEAR_DEPLOYMENTS = 40
 _LOOKS_AT_ONCE = 2
 _FIRST_RATE_SECONDS = 1.0
@@ -71,6 +73,7 @@ class Sampler:
         self._looks = asyncio.Semaphore(_LOOKS_AT_ONCE)
         self._refused: dict[str, tuple[float, Failure]] = {}
         self._rest_at = 0.0
+        self._turn = 0
         self._woken = asyncio.Event()
         self.interest = Interest()
 
@@ -88,8 +91,6 @@ class Sampler:
             for replica in deployment.replicas:
                 if self._readings.begin(replica):
                     self._drop(replica.id)
-                    if self._reader is None and replica.state == "running":
-                        self._readings.failed(replica.id, "inside", _NO_EXEC)
         self.wake()
 
     def settled(self) -> bool:
@@ -140,11 +141,14 @@ class Sampler:
         ]
         near = {key: deployments[key] for key in wanted[:NEAR_DEPLOYMENTS] if key in deployments}
         jobs = self._due(now, near.values(), self._budget)
-        if now >= self._rest_at or len(deployments) <= FEW:
+        few = len(deployments) <= FEW
+        if few or now >= self._rest_at:
             self._rest_at = now + REST_SECONDS
-            most = self._budget.jobs if len(deployments) <= FEW else REST_JOBS
-            rest = [one for key, one in deployments.items() if key not in near]
-            jobs += self._due(now, rest, Budget(self._budget.sample, self._budget.probe, most))
+            self._turn += 1
+            rest = list(deployments.items())[0 if few else self._turn % _REST_TURNS :: 1 if few else _REST_TURNS]
+            most = self._budget.jobs if few else REST_JOBS
+            allowance = Budget(self._budget.sample, self._budget.probe, most)
+            jobs += self._due(now, [one for key, one in rest if key not in near], allowance)
         for job in jobs:
             self._start(job, now)
 
@@ -166,6 +170,8 @@ class Sampler:
         if replica is None:
             return
         self._done[job.kind, job.replica] = now
+        if self._reader is None:
+            self._readings.failed(job.replica, "inside", _NO_EXEC)
         if job.kind == "sample":
             self._spawn(job, self._look(job, replica))
         elif self._kubelets.silent(replica.node) is None or self._access.reaches(job.replica):

@@ -25,7 +25,11 @@ from probes.targets.kubernetes.preserve import preserve
 
 _PUBLISH_SECONDS = 0.15
 """Between two publications: readings that come together are told together."""
+_LISTING_SECONDS = 0.6
+_MANY = 50
+"""With more deployments than this, each is told less often while lists come in that tell more and more of it."""
 _BACKOFF_SECONDS = (0.5, 15.0)
+_LIST_FIRST_SECONDS = 5.0
 _PATIENCE_SECONDS = 15.0
 """After so long on a live link the state counts as complete: one silent kubelet must not delay the others for ever."""
 _LINKS: Mapping[str, LinkState] = {"expired": "expired", "forbidden": "forbidden", "permission-denied": "forbidden"}
@@ -99,7 +103,7 @@ class KubernetesTarget:
                 self._link = Link(state="live", since=datetime.now(UTC))
                 self._live_at, self._complete = asyncio.get_running_loop().time(), False
                 self._fleet.woken.set()
-                observing = asyncio.create_task(self._observing.run())
+                observing = asyncio.create_task(self._observe(listing))
                 await beside(_ended(listing), observing)
             finally:
                 listing.cancel()
@@ -110,6 +114,12 @@ class KubernetesTarget:
             if observing is not None:
                 observing.cancel()
                 await asyncio.gather(observing, return_exceptions=True)
+
+    async def _observe(self, listing: asyncio.Task[None]) -> None:
+        """Reads what stands beside the objects once those are listed: it would slow the list, and be told twice."""
+        await self._observing.prepare()
+        await asyncio.wait({listing}, timeout=_LIST_FIRST_SECONDS)
+        await self._observing.run()
 
     async def _listed_or_shown(self, listing: asyncio.Task[None]) -> None:
         """Until the first pods are there, or nothing more comes; raises what the listing raises."""
@@ -131,7 +141,8 @@ class KubernetesTarget:
             if woken or complete != self._complete:
                 self._complete = complete
                 self._tell()
-            await asyncio.sleep(_PUBLISH_SECONDS)
+            listing = self._link.state == "live" and not self._mirror.listed and len(self._fleet.deployments) > _MANY
+            await asyncio.sleep(_LISTING_SECONDS if listing else _PUBLISH_SECONDS)
 
     def _is_complete(self) -> bool:
         if self._link.state != "live" or not self._mirror.listed:

@@ -259,7 +259,8 @@ async def test_every_deployment_is_read_once_and_then_all_is_settled(
         one = deployment(f"d{n}", replica(n))
         found[one.id] = one
     kubelet = Kubelet(stamped(1))
-    books.connect(kubelet, Matcher((ANY,)))
+    books.prepare(Matcher((ANY,)))
+    books.connect(kubelet)
     books.update(found.keys())
     assert not books.settled()
     async with asyncio.timeout(20):
@@ -283,7 +284,8 @@ async def test_a_namespace_that_forbids_its_logs_is_asked_once_and_named(
         one = deployment(f"d{n}", replica(n))
         found[one.id] = one
     kubelet = Kubelet(error="forbidden")
-    books.connect(kubelet, Matcher((ANY,)))
+    books.prepare(Matcher((ANY,)))
+    books.connect(kubelet)
     books.update(found.keys())
     async with asyncio.timeout(20):
         while not books.settled():
