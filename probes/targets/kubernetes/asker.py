@@ -92,6 +92,8 @@ class Asker:
         checked = [probe.path for probe in replica.probes or () if probe.handler == "http" and probe.path]
         paths = tuple(dict.fromkeys([*checked, *http.HEALTH_PATHS]))
         known = self._health.get(job.replica)
+        refused = _readiness(replica) if replica.ready is False else None
+        known = known if refused is None else refused  # what keeps it from its traffic is of interest now
         async with self._requests:
             sample = await http.health_probe(self._access, job.replica, port, paths if known is None else (known,))
         if sample is None:
@@ -130,6 +132,12 @@ class Asker:
             return (known,)
         deployment, replica = self._deployments().get(job.deployment), self.replica(job)
         return () if deployment is None or replica is None else likely_ports(deployment, replica)
+
+
+def _readiness(replica: Replica) -> str | None:
+    """The path of the check that decides whether it gets traffic."""
+    found = (p.path for p in replica.probes or () if p.role == "readiness" and p.handler == "http")
+    return next(found, None)
 
 
 def _its_own(sample: HttpSample) -> bool:
