@@ -106,7 +106,7 @@ class Logs:
                 del known[gone]
                 self._books[key].drop(gone)
             news = [one for one in deployment.replicas if one.id in known and known[one.id].notice(one)]
-            if not self._turns.add(key) and news:
+            if any(worth_reading(one) for one in deployment.replicas) and not self._turns.add(key) and news:
                 self._turns.hurry(key)
             ill = any(sick(one) for one in deployment.replicas)
             looks = frozenset((one.id, one.state) for one in deployment.replicas)
@@ -166,7 +166,9 @@ class Logs:
         """What of a deployment's logs was read."""
         found = self._deployments().get(deployment)
         known = self._logs.get(deployment, {})
-        replicas = [one.id for one in found.replicas if worth_reading(one)] if found is not None else [*known]
+        if found is None:  # it is being built for the first time
+            return LogCoverage(state="unread", why="not read yet")
+        replicas = [one.id for one in found.replicas if worth_reading(one)]
         logs = together([known[one].coverage if one in known else None for one in replicas])
         book = self._books.get(deployment)
         ratio = book.structured_ratio if book is not None else None
