@@ -94,6 +94,10 @@ class Log:
                 async with asyncio.timeout(SAMPLE_SECONDS):
                     if self.crashed(replica):
                         await self._read_previous(client, replica)
+                    begun = datetime.now(UTC)
+                    # The past is read first: of a log that is quiet, following says nothing, not even that it works.
+                    whole = await self._take(client, replica, tail=logs.PAST_LINES)
+                self._settle("followed", None if whole else begun)
                 await self._read_on(client, replica)
                 # The stream ended: the container did, or the way to it was cut; what was its last word is read again.
                 async with asyncio.timeout(SAMPLE_SECONDS):
@@ -116,14 +120,10 @@ class Log:
     async def _read_on(self, client: ApiClient, replica: Replica) -> None:
         tail = logs.PAST_LINES
         reading = logs.read(client, replica.id, self._lines, since=self._since, tail=tail, follow=True)
-        settled = asyncio.get_running_loop().call_later(1.0, self._settle, "followed")
-        try:
-            async with aclosing(reading) as chunks:
-                async for chunk in chunks:
-                    self.stream.feed(chunk)
-                    self._settle("followed")
-        finally:
-            settled.cancel()
+        async with aclosing(reading) as chunks:
+            async for chunk in chunks:
+                self.stream.feed(chunk)
+                self._settle("followed")
 
     async def _read_previous(self, client: ApiClient, replica: Replica) -> None:
         """The output of the run before; that the kubelet has none any more is no failure."""
