@@ -8,13 +8,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from probes import cgroup
 from probes.cgroup import Paths, Sample
 from probes.model import UNLIMITED, Limit, Memory
+from tests.parts import missing
 
 V1_MEMBERSHIP = b"9:name=systemd:/docker/ab\n4:memory:/docker/ab\n2:cpu,cpuacct:/docker/ab\n0::/\n"
 V1_MOUNTS = (
@@ -133,7 +133,7 @@ def group_of(pid: int, limit_bytes: int) -> Iterator[None]:
     own = cgroup.locate(os.getpid())
     assert own is not None
     if own.memory is None or own.cpu is None:
-        pytest.skip("no control groups are mounted here")
+        missing("no control groups are mounted here", "FASTOPS_REQUIRE_PARTS")
     version_1 = own.memory_version == 1
     tops = {own.memory_top, own.cpu_top, own.cpu_top.replace("/cpu", "/cpuacct") if version_1 and own.cpu_top else None}
     made = [Path(top, f"fastops-test-{pid}") for top in tops if top is not None and Path(top).is_dir()]
@@ -153,7 +153,7 @@ def group_of(pid: int, limit_bytes: int) -> Iterator[None]:
         for one in made:
             with contextlib.suppress(OSError):
                 one.rmdir()
-        pytest.skip(f"no control group can be made here: {error}")
+        missing(f"no control group can be made here: {error}", "FASTOPS_REQUIRE_PARTS")
     try:
         yield
     finally:

@@ -16,6 +16,7 @@ from probes.target import Unreadable
 from probes.targets.docker.client import EngineClient
 from probes.targets.docker.tunnel import Tunnel
 from probes.transport import Endpoint
+from tests.parts import missing
 from tests.probes.docker.fake_engine import FakeEngine
 from tests.probes.docker.watching import watched
 
@@ -27,7 +28,7 @@ def openssl(directory: Path, *arguments: str) -> None:
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory):
     if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed")
+        missing("openssl is not installed", "FASTOPS_REQUIRE_PARTS")
     directory = tmp_path_factory.mktemp("tls")
     curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
     openssl(directory, "req", "-x509", *curve, "-keyout", "ca-key.pem", "-out", "ca.pem", "-subj", "/CN=test",
@@ -76,7 +77,7 @@ def sshd(tmp_path, monkeypatch):
     """An ssh server on loopback that lets this user in by a key of its own, and ssh's configuration for it."""
     server, keygen = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin"), shutil.which("ssh-keygen")
     if server is None or keygen is None or shutil.which("ssh") is None:
-        pytest.skip("openssh-server is not installed")
+        missing("openssh-server is not installed", "FASTOPS_REQUIRE_PARTS")
     for name in ("host", "user"):
         subprocess.run([keygen, "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / name], check=True)
     shutil.copy(tmp_path / "user.pub", tmp_path / "authorized")

@@ -24,7 +24,7 @@ from probes.target import Unreadable
 from probes.targets.kubernetes import promql
 from probes.targets.kubernetes.prometheus import Prometheus, candidates
 from probes.targets.kubernetes.views import ServiceView
-from tests.conftest import MISSING_PART
+from tests.parts import missing
 
 START_SECONDS = 60.0
 SHOP, OTHER = ReplicaId("shop/web-1/app"), ReplicaId("shop/gone-1/app")
@@ -74,7 +74,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a server that has scraped for some seconds; below a path, as behind a proxy."""
     program = shutil.which("prometheus")
     if program is None:
-        pytest.skip(f"{MISSING_PART}prometheus is not installed (Debian: apt-get install prometheus)")
+        missing("prometheus is not installed (Debian: apt-get install prometheus)", "FASTOPS_REQUIRE_PARTS")
     folder: Path = tmp_path_factory.mktemp("prometheus")
     scraped = ThreadingHTTPServer(("127.0.0.1", 0), Counting)
     thread = threading.Thread(target=scraped.serve_forever, daemon=True)
