@@ -86,7 +86,7 @@ def agreed(plan: Plan, name: str, request: Request) -> str | None:
             typed = input(f"{plan.confirm}\nType {name} to go on: ")
             if typed.strip() == name:
                 return name
-        raise Stop(f"{plan.confirm}: `--confirm {name}` is needed; nothing was changed", REFUSED)
+        raise Stop(f"{plan.confirm.rstrip('.')}: `--confirm {name}` is needed; nothing was changed", REFUSED)
     if request.yes:
         return None
     ask("Apply this?")

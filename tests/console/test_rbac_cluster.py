@@ -142,10 +142,17 @@ def test_with_exactly_the_fixing_role_a_remedy_is_applied_and_undone(
     identity = running.deployment("fixer")
     with between(account, tmp_path) as (proxy, through):
         fastops = Fastops(tmp_path / "home", kubeconfig=through)
-        done = fastops("fix", identity, signature, "--remedy", remedy, "--yes", "--confirm", case, "--observe", "10s")
+        fastops.config.write_text('[targets."k8s:fix*"]\nproduction = true')
+        fix = ("fix", identity, signature, "--remedy", remedy, "--yes", "--no-read-only", "--observe", "10s")
+        done = fastops(*fix)
+        assert done.status == 4, done.said
+        assert f"k8s/fixer is production. `--confirm {case}`" in done.err.replace("production.:", "production."), (
+            done.said
+        )
+        done = fastops(*fix, "--confirm", case)
         assert done.status in (0, 5), done.said
         assert "applied" in done.out, done.said
-        undone = fastops("undo", "--yes")
+        undone = fastops("undo", "--yes", "--no-read-only")
         assert undone.status == 0, undone.said
     granted = {(r["apiGroups"][0], one, verb) for r in rules for one in r["resources"] for verb in r["verbs"]}
     asked = {needed(one) for one in proxy.requests}
