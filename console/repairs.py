@@ -33,7 +33,7 @@ from fixes.track import Tracker
 from probes.base import DeploymentId, TargetId, Value, target_of
 from probes.history import History, Metric, Point, SeriesKey
 from probes.model import Deployment, Node, StackSample
-from probes.target import Refused, Target
+from probes.target import Refused, Target, Unreadable
 
 Progress = Callable[[str], None]
 
@@ -117,14 +117,26 @@ class Repairs:
         return replace(made, confirm=" ".join(filter(None, (f"{target} is production.", made.confirm))))
 
     async def profile(self, deployment_id: DeploymentId) -> Advice:
-        """Samples the stacks of the workers a few times; raises :class:`Unreadable` where it is not permitted."""
-        deployment = self._deployment(deployment_id)
+        """Samples the stacks of the workers a few times; raises :class:`Unreadable` where none can be read.
+
+        A worker may end meanwhile (a time-out's master kills the very ones that are wanted), and others come.
+        """
         access = self._target(deployment_id).access
         samples: list[StackSample] = []
+        failed: Unreadable | None = None
         for number in range(SAMPLES):
             if number:
                 await asyncio.sleep(SAMPLE_PAUSE_SECONDS)
-            samples += [await access.stacks(w.replica, w.pid) for w in deployment.workers[:MOST_PROFILED]]
+            deployment = self._deployment(deployment_id)
+            for worker in deployment.workers[:MOST_PROFILED]:
+                try:
+                    samples.append(await access.stacks(worker.replica, worker.pid))
+                except Unreadable as error:
+                    if error.failure.code != "not-found":
+                        raise
+                    failed = error
+        if failed is not None and not samples:
+            raise failed
         return from_samples(deployment.name, samples)
 
     async def apply(self, wanted: Plan, confirm: str | None, progress: Progress) -> Outcome:
