@@ -35,8 +35,8 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup       ## measures fastops beside a peer, in one run
-	$(BIN)/python -m tests.bench
+bench: setup       ## measures fastops beside its peers, in one run; `make bench ARGS=kubernetes` a part of it
+	$(BIN)/python -m tests.bench $(ARGS)
 
 corpus: setup      ## recall and precision of each signature over the output of real servers
 	$(BIN)/python -m tests.corpus.score

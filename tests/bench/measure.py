@@ -26,6 +26,8 @@ class Subject(msgspec.Struct, frozen=True):
     """A regular expression that a line of the plain screen matches when its row is complete."""
     rows: int
     """So many such lines, and the full list is there."""
+    first: str = r"\S"
+    """A regular expression that the plain screen holds when it has painted: by default anything at all."""
     keys: tuple[str, ...] = ("Down", "Up")
     first_keys: tuple[str, ...] = ()
     """Pressed once before the measurement, for example to focus a list."""
@@ -36,6 +38,8 @@ class Figures(msgspec.Struct, frozen=True):
 
     first_paint_seconds: float
     ready_seconds: float
+    ready_cpu_seconds: float
+    """CPU that it took until then."""
     settled_mib: float
     idle_cpu_percent: float
     """Of one core, the program's own."""
@@ -55,6 +59,7 @@ def on_screen(
     began = time.perf_counter()
     pid = terminal.start(subject.command)
     first, ready = _appears(terminal, subject, began)
+    spent = cpu_seconds(tree(pid))
     for key in subject.first_keys:
         terminal.send(key)
         time.sleep(0.3)
@@ -67,6 +72,7 @@ def on_screen(
     return Figures(
         first_paint_seconds=first,
         ready_seconds=ready,
+        ready_cpu_seconds=spent,
         settled_mib=settled,
         idle_cpu_percent=100 * (after[0] - before[0]) / idle,
         engine_idle_cpu_percent=100 * (after[1] - before[1]) / idle,
@@ -99,13 +105,13 @@ def command(arguments: Sequence[str], runs: int) -> Run:
     return Run(statistics.median(walls), statistics.median(cpus), statistics.median(peaks))
 
 
-def _appears(terminal: Terminal, subject: Subject, began: float, limit: float = 60) -> tuple[float, float]:
+def _appears(terminal: Terminal, subject: Subject, began: float, limit: float = 120) -> tuple[float, float]:
     first: float | None = None
-    text, row = "", re.compile(subject.ready)
+    text, row, painted = "", re.compile(subject.ready), re.compile(subject.first)
     while time.perf_counter() - began < limit:
         text = terminal.screen(colours=False)
         now = time.perf_counter() - began
-        if first is None and text.strip():
+        if first is None and painted.search(text):
             first = now
         if first is not None and sum(1 for line in text.splitlines() if row.search(line)) >= subject.rows:
             return first, now

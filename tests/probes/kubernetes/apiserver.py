@@ -55,6 +55,11 @@ class ApiServer:
     def url(self) -> str:
         return f"https://127.0.0.1:{self.port}"
 
+    @property
+    def pids(self) -> list[int]:
+        """The processes of both programs, while they run."""
+        return [process.pid for process in self._running.values()]
+
     def __enter__(self) -> Self:
         try:
             self._thread.start()
