@@ -42,6 +42,7 @@ SAMPLE_PAUSE_SECONDS = 0.3
 """Five stacks of each worker over a second and a half: enough to tell a line that blocks from one that passes."""
 MOST_PROFILED = 8
 LOOK_SECONDS = 0.5
+OFFERED = "A patch was written, and nothing that runs was changed: apply it where the object is kept."
 PENDING_SECONDS = 5.0
 """How often the journal is looked at for interrupted changes."""
 
@@ -154,6 +155,9 @@ class Repairs:
         )
         if entry.state != "applied":
             return _outcome(entry, False, began)
+        if all(step.action == "offer-file" for step in wanted.steps):
+            self._fixer.record(entry.id, "untested", OFFERED)
+            return Outcome(True, "untested", entry.id, time.monotonic() - began, OFFERED)
         verification = verify.begin(finding, datetime.now(UTC), before)
         answer = await self._verify(verification, progress)
         verified = answer.verified or "untested"

@@ -93,6 +93,8 @@ class Objects:
                 raise Lost(error.message) from None
             if error.status in {404, 409, 422} and await self._is_another(path, live):
                 raise Changed from None
+            if error.status == 404 and path.endswith("/resize"):
+                raise Refused("The server cannot resize running pods: that takes Kubernetes 1.33.") from None
             raise refusal(error) from None
 
     async def create(self, namespace: str, thing: Json) -> Json | None:

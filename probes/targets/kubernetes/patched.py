@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from probes import text
 from probes.intent import RestorePoint, Step
 from probes.target import Refused
@@ -26,6 +28,8 @@ from probes.targets.kubernetes.wanted import secret_name
 Json = dict[str, Any]
 Progress = Callable[[str], None]
 TRIES = 8
+BACK_SECONDS = 200.0
+"""For the rollout of the way back: with the way there (:class:`Patience`) it has to fit into a step's 900 s."""
 _MARK = ("metadata", "annotations", CHANGE)
 
 
@@ -88,7 +92,8 @@ class Patched:
         if _mark(live) != change and not _operations(live, sealing.open_puts(said.back)):
             return  # back already: its mark went with it, and perhaps the Secret that held its values
         back = await self._unsealed(said)
-        follower = Follower(self._objects, subject_at(live), self._patience)
+        patience = replace(self._patience, most=min(self._patience.most, BACK_SECONDS))
+        follower = Follower(self._objects, subject_at(live), patience)
         pods = Pods()
         for _ in range(TRIES):
             if not _operations(live, back):
