@@ -25,6 +25,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
+from fixes.counted import counted
 from fixes.model import Finding, Fires, SignatureId, Silent, Verdict, Verified
 from fixes.signatures._shared import duration
 from fixes.signatures._wording import STARTED
@@ -156,6 +157,7 @@ def judge(
     ``verdict`` is the signature's, given no evidence from before ``evidence_from``; ``deployment`` is as it is now
     (``None`` when it is not seen). From the end of the window on the answer is never ``None``.
     """
+    deployment = None if deployment is None else counted(deployment)
     quiet = (now - verification.applied_at).total_seconds()
     over = quiet >= verification.window_seconds
     if isinstance(verdict, Fires):

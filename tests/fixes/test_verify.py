@@ -55,6 +55,12 @@ def test_a_setting_is_judged_by_the_first_measurement_after_the_change() -> None
     assert answer("memory-limit-low", SILENT, 3, stale).verified is None
 
 
+def test_a_pod_that_is_told_to_go_does_not_delay_the_answer() -> None:
+    going = replica(id=ReplicaId("c2"), ready=False, terminating=True)
+    pods = deployment(replicas=(replica(sampled_at=after(2), ready=True), going), kind="Deployment")
+    assert answer("memory-limit-low", SILENT, 3, pods).verified == "gone"
+
+
 def test_a_setting_that_still_fires_is_present_at_the_end_of_the_window_only() -> None:
     assert answer("bind-loopback", FIRES, 5, up()).verified is None
     assert answer("bind-loopback", FIRES, 31, up()) == Answer("present", "worker 17 was killed")
