@@ -86,7 +86,6 @@ class Follower:
         return self._container.base.state == "created"
 
     async def _read_past(self, client: EngineClient) -> None:
-        begun = datetime.now(UTC)
         since, count = self._oldest, 0
         first: bytes | None = None
         with contextlib.suppress(TimeoutError):
@@ -98,7 +97,9 @@ class Follower:
         if count >= logs.PAST_LINES and first:
             since = LineClock(UTC).split(first)[0] or since
         self._past_read = True
-        self._next = self._resume(logs.stamp(min(begun, datetime.now(UTC)) if count == 0 else self._oldest))
+        # A log that said nothing is asked for from the same moment again: that is a time of the engine's clock, as
+        # its lines' stamps are, and no line is read twice that was not there.
+        self._next = self._resume(logs.stamp(self._oldest))
         self.coverage = LogCoverage(state="followed", since=since)
 
     async def _read_on(self, client: EngineClient) -> bool:

@@ -54,6 +54,9 @@ class FakeEngine:
         self.delay_for: Callable[[str], float] = lambda _path: 0.0
         self.api_version = "1.41"
         self.log: bytes = frame(1, b"2026-01-02T03:04:05.000000001Z hello\n")
+        self.log_for: Callable[[dict[str, list[str]]], bytes] = lambda _query: self.log
+        self.skew = timedelta(0)
+        """Its clock less ours."""
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
         self._event_streams: set[asyncio.StreamWriter] = set()
@@ -86,6 +89,9 @@ class FakeEngine:
         for writer in self._event_streams:
             chunk(writer, json.dumps(event).encode() + b"\n")
 
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.skew
+
     def paths(self) -> list[str]:
         return [path for _, path in self.requests]
 
@@ -117,8 +123,9 @@ class FakeEngine:
             self._event_streams.add(writer)
         elif path.endswith("/logs"):
             begin(writer)
-            chunk(writer, self.log)
-            if parse_qs(url.query).get("follow") != ["1"]:
+            query = parse_qs(url.query)
+            chunk(writer, self.log_for(query))
+            if query.get("follow") != ["1"]:
                 writer.write(b"0\r\n\r\n")
         else:
             body = self._document(path)
@@ -135,7 +142,8 @@ class FakeEngine:
         if path == "/version":
             return json.dumps({"Version": "99.0", "ApiVersion": self.api_version, "MinAPIVersion": "1.12"}).encode()
         if path == "/info":
-            return json.dumps({"ID": "x", "Name": "box", "NCPU": 2, "MemTotal": 1 << 30, "SystemTime": ""}).encode()
+            said = {"ID": "x", "Name": "box", "NCPU": 2, "MemTotal": 1 << 30, "SystemTime": self.now().isoformat()}
+            return json.dumps(said).encode()
         if path == "/containers/json":
             rows = [] if self.container is None else [{"Id": ID, "State": "running", "Status": "Up", "Created": 1}]
             return json.dumps(rows).encode()

@@ -13,7 +13,7 @@ from probes.target import Options, ReadOnly, Unreadable
 from probes.targets.docker.client import EngineClient, EngineError
 from probes.targets.docker.target import DockerTarget
 from probes.transport import Endpoint
-from tests.probes.docker.fake_engine import ID, FakeEngine, inspect
+from tests.probes.docker.fake_engine import ID, FakeEngine, frame, inspect
 from tests.probes.docker.watching import watched
 
 
@@ -222,6 +222,25 @@ async def test_a_log_that_the_engine_failed_to_give_is_read_once_it_can(fake):
         again = await seen.until(lambda s: state_of(s) == "followed")
         (deployment,) = again.deployments.values()
         assert deployment.logs.why is None
+
+
+@pytest.mark.parametrize("skew_seconds", [-60, 60])
+async def test_a_quiet_log_is_followed_without_a_gap_whatever_the_engines_clock_says(fake, skew_seconds):
+    fake.skew = timedelta(seconds=skew_seconds)
+
+    def log_for(query: dict[str, list[str]]) -> bytes:
+        """Nothing in the past; one line at the moment from which on it is followed."""
+        if query.get("follow") != ["1"]:
+            return b""
+        now = fake.now()
+        asked = float(query["since"][0]) <= now.timestamp()
+        return frame(1, f"{now:%Y-%m-%dT%H:%M:%S.%f}000Z first words\n".encode()) if asked else b""
+
+    fake.log_for = log_for
+    async with watched(spec(fake)) as seen:
+        await seen.until(
+            lambda s: any("first words" in one.text for key in s.deployments for one in seen.target.lines(key))
+        )
 
 
 async def test_a_log_that_cannot_be_read_for_a_defect_does_not_count_as_followed(fake, monkeypatch):
