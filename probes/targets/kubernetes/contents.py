@@ -15,10 +15,11 @@ from typing import Protocol
 import msgspec
 
 from probes import packages
-from probes.base import DeploymentId, Frozen
+from probes.base import DeploymentId, Frozen, NodeId
 from probes.model import Deployment, Interest
 from probes.target import ReadOnly, Unreadable
 from probes.targets.kubernetes.choice import FEW
+from probes.targets.kubernetes.kubelets import Kubelets
 from probes.targets.kubernetes.recognition import Told, config_path
 from probes.targets.kubernetes.views import ContainerView, PodView, TemplateView
 
@@ -122,6 +123,7 @@ class Contents:
         self._tried: dict[tuple[DeploymentId, TemplateView], tuple[int, float]] = {}
         """How often, and when next."""
         self._rest_until = 0.0
+        self._ways_in = Kubelets()
         self._running: set[asyncio.Task[None]] = set()
         self.interest = Interest()
 
@@ -143,6 +145,8 @@ class Contents:
                         await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
                     if time.monotonic() < self._rest_until:
                         break
+                    if self._ways_in.silent(_node(one[2])) is not None:
+                        continue
                     task = asyncio.create_task(self._look(client, *one))
                     self._running.add(task)
                     task.add_done_callback(self._running.discard)
@@ -156,7 +160,11 @@ class Contents:
         now = time.monotonic()
         if now < self._rest_until:
             return []
-        return [one for one in self._fleet.unseen(self._near()) if self._tried.get(one[:2], (0, 0.0))[1] <= now]
+        return [
+            one
+            for one in self._fleet.unseen(self._near())
+            if self._tried.get(one[:2], (0, 0.0))[1] <= now and self._ways_in.silent(_node(one[2])) is None
+        ]
 
     def _near(self) -> Collection[DeploymentId]:
         """All of a few; of many those that somebody looks at, or that are in trouble."""
@@ -180,6 +188,7 @@ class Contents:
             output = await client.execute(
                 pod.namespace, pod.name, found.name, argv, timeout_seconds=_DEADLINE_SECONDS, limit=_OUTPUT_BYTES
             )
+            self._ways_in.answered(_node(pod))
             seen = msgspec.json.decode(output, type=_Seen)
         except ReadOnly:
             self._rest_until = float("inf")
@@ -187,10 +196,15 @@ class Contents:
         except Unreadable as unreadable:
             if unreadable.failure.code == "forbidden":
                 self._rest_until = time.monotonic() + _REFUSED_SECONDS
+            self._ways_in.failed(_node(pod), unreadable)
             return
         except (msgspec.DecodeError, UnicodeDecodeError):
             return
         self._fleet.tell(deployment, template, told(seen, config))
+
+
+def _node(pod: PodView) -> NodeId | None:
+    return NodeId(pod.node) if pod.node else None
 
 
 def told(seen: _Seen, config: str | None) -> Told:

@@ -42,11 +42,18 @@ class Kubelets:
         """It did not, where that is what the error says."""
         if isinstance(error, Unreadable) and not _is_silence(error.failure):
             return
-        self._why = error.failure.why if isinstance(error, Unreadable) else "its kubelet did not answer in time"
+        self._why = _reason(error)
         count = self._failures[node] = self._failures.get(node, 0) + 1
         if count >= _TRIES or (not self._answered and len(self._failures) >= _NODES):
             low, high = _PAUSE_SECONDS
             self._until[node] = time.monotonic() + min(high, low * 2 ** min(count - 1, 8))
+
+
+def _reason(error: Unreadable | TimeoutError) -> str:
+    """What holds for the whole node: the server's words for a stranger name the one pod that was asked for."""
+    if not isinstance(error, Unreadable):
+        return "its kubelet did not answer in time"
+    return "its node's kubelet does not answer" if error.failure.code == "not-found" else error.failure.why
 
 
 def _is_silence(failure: Failure) -> bool:

@@ -122,9 +122,15 @@ class Logs:
         if self._stale:
             self._stale = False
             self._choose()
-        for key in self._turns.take(_AT_ONCE - len(self._sampling), set(self._sampling)):
-            task = self._sampling[key] = asyncio.create_task(self._sample(self._client, key))
-            task.add_done_callback(partial(self._sampled, key))
+        passed = True
+        while passed:  # what cannot be asked for now takes nobody's place
+            passed = False
+            for key in self._turns.take(_AT_ONCE - len(self._sampling), set(self._sampling)):
+                if self._passed_over(key):
+                    passed = True
+                    continue
+                task = self._sampling[key] = asyncio.create_task(self._sample(self._client, key))
+                task.add_done_callback(partial(self._sampled, key))
 
     @property
     def ready(self) -> bool:
@@ -241,15 +247,30 @@ class Logs:
             return refused[1].why
         return self._kubelets.silent(found.node if found is not None else None)
 
-    async def _sample(self, client: ApiClient, key: DeploymentId) -> None:
-        """Reads a few of a deployment's logs: those of what is sick first."""
+    def _passed_over(self, key: DeploymentId) -> bool:
+        """Whether none of the logs that would be read may be asked for; that is then said."""
+        chosen = self._to_sample(key)
+        if any(one.id in self._followers for one in chosen):
+            return False
+        reasons = [self._why_not(key, one.id) for one in chosen]
+        if not all(reasons):
+            return False
+        for one, why in zip(chosen, reasons, strict=True):
+            self._log(key, one.id).unread(why or "")
+        self._turns.done(key)
+        return True
+
+    def _to_sample(self, key: DeploymentId) -> list[Replica]:
+        """A few of a deployment's replicas that have logs: those that are sick first."""
         deployment = self._deployments().get(key)
-        if deployment is None:
-            return
-        readable = [one for one in deployment.replicas if worth_reading(one)]
+        readable = [one for one in deployment.replicas if worth_reading(one)] if deployment is not None else []
         known = self._logs.get(key, {})
         readable.sort(key=lambda one: (not sick(one), one.id not in known, one.id))
-        for replica in readable[:SAMPLED_REPLICAS]:
+        return readable[:SAMPLED_REPLICAS]
+
+    async def _sample(self, client: ApiClient, key: DeploymentId) -> None:
+        """Reads a few of a deployment's logs."""
+        for replica in self._to_sample(key):
             log = self._log(key, replica.id)
             if replica.id in self._followers:
                 await log.told(_FOLLOWED_SECONDS)

@@ -58,6 +58,8 @@ class Sampler:
         self._reader = reader
         self._readings = readings
         self._kubelets = kubelets
+        self._ways_in = Kubelets()
+        """Which nodes run programs in containers: one may tell logs and not that."""
         self._deployments = deployments
         near = max(5.0, interval_seconds)
         self._budget = Budget(
@@ -173,7 +175,8 @@ class Sampler:
         if self._reader is None:
             self._readings.failed(job.replica, "inside", _NO_EXEC)
         if job.kind == "sample":
-            self._spawn(job, self._look(job, replica))
+            if self._ways_in.silent(replica.node) is None:
+                self._spawn(job, self._look(job, replica))
         elif self._kubelets.silent(replica.node) is None or self._access.reaches(job.replica):
             self._spawn(job, self._asker.loop(job) if job.kind == "loop" else self._ask_health(job))
 
@@ -216,9 +219,11 @@ class Sampler:
                     await asyncio.sleep(_FIRST_RATE_SECONDS)
                 async with self._looks:
                     found = await self._reader.read(job.replica, server, free_bytes=free, close=close)
+                self._ways_in.answered(replica.node)
                 self._readings.inside(job.replica, found)
         except Unreadable as unreadable:
             failure = unreadable.failure
+            self._ways_in.failed(replica.node, unreadable)
             if failure.code == "forbidden":
                 self._refused[job.replica.partition("/")[0]] = (time.monotonic() + _REFUSED_SECONDS, failure)
             self._readings.failed(job.replica, "inside", failure)

@@ -141,5 +141,7 @@ class _Told:
         if any(one in (end.message or "") for one in _NO_PROGRAM) or codes == ["127"]:
             why = f"there is no program {text.line(self._program, 120)} in it"
             raise Unreadable(Failure("no-command", self._what, why, ""))
-        code = f"it ended with {text.clean(codes[0], 8)}: " if codes else ""
-        raise Unreadable(Failure("command-failed", self._what, f"{code}{said}", ""))
+        if not codes:  # the command's end is not known: what failed is the way to it
+            raise Unreadable(Failure("server-error", self._what, said, ""))
+        why = f"it ended with {text.clean(codes[0], 8)}: {said}"
+        raise Unreadable(Failure("command-failed", self._what, why, ""))

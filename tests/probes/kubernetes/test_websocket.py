@@ -81,7 +81,7 @@ async def test_output_in_parts_is_put_together():
         (frames(Message(data=b"\x03not json")), False, "unreachable"),
         (frames(Message(data=b"\x01" + b"x" * 3000), Message(data=SUCCESS)), False, "too-large"),
         (frames(Message(data=b"\x01silence")), False, "timeout"),
-        (frames(Message(data=FAILURE)), False, "command-failed: it broke"),
+        (frames(Message(data=FAILURE)), False, "server-error: it broke"),
     ],
 )  # fmt: skip
 async def test_what_is_no_good_end_is_a_failure(sent, abort, expected):
