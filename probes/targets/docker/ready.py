@@ -53,7 +53,7 @@ async def wait_ready(
             inspect = await containers.inspect(container)
             if inspect is None:
                 raise NotReady("it vanished")
-            _refuse_dead(inspect)
+            _refuse_dead(inspect, expected)
             still = await _missing(inspect, expected)
             now = time.monotonic()
             if still is None and now - begun >= settle_seconds:
@@ -73,7 +73,7 @@ async def answering(inspect: Json, ports: Sequence[int]) -> tuple[int, ...]:
     return tuple(port for port, answer in zip(ports, answers, strict=True) if answer)
 
 
-def _refuse_dead(inspect: Json) -> None:
+def _refuse_dead(inspect: Json, expected: Expected) -> None:
     state: Json = inspect["State"]
     if state.get("OOMKilled") and not state.get("Running"):
         raise NotReady("the kernel killed it for memory")
@@ -84,7 +84,7 @@ def _refuse_dead(inspect: Json) -> None:
         said = text.line(str(state.get("Error") or ""), 300)
         raise NotReady(f"it ended with code {state.get('ExitCode')}{': ' if said else ''}{said}")
     health: Json = state.get("Health") or {}
-    if health.get("Status") == "unhealthy":
+    if expected.healthy and health.get("Status") == "unhealthy":
         log = health.get("Log") or [{}]
         raise NotReady(f"its health check fails: {text.line(str(log[-1].get('Output', '')).strip(), 300)}")
 
