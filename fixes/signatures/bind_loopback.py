@@ -7,7 +7,8 @@ health checks from outside are refused, while everything looks fine in the log. 
 What proves it. The listening sockets of a running replica: all on 127.0.0.0/8 or ::1, or the published port is. Where
 sockets cannot be read: the address of the latest start-up line, else of the arguments.
 
-What it is not. A local process: loopback is right there. Host networking. A network shared with another container, or
+What it is not. A local process: loopback is right there. A helper's own socket (a cache, a debugger) while the server
+does not listen yet, or listens on a Unix socket. Host networking. A network shared with another container, or
 a proxy in the same container or pod that listens on the published port, or will within the first half minute. A pod
 that answers fastops from outside. Docker's own resolver on 127.0.0.11.
 
@@ -35,6 +36,8 @@ class _Seen(NamedTuple):
     address: str
     port: int | None
     evidence: Evidence
+    own: bool = True
+    """Whether it is the server's own socket; another process of the container may have opened it."""
 
 
 def detect(view: View) -> Verdict:
@@ -42,8 +45,10 @@ def detect(view: View) -> Verdict:
     if view.deployment.kind == "process":
         return SILENT
     seen = [(replica, _loopback(view, replica)) for replica in view.deployment.running]
-    found = [one for replica, one in seen if one is not None and not _may_have_a_proxy(view, replica, one)]
+    found = [one for replica, one in seen if one is not None and one.own and not _may_have_a_proxy(view, replica, one)]
     if not found:
+        if any(one is not None and not one.own for _, one in seen):
+            return Undecided("its server's own socket: what listens on loopback may be a helper's")
         unread = any(r.sampled_at is None or one is not None for r, one in seen)
         return Undecided("the listening sockets of its containers") if unread else SILENT
     first = found[0]
@@ -83,11 +88,33 @@ def _by_sockets(view: View, replica: Replica, listeners: list[Listener]) -> _See
     if not inside or (outside and (not published or published & outside)):
         return None
     hidden = [x for x in inside if x.port in published] or ([] if outside else inside)
-    if not hidden:
+    if not hidden or str(view.deployment.setting("bind") or "").startswith("unix:"):
         return None
+    known = {*_told(view, replica), *configured_ports(view.deployment), *published}
+    own = [x for x in hidden if x.port in known] or ([] if known or _waits(view, replica) else hidden)
+    hidden = own or hidden
     ports = f", published is {', '.join(map(str, sorted(published)))}" if published else ""
     text = f"listens on {hidden[0].address}:{hidden[0].port} and nowhere outside loopback{ports}"
-    return _Seen(hidden[0].address, hidden[0].port, Evidence("proc", text, at=replica.sampled_at, replica=replica.id))
+    evidence = Evidence("proc", text, at=replica.sampled_at, replica=replica.id)
+    return _Seen(hidden[0].address, hidden[0].port, evidence, own=bool(own))
+
+
+def _told(view: View, replica: Replica) -> list[int]:
+    """The ports of which the server said since its start that it listens there."""
+    begun = replica.started_at
+    return [
+        int(hit.fields["port"][:5])
+        for hit in view.deployment.hits
+        if hit.key == _wording.LISTENING.key and hit.replica == replica.id
+        if any(mark.at is None or begun is None or mark.at >= begun for mark in hit.marks)
+    ]
+
+
+def _waits(view: View, replica: Replica) -> bool:
+    """Whether the application starts up: servers listen only after that."""
+    waits = _shared.latest_line(view, replica.id, None, _wording.WAITING)
+    done = _shared.latest_line(view, replica.id, None, _wording.STARTED)
+    return waits is not None and (done is None or done.line < waits.line)
 
 
 def _served(view: View, replica: Replica) -> set[int]:
@@ -190,7 +217,7 @@ SIGNATURE = Signature(
     detect=detect,
     remedies=(RemedyId("bind-all-interfaces"), RemedyId("advise")),
     source="uvicorn --host, gunicorn bind and granian --host default to 127.0.0.1 (their documentation)",
-    patterns=(_wording.LISTENING,),
+    patterns=(_wording.LISTENING, _wording.WAITING, _wording.STARTED),
     fires=(
         Example(
             "by its sockets",
@@ -229,6 +256,28 @@ SIGNATURE = Signature(
         Example(
             "a local process",
             deployment=_cases.deployment(_cases.replica(listeners=(Listener("127.0.0.1", 8000),)), kind="process"),
+        ),
+        Example(
+            "a cache in the container of a server that takes minutes to import its model",
+            deployment=_cases.container(
+                listeners=(Listener("127.0.0.1", 6379),),
+                ports=_PORTS,
+                settings={"host": _ALL, "port": 8000},
+                started_at=_cases.ago(120),
+            ),
+            undecided=True,
+        ),
+        Example(
+            "a debugger beside an application that starts up",
+            "INFO:     Waiting for application startup.\n",
+            deployment=_cases.container(listeners=(Listener("127.0.0.1", 5678),), started_at=_cases.ago(120)),
+            undecided=True,
+        ),
+        Example(
+            "a debugger beside a server on a Unix socket",
+            deployment=_cases.container(
+                listeners=(Listener("127.0.0.1", 5678),), settings={"bind": "unix:/run/app.sock"}
+            ),
         ),
         Example(
             "host networking",

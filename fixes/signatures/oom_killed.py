@@ -9,14 +9,17 @@ with a death beside it; the control group's ``oom_kill`` counter rising while a 
 OOMKilled`` of a run that ended in the window (since 1.28 the kernel ends all processes of the container together).
 
 What it is not. Exit code 137 alone is SIGKILL: ``docker stop`` past its grace period, ``kill -9``, a supervisor, the
-kubelet after a failed liveness probe or an eviction. A flag, a ``lastState`` or an exit from before the window is
-history. A helper process that the kernel killed while server and workers
+kubelet after a failed liveness probe or an eviction. Docker's flag beside another exit code, or after an end that was
+asked for: it tells that some process of the container was killed so, at any time. A flag, a ``lastState`` or an exit
+from before the window is history. A helper process that the kernel killed while server and workers
 live on is not this either, nor is it when a worker ends for another reason more than 30 s before or after.
 
 What to do. Give it the memory that it needs, or find what grows; recycling workers bounds a slow leak.
 """
 
 from __future__ import annotations
+
+from datetime import datetime, timedelta
 
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Undecided, Verdict, View
 from fixes.signatures import _cases, _kubernetes, _shared, _wording
@@ -26,7 +29,12 @@ from probes.model import UNLIMITED, Limit, Memory, Replica
 
 _LOST = (_wording.KILLED, _wording.KILLED_BEFORE_21, _wording.CHILD_DIED, _wording.TIMED_OUT)
 _IN_ORDER = (0, 143)
-"""Ends that were asked for: containerd calls them OOMKilled where any process of the container was ever killed so."""
+"""Ends that were asked for: engines call them OOMKilled where any process of the container was ever killed so."""
+KILLED = 137
+"""128 + SIGKILL."""
+DOCKER_GRACE_SECONDS = 10.0
+"""Between TERM and KILL of ``docker stop``, unless it is told otherwise."""
+SLACK = timedelta(seconds=5)
 _BY_SIGNAL = _shared.keys((_wording.KILLED, _wording.KILLED_BEFORE_21))
 """What these lines say is a kill even where nobody knows when they were written."""
 
@@ -75,7 +83,7 @@ def _engine(view: View, replica: Replica) -> list[Evidence]:
     """What the engine itself says: its flag on a container that ended in the window, and its events."""
     found: list[Evidence] = []
     ended = replica.finished_at
-    if replica.oom_killed and ended is not None and ended >= view.start:
+    if replica.oom_killed and ended is not None and ended >= view.start and _by_kernel(replica, ended):
         code = f", exit code {replica.exit_code}" if replica.exit_code else ""
         found.append(Evidence("inspect", f"State.OOMKilled is true{code}", at=ended, replica=replica.id))
     recent = [e for e in replica.events if e.at >= view.start]
@@ -85,6 +93,13 @@ def _engine(view: View, replica: Replica) -> list[Evidence]:
         if event.kind == "oom" and _died(view, replica, Rise(1, event.at, 1, ((event.at, event.at),)))
     ]
     return found
+
+
+def _by_kernel(replica: Replica, ended: datetime) -> bool:
+    """Whether the main process itself ended by SIGKILL that nobody asked for: the flag may be of any process."""
+    grace = timedelta(seconds=replica.stop_signal_timeout_seconds or DOCKER_GRACE_SECONDS) + SLACK
+    asked = any(e.kind in ("kill", "stop") and ended - grace <= e.at <= ended + SLACK for e in replica.events)
+    return replica.exit_code in (None, KILLED) and not asked
 
 
 def _counter(view: View, replica: Replica, rise: Rise | None) -> tuple[list[Evidence], bool]:
@@ -101,9 +116,10 @@ def _counter(view: View, replica: Replica, rise: Rise | None) -> tuple[list[Evid
 
 def _died(view: View, replica: Replica, rise: Rise) -> bool:
     """Whether the main process or a worker died about then: by the engine, by the log, by a worker that is younger."""
-    if any(e.kind == "die" and rise.near(e.at) for e in replica.events):
+    if any(e.kind == "die" and e.exit_code not in _IN_ORDER and rise.near(e.at) for e in replica.events):
         return True
-    if replica.state in ("exited", "dead", "restarting") and rise.near(replica.finished_at):
+    ended = replica.state in ("exited", "dead", "restarting") and replica.exit_code not in _IN_ORDER
+    if ended and rise.near(replica.finished_at):
         return True
     if any(
         hit.replica == replica.id and (rise.near(place.at) or (place.at is None and hit.key in _BY_SIGNAL))
@@ -269,6 +285,27 @@ SIGNATURE = Signature(
         Example(
             "a pod that was killed for memory long ago",
             deployment=_cases.workload(_cases.pod(restarts=1, last_end=_cases.ended("OOMKilled", 137, 7200))),
+        ),
+        Example(
+            "a helper was killed at the start, and the container stopped in order later",
+            deployment=_cases.container(
+                state="exited",
+                oom_killed=True,
+                exit_code=0,
+                finished_at=_cases.ago(60),
+                events=(_cases.event("kill", 61), _cases.event("stop", 60), _cases.event("die", 60, 0)),
+                memory=_LIMIT,
+            ),
+        ),
+        Example(
+            "a helper was killed long before, and the container did not stop in its grace period",
+            deployment=_cases.container(
+                state="exited",
+                oom_killed=True,
+                exit_code=137,
+                finished_at=_cases.ago(60),
+                events=(_cases.event("kill", 70), _cases.event("kill", 60), _cases.event("die", 60, 137)),
+            ),
         ),
         Example(
             "a death that is older than the window",

@@ -73,8 +73,19 @@ def _kills(view: View) -> list[tuple[LogHit, At]]:
 def _by_master(view: View, hit: LogHit, place: At) -> bool:
     """Whether the master itself sent the signal: after a time-out of this worker, or while it ends."""
     pid = hit.fields.get("pid")
+    # Numbers come again when a container starts anew: an earlier process's time-out excuses nothing.
+    born = max(
+        (
+            mark.line
+            for other in view.deployment.hits
+            if other.key == _wording.BOOTING.key and other.replica == place.replica and other.fields.get("pid") == pid
+            for mark in other.marks
+            if mark.line < place.line
+        ),
+        default=0,
+    )
     timed_out = any(
-        mark.line < place.line
+        born < mark.line < place.line
         for other in view.deployment.hits
         if other.key == _wording.TIMED_OUT.key and other.replica == place.replica and other.fields.get("pid") == pid
         for mark in other.marks
@@ -108,12 +119,19 @@ SIGNATURE = Signature(
         _wording.TIMED_OUT,
         _wording.STOPPING,
         _wording.BEGUN,
+        _wording.BOOTING,
     ),
     fires=(
         Example("gunicorn 21 to 27", _KILL),
         Example(
             "gunicorn 20",
             "[2026-11-22 09:53:00 +0000] [6531] [WARNING] Worker with pid 6533 was terminated due to signal 9\n",
+        ),
+        Example(
+            "nor is one of the same number before the container started anew",
+            "[2026-11-22 09:40:20 +0000] [1] [CRITICAL] WORKER TIMEOUT (pid:6569)\n"
+            "[2026-11-22 09:41:00 +0000] [1] [INFO] Listening at: http://0.0.0.0:8000 (1)\n"
+            "[2026-11-22 09:41:00 +0000] [6569] [INFO] Booting worker with pid: 6569\n" + _KILL,
         ),
         Example(
             "another worker's time-out is no excuse",

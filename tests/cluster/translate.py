@@ -14,6 +14,7 @@ from .manifests import http, limits
 
 LEFT_OUT = {
     "killed-from-outside": "a pod that was stopped is gone; `deleted-stubborn` is its counterpart",
+    "helper-killed": "a pod that was stopped is gone; `deleted` is its counterpart",
     "graceful-stop": "a pod that was stopped is gone; `deleted` is its counterpart",
     "graceful-stop-gunicorn-21": "a pod that was stopped is gone; `deleted` is its counterpart",
     "slow-shutdown": "a pod that was stopped is gone; `deleted-stubborn` is its counterpart",

@@ -49,6 +49,16 @@ CASES = (
         drive=(EAT,),
         until=(Logged("Child process ["), Logged("died")),
     ),
+    # The engine's flag is of any process of the container, and shows once the container has ended.
+    Case(
+        "helper-killed",
+        ("sh", "-c", "head -c 900000000 /dev/zero | tail; exec uvicorn --host 0.0.0.0 --port 8000 healthy:app"),
+        allow=ids("single-process"),
+        look_alike_of="oom-killed",
+        memory="600m",
+        drive=(Stop(),),
+        until=(InState(status="exited", oom_killed=True, exit_code=0),),
+    ),
     Case(
         "killed-from-outside",
         uvicorn("healthy:app"),

@@ -25,6 +25,21 @@ CASES = (
         up=LISTENING,
     ),
     Case("loopback-behind-proxy", ("python3", "-m", "sidecar"), look_alike_of="bind-loopback"),
+    Case(
+        "helper-on-loopback",
+        (
+            "sh",
+            "-c",
+            (
+                "python3 -u -m http.server 6379 --bind 127.0.0.1 & sleep 600; "
+                "exec uvicorn --host 0.0.0.0 --port 8000 healthy:app"
+            ),
+        ),
+        allow=ids("single-process", "startup-stalled"),
+        look_alike_of="bind-loopback",
+        up=Logged("Serving HTTP on 127.0.0.1"),
+        observe_seconds=35,
+    ),
     Case("wrong-port", gunicorn("healthy:app"), expect=ids("port-mismatch"), publish=(80,), up=LISTENING),
     Case(
         "wrong-port-lone",
