@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 
+from fixes.yamlsecrets import covered
 from probes.intent import Document
 from probes.text import HIDDEN, clean, is_secret_name, line
 
@@ -29,6 +30,7 @@ _OPTION = re.compile(rf"""(?P<head>--(?P<name>{_NAME})(?:\s+|["']\s*,\s*))(?P<va
 _LONE_OPTION = re.compile(rf"""\s*(?:-\s+)?["']?--(?P<name>{_NAME})["']?\s*,?\s*""")
 _BLOCK_SCALAR = re.compile(r"\s*(?:[!&]\S+\s+)*[|>][0-9+\-]*\s*(?:#.*)?")
 _NESTED = re.compile(rf"""\s*(?:-(?:\s|$)|["']?{_NAME}["']?\s*:(?:\s|$)|[\[{{}}\]])""")
+_QUOTES = "\"'"
 _TRIPLE = ('"""', "'''")
 
 
@@ -83,7 +85,7 @@ def reverse(diff: str) -> str:
 def hidden(text: str) -> list[str]:
     """The lines of a document, one for one, clean and with what is secret replaced."""
     hider = _Hider()
-    return [hider.line(raw) for raw in _lines(text)]
+    return [hider.line(raw) for raw in covered(text, _lines(text), HIDDEN, _one)]
 
 
 class _Hider:
@@ -139,6 +141,9 @@ class _Hider:
             self._deeper_than = indent
             return line(raw)
         self._until = next((q for q in _TRIPLE if q in raw and raw.count(q) < 2), self._until)
+        quote = item["head"][-1]
+        if self._until is None and quote in _QUOTES and quote not in value.replace(f"\\{quote}", ""):
+            self._until = quote
         return line(item["head"]) + HIDDEN
 
 

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -154,3 +155,70 @@ def test_a_private_key_is_hidden_as_a_block() -> None:
     text = "tls: |\n  -----BEGIN PRIVATE KEY-----\n  MIIabc\n  -----END PRIVATE KEY-----\nport: 80\n"
     assert "MIIabc" not in redacted(text)
     assert "port: 80" in redacted(text)
+
+
+WORDS = st.lists(st.from_regex(r"[A-Za-z]{3}zq[a-z]{2,8}", fullmatch=True), min_size=1, max_size=9)
+SPACES = st.sampled_from([" ", "\n", "  ", "\n\n", ": ", "' ", '" ', " # ", ", ", "\t", "\\", " = "])
+
+
+@given(
+    words=WORDS,
+    data=st.data(),
+    style=st.sampled_from([None, '"', "'", "|", ">"]),
+    flow=st.sampled_from([None, True, False]),
+    as_list=st.booleans(),
+    width=st.sampled_from([10, 30, 80]),
+)
+@settings(max_examples=150, deadline=None)
+def test_no_style_of_a_yaml_scalar_shows_any_line_of_a_secret(
+    words: list[str], data: st.DataObject, style: str | None, flow: bool | None, as_list: bool, width: int
+) -> None:
+    secret = "".join(one + data.draw(SPACES) for one in words)
+    name = data.draw(st.sampled_from(SECRET_NAMES))
+    environment = ["PORT=80", f"{name}={secret}", "A=1"] if as_list else {"A": "1", name: secret, "PORT": "80"}
+
+    def text(limit: str) -> str:
+        service = {"environment": environment, "command": ["run", f"--{name}", secret], "mem_limit": limit}
+        return yaml.dump(service, default_style=style, default_flow_style=flow, width=width, sort_keys=False)
+
+    shown = diff(text("256m"), text("512m"))
+    assert "256m" in shown
+    assert "512m" in shown
+    for word in words:
+        assert word not in shown
+        assert word not in redacted(text("256m"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'environment:\n  PASSWORD: "first\n    second-part-leaks"\n  PORT: 80\n',
+        "environment:\n  PASSWORD: 'first\n\n    second-part-leaks'\n  PORT: 80\n",
+        "environment:\n  PASSWORD: first\n    second-part-leaks\n  PORT: 80\n",
+        "environment:\n  - PASSWORD=first\n    second-part-leaks\n  - PORT: 80\n",
+        'environment:\n  - "PASSWORD=first\n\nsecond-part-leaks"\n  - PORT: 80\n',
+        "environment: {PASSWORD: first\n  second-part-leaks, PORT: 80}\n",
+        "environment:\n  PASSWORD: &a !!str first\n    second-part-leaks\n  PORT: 80\n",
+        "x-common: &a first second-part-leaks\nenvironment:\n  PASSWORD: *a\n  PORT: 80\n",
+        "command: >\n  run --password\n  second-part-leaks\nPORT: 80\n",
+        "environment:\n  ? PASSWORD\n  : first\n    second-part-leaks\n  PORT: 80\n",
+        'A: "\u2028"\nB: "\x85"\nPASSWORD: "first\n  second-part-leaks"\nPORT: 80\n',
+    ],
+)
+def test_a_secret_that_goes_on_over_the_line_is_hidden_to_its_end(text: str) -> None:
+    shown = redacted(text)
+    assert "second-part-leaks" not in shown
+    assert "80" in shown
+
+
+def test_a_quoted_secret_of_an_environment_file_is_hidden_to_its_end() -> None:
+    shown = redacted('A=1\nPASSWORD="first\nsecond-part-leaks"\nPORT=80\n')
+    assert "second-part-leaks" not in shown
+    assert "PORT=80" in shown
+
+
+def test_a_long_command_with_a_secret_on_one_line_still_shows_its_others() -> None:
+    text = "command: >\n  run --broker redis://:hunter2@queue/0\n  --concurrency {}\n"
+    shown = diff(text.format(4), text.format(8))
+    assert "hunter2" not in shown
+    assert "+  --concurrency 8" in shown
