@@ -73,7 +73,7 @@ class Fixer:
         """Takes an applied change back, the latest one when none is named.
 
         Raises :class:`Refused` where there is nothing to undo or where something else was changed since: then
-        nothing is touched. An undo that was interrupted, or refused half-way, stays pending.
+        nothing is touched, and it stays applied. An undo that was interrupted, or failed half-way, stays pending.
         """
         entry = self.journal.latest_undoable() if change is None else self._known(change)
         if entry is None:
@@ -82,6 +82,8 @@ class Fixer:
             entry = self._known(entry.id)
             self._refuse_not_undoable(entry)
             run = Run(self.journal, entry, self._writer_of(entry.deployment), progress)
+            progress("looking at what is to be taken back")
+            await run.check()
             await self._save_evidence(ChangeId(f"{entry.id}-undo"), entry.deployment, progress)
             run.close("undoing", None)
             await _undo_steps(run)
@@ -239,7 +241,7 @@ async def _undo_steps(run: Run) -> None:
         if any(done.state == "restored" for done in run.entry.steps) or not isinstance(error, Refused):
             run.close("undoing", sentence(error))
             raise Refused(
-                f"{sentence(error)} The undo is incomplete: `fastops resume {run.entry.id}` goes on."
+                f"{sentence(error)} The undo is incomplete: `fastops resume {run.entry.id} --take-back` ends it."
             ) from error
         run.close("applied", None)
         raise

@@ -19,6 +19,8 @@ STEP_SECONDS = 900.0
 """For one step: a recreate waits until the new container is healthy."""
 BACK_SECONDS = 900.0
 """For taking a whole change back."""
+CHECK_SECONDS = 120.0
+"""For reading all that an undo would put back."""
 
 
 class Run:
@@ -65,8 +67,20 @@ class Run:
         except TimeoutError:
             failed.append("Taking it back took too long.")
         stays_open = bool(failed or (refused and not leave_refused))
-        said = [why, *refused, *failed, *([f"`fastops resume {self.entry.id}` ends it."] if stays_open else [])]
-        self.close(self.entry.state if stays_open else ends, " ".join(said))
+        advice = [f"`fastops resume {self.entry.id} --take-back` ends it."] if stays_open else []
+        self.close(self.entry.state if stays_open else ends, " ".join([why, *refused, *failed, *advice]))
+
+    async def check(self) -> None:
+        """Raises :class:`Refused` where :meth:`undo` would be refused as the world is now; nothing is touched."""
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                for done in reversed(self.entry.steps):
+                    if done.state == "done" and done.point is not None:
+                        await self._writer.check(done.point, self.entry.id)
+        except Refused:
+            raise
+        except Exception as error:
+            raise Refused(f"It could not be told whether it can be taken back: {sentence(error)}") from error
 
     async def undo(self) -> None:
         """Restores what is done, from last to first, and closes the change as undone; raises what the writer raises."""

@@ -108,6 +108,12 @@ class Writer(Protocol):
     async def restore(self, point: RestorePoint, change: str, progress: Callable[[str], None]) -> None:
         """Takes a performed step back; raises :class:`Refused` when what is there is not what the step left."""
 
+    async def check(self, point: RestorePoint, change: str) -> None:
+        """Raises :class:`Refused` where :meth:`restore` would, for what can be told without a change; reads only.
+
+        It is asked for every point of a change before the first is restored, so that an undo is refused as a whole.
+        """
+
     async def abandon(self, step: Step, change: str, progress: Callable[[str], None]) -> None:
         """Takes back what an interrupted ``perform`` of this step left, whatever that is."""
 

@@ -127,14 +127,18 @@ class World:
         self.hook(f"restore {point.subject}")
         if point.action == "restart":
             return
+        await self.check(point, change)
+        self.texts[point.subject] = self.backups[str(point.data["key"])]
+        self.hook(f"restored {point.subject}")
+
+    async def check(self, point: RestorePoint, change: str) -> None:
+        self.hook(f"check {point.subject}")
+        if point.action == "restart":
+            return
         kept = self.backups.get(str(point.data["key"]))
         now = self.texts[point.subject]
-        if kept is not None and now == kept:
-            return
-        if kept is None or sha256(now) != point.left:
+        if now != kept and (kept is None or sha256(now) != point.left):
             raise Refused(f"{point.subject} was changed by somebody else")
-        self.texts[point.subject] = kept
-        self.hook(f"restored {point.subject}")
 
     async def abandon(self, step: Step, change: str, progress: Callable[[str], None]) -> None:
         self.hook(f"abandon {step.subject}")

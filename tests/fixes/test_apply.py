@@ -177,17 +177,54 @@ async def test_an_undo_that_crashed_is_named_and_can_be_ended(tmp_path: Path, at
     assert world.texts == TEXTS
 
 
-async def test_undo_refuses_when_somebody_changed_what_the_fix_left(tmp_path: Path) -> None:
+async def test_an_undo_that_would_be_refused_touches_nothing_and_is_possible_later(tmp_path: Path) -> None:
+    world = World(TEXTS)
+    engine = fixer(world, tmp_path)
+    entry = await engine.apply(await plan_of(world), quiet)
+    left = dict(world.texts)
+    world.texts["file:/a.yaml"] = "a: 3\n"
+    touched = dict(world.texts)
+    with pytest.raises(Refused, match=r"file:/a\.yaml was changed by somebody else"):
+        await engine.undo(entry.id, quiet)
+    assert world.texts == touched
+    assert engine.journal.read(entry.id) == entry
+    assert engine.journal.pending() == ()
+    world.texts.update(left)
+    assert (await engine.undo(entry.id, quiet)).state == "undone"
+    assert world.texts == TEXTS
+
+
+async def test_an_undo_of_what_cannot_be_read_touches_nothing(tmp_path: Path) -> None:
+    world = World(TEXTS)
+    engine = fixer(world, tmp_path)
+    entry = await engine.apply(await plan_of(world), quiet)
+    left = dict(world.texts)
+
+    def hook(point: str) -> None:
+        if point == "check file:/a.yaml":
+            raise OSError("the engine is gone")
+
+    world.hook = hook
+    with pytest.raises(Refused, match="could not be told whether it can be taken back: the engine is gone"):
+        await engine.undo(entry.id, quiet)
+    assert world.texts == left
+    assert engine.journal.read(entry.id) == entry
+
+
+async def test_an_undo_that_is_refused_half_way_stays_open_and_says_how_it_is_ended(tmp_path: Path) -> None:
     world = World({"file:/a.yaml": "a: 1\n"})
     engine = fixer(world, tmp_path)
     entry = await engine.apply(await plan_of(world), quiet)
-    world.texts["file:/a.yaml"] = "a: 3\n"
-    with pytest.raises(Refused, match="changed by somebody else"):
+
+    def hook(point: str) -> None:
+        if point == "restore c1":  # all was checked by then
+            world.texts["file:/a.yaml"] = "a: 3\n"
+
+    world.hook = hook
+    with pytest.raises(Refused, match=f"The undo is incomplete: `fastops resume {entry.id} --take-back` ends it"):
         await engine.undo(entry.id, quiet)
-    # The restart counts as taken back, so the undo stays open until it can go on.
+    # The restart counts as taken back, so the undo stays open.
     assert [e.id for e in engine.journal.pending()] == [entry.id]
-    with pytest.raises(Refused, match="The undo is incomplete"):
-        await engine.resume(entry.id, finish=True, progress=quiet)
     ended = await engine.resume(entry.id, finish=False, progress=quiet)
     assert ended.state == "undone"
     assert "'write file:/a.yaml' was not taken back" in (ended.why or "")
@@ -300,7 +337,7 @@ async def test_a_refusal_that_cannot_be_taken_back_leaves_the_change_open(tmp_pa
     world.hook = hook
     entry = await engine.apply(await plan_of(world), quiet)
     assert entry.state == "applying"
-    assert f"`fastops resume {entry.id}`" in (entry.why or "")
+    assert f"`fastops resume {entry.id} --take-back`" in (entry.why or "")
     assert [done.state for done in entry.steps] == ["restored", "begun", "pending", "pending"]
     assert [e.id for e in engine.journal.pending()] == [entry.id]
     world.hook = quiet

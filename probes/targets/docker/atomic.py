@@ -75,34 +75,56 @@ class FileWriter:
 
     def restore(self, point: RestorePoint, progress: Progress) -> None:
         """Puts the former text back; raises :class:`Refused` when the file is not what the step left."""
-        path, backup = Path(point.subject).resolve(), Path(str(point.data["backup"]))
-        self._back(path, backup, str(point.data["before"]), point.left, progress)
+        self._back(*_left(point), progress)
+
+    def check(self, point: RestorePoint) -> None:
+        """Raises as :meth:`restore`, changes nothing."""
+        path, backup, before, left = _left(point)
+        if self._kept(path, backup, before, left) is not None and (why := why_not_writable(str(path))) is not None:
+            raise Refused(f"{why[0].upper()}{why[1:]}.")
 
     def discard(self, point: RestorePoint) -> None:
         """Removes the backup."""
         Path(str(point.data["backup"])).unlink(missing_ok=True)
 
     def _back(self, path: Path, backup: Path, before: str, left: str, progress: Progress) -> None:
+        kept = self._kept(path, backup, before, left)
+        if kept is not None:
+            progress(f"restoring {_shown(path)}")
+            with _sentences(path):
+                _replace(path, _temporary(backup), kept, like=path)
+        _temporary(backup).unlink(missing_ok=True)
+        backup.unlink(missing_ok=True)
+
+    def _kept(self, path: Path, backup: Path, before: str, left: str) -> bytes | None:
+        """What has to be put back; ``None`` where it is there. Raises :class:`Refused` where neither can be said."""
         found = _hash(_read(path))
         if found == left != before:
             kept = _read(backup)
             if _hash(kept) != before:
                 raise Refused(f"The backup {_shown(backup)} is not what was saved; {_shown(path)} is left as it is.")
-            progress(f"restoring {_shown(path)}")
-            with _sentences(path):
-                _replace(path, _temporary(backup), kept, like=path)
-        elif found != before:
+            return kept
+        if found != before:
             raise Refused(
                 f"{_shown(path)} was changed since; it is left as it is, its former text is {_shown(backup)}."
             )
-        _temporary(backup).unlink(missing_ok=True)
-        backup.unlink(missing_ok=True)
+        return None
 
 
 def _places(subject: str, change: str) -> tuple[Path, Path]:
     """The file that a link leads to, and the backup beside it."""
     path = Path(subject).resolve()
     return path, path.parent / kept_name(f".{path.name}", change)
+
+
+def _left(point: RestorePoint) -> tuple[Path, Path, str, str]:
+    """The file, its backup, and the hashes of the texts: the former one, and the one that the step left."""
+    return (
+        Path(point.subject).resolve(),
+        Path(str(point.data["backup"])),
+        str(point.data["before"]),
+        point.left,
+    )
 
 
 def _temporary(backup: Path) -> Path:

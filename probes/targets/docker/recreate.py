@@ -120,8 +120,22 @@ class Recreate:
     async def restore(self, point: RestorePoint, change: str, progress: Progress) -> None:
         """Puts the former container back in place of what the step left; raises :class:`Refused` where that is gone."""
         name, new = str(point.data["name"]), str(point.data["new"])
+        shown, former = text.clean(name, 200), _former_of(point)
+        there = await self.check(point, change)
+        progress(f"putting the former container {shown} back")
+        try:
+            await self._back(point.subject, None if there is None else new, name, change, former, progress)
+        except EngineError as error:
+            if there is None:
+                raise
+            await self._stop(await self._fresh(new))  # its stop may be under way still
+            await self._exchange(new, point.subject, name, str(point.data["kept"]), former.policy, start=True)
+            raise Refused(f"The former container does not start: {_why(error)}. The fixed one runs on.") from None
+
+    async def check(self, point: RestorePoint, change: str) -> Json | None:
+        """The container that the step left, ``None`` where it is gone; raises as :meth:`restore`, changes nothing."""
+        name, new = str(point.data["name"]), str(point.data["new"])
         shown = text.clean(name, 200)
-        former = Former(policy=policy_of(point.data["policy"]), running=bool(point.data["running"]))
         if await self._containers.inspect(point.subject) is None:
             raise Refused(f"The former container of {shown} is gone: there is nothing to go back to.")
         there = await self._containers.inspect(new)
@@ -132,17 +146,9 @@ class Recreate:
             await self._refuse_taken(name, point.subject)
         elif name_of(there) not in {name, staged_name(name, change)}:
             raise Refused(f"{shown} was replaced since, by something else: it is not taken back.")
-        elif await self._version(new, former.policy) != point.left:
+        elif await self._version(new, _former_of(point).policy) != point.left:
             raise Refused(f"{shown} was changed since: it is not what this fix left, so it is not taken back.")
-        progress(f"putting the former container {shown} back")
-        try:
-            await self._back(point.subject, None if there is None else new, name, change, former, progress)
-        except EngineError as error:
-            if there is None:
-                raise
-            await self._stop(await self._fresh(new))  # its stop may be under way still
-            await self._exchange(new, point.subject, name, str(point.data["kept"]), former.policy, start=True)
-            raise Refused(f"The former container does not start: {_why(error)}. The fixed one runs on.") from None
+        return there
 
     async def _stage(self, step: Step, change: str, name: str, progress: Progress) -> Json:
         """Makes the new container beside the former one, which is not touched."""
@@ -266,6 +272,10 @@ class Recreate:
 
 _ERROR = re.compile(r"(?i)error|invalid|fail|not (found|permitted|allowed)")
 _BACK = "The former one is in its place again."
+
+
+def _former_of(point: RestorePoint) -> Former:
+    return Former(policy=policy_of(point.data["policy"]), running=bool(point.data["running"]))
 
 
 def _check_image(new: Json, old: Json) -> None:

@@ -54,15 +54,22 @@ class Update:
 
     async def restore(self, point: RestorePoint, progress: Progress) -> None:
         """Brings the former limits back; raises :class:`Refused` when others than the step's are in force."""
+        inspect = await self.check(point)
+        former = _values(point.data["former"])
+        if not _has(inspect, former):
+            progress(f"bringing the former limits of {_name(inspect)} back")
+            await self._send(inspect, former)
+
+    async def check(self, point: RestorePoint) -> Json:
+        """The container as it is; raises as :meth:`restore`, changes nothing."""
         inspect = await self._there(point.subject)
         former = _values(point.data["former"])
-        if _has(inspect, former):
-            return
-        if await self._version(inspect) != point.left:
-            raise Refused(f"{_name(inspect)} was changed since: it is not what this fix left, so it is not taken back.")
-        await self._guarded(inspect, former)
-        progress(f"bringing the former limits of {_name(inspect)} back")
-        await self._send(inspect, former)
+        if not _has(inspect, former):
+            if await self._version(inspect) != point.left:
+                name = _name(inspect)
+                raise Refused(f"{name} was changed since: it is not what this fix left, so it is not taken back.")
+            await self._guarded(inspect, former)
+        return inspect
 
     async def _guarded(self, inspect: Json, values: dict[str, int]) -> None:
         used = await self._containers.memory_used(inspect["Id"]) if inspect["State"].get("Running") else None

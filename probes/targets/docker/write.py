@@ -76,6 +76,15 @@ class DockerWriter:
         else:
             progress("a restart leaves nothing to take back")
 
+    async def check(self, point: RestorePoint, change: str) -> None:
+        """Raises :class:`Refused` where ``restore`` would, for what can be told without a change."""
+        if point.action == "recreate":
+            await self._recreate.check(point, change)
+        elif point.action == "update":
+            await self._update.check(point)
+        elif point.action == "write-file":
+            self._files.check(point)
+
     async def discard(self, point: RestorePoint) -> None:
         """Removes what was kept for an undo that will not come; raises :class:`Refused` for the only copy of files."""
         if point.action == "recreate":

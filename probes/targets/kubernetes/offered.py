@@ -84,14 +84,16 @@ class Offering:
 
     def remove(self, subject: str, left: str, progress: Progress) -> None:
         """Removes the file as it was written; raises :class:`Refused` where it was edited since."""
-        path = Path(subject)
-        found = _digest(path)
-        if found is None:
-            return
-        if found != left:
+        if self.is_there(subject, left):
+            progress(f"removing {text.clean(subject, 300)}")
+            Path(subject).unlink(missing_ok=True)
+
+    def is_there(self, subject: str, left: str) -> bool:
+        """Whether the file is there as it was written; raises :class:`Refused` where it was edited since."""
+        found = _digest(Path(subject))
+        if found not in {None, left}:
             raise Refused(f"{text.clean(subject, 300)} was edited since: it is left where it is.")
-        progress(f"removing {text.clean(subject, 300)}")
-        path.unlink(missing_ok=True)
+        return found is not None
 
 
 def _digest(path: Path) -> str | None:

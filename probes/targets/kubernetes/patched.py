@@ -89,18 +89,15 @@ class Patched:
         """Puts the former fields back; raises :class:`Refused` where others than the step's are there now."""
         said = read_point(point, Kept)
         live = await self._there(point.subject, said.uid)
-        if _mark(live) != change and not _operations(live, sealing.open_puts(said.back)):
-            return  # back already: its mark went with it, and perhaps the Secret that held its values
+        if _is_back(live, said, change):
+            return
         back = await self._unsealed(said)
         patience = replace(self._patience, most=min(self._patience.most, BACK_SECONDS))
         follower = Follower(self._objects, subject_at(live), patience)
         pods = Pods()
         for _ in range(TRIES):
-            if not _operations(live, back):
+            if not _to_do(live, said, back, point.left):
                 break
-            if digest(live, said.paths) != point.left:
-                name = text.clean(subject_at(live).title, 300)
-                raise Refused(f"{name} was changed since: it is not what this fix left, so it is not taken back.")
             pods = await follower.before(live) if said.rolls else pods
             progress(f"bringing the former state of {text.clean(subject_at(live).title, 300)} back")
             try:
@@ -116,6 +113,13 @@ class Patched:
                 progress(f"the former state is back, and not ready: {why}")
         if said.secret is not None:
             await self._remove_kept(said.secret)
+
+    async def check(self, point: RestorePoint, change: str) -> None:
+        """Raises as :meth:`restore`, changes nothing."""
+        said = read_point(point, Kept)
+        live = await self._there(point.subject, said.uid)
+        if not _is_back(live, said, change):
+            _to_do(live, said, await self._unsealed(said), point.left)
 
     async def discard(self, point: RestorePoint) -> None:
         """Removes the Secret that kept former values."""
@@ -194,6 +198,21 @@ def _is_done(live: Json, said: Patching, change: str) -> bool:
     """Whether this very change is in force: its mark, and the fields as the dry run had them."""
     marked = live["kind"] == "Pod" or _mark(live) == change
     return marked and digest(live, said.paths) == said.left
+
+
+def _is_back(live: Json, said: Kept, change: str) -> bool:
+    """Whether it was taken back: its mark went with it, and perhaps the Secret that held its values."""
+    return _mark(live) != change and not _operations(live, sealing.open_puts(said.back))
+
+
+def _to_do(live: Json, said: Kept, back: Sequence[Put], left: str) -> bool:
+    """Whether former fields are to be put back; raises :class:`Refused` where others than the step's are there."""
+    if not _operations(live, back):
+        return False
+    if digest(live, said.paths) != left:
+        name = text.clean(subject_at(live).title, 300)
+        raise Refused(f"{name} was changed since: it is not what this fix left, so it is not taken back.")
+    return True
 
 
 def _kept(live: Json, said: Patching, change: str, former: str | None) -> Kept:

@@ -61,6 +61,13 @@ class KubernetesWriter:
         else:
             progress("a restart leaves nothing to take back")
 
+    async def check(self, point: RestorePoint, change: str) -> None:
+        """Raises :class:`Refused` where ``restore`` would, for what can be told without a change."""
+        if point.action == "patch":
+            await self._patched.check(point, change)
+        elif point.action == "offer-file":
+            self._offering.is_there(point.subject, point.left)
+
     async def discard(self, point: RestorePoint) -> None:
         """Removes what was kept for an undo that will not come: the Secret that held former values of a change."""
         if point.action == "patch":

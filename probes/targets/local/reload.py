@@ -77,20 +77,29 @@ class Reloader:
     async def restore(self, point: RestorePoint, progress: Progress) -> None:
         """Puts the former file back and reloads."""
         path = Path(str(point.data["path"]))
-        present = documents.read_file(path)
-        backup = point.data.get("backup")
-        if documents.sha256(present or "") != point.left:
-            if backup is None and present is None:
-                return
-            if isinstance(backup, str) and present is not None and not _exists(backup):
-                return  # put back already
-            raise Refused(f"{path} was changed since; it is left as it is.")
+        if not self.check(point):
+            return
         master = self._reading(path, point.subject)
         self._put_back(point)
         if master is None:
             progress("gunicorn does not run with this file now; nothing to reload")
         else:
             await self._hang_up_as_before(master, progress)
+
+    def check(self, point: RestorePoint) -> bool:
+        """Whether there is something to put back; raises as :meth:`restore`, changes nothing."""
+        path = Path(str(point.data["path"]))
+        present = documents.read_file(path)
+        backup = point.data.get("backup")
+        if documents.sha256(present or "") == point.left:
+            if isinstance(backup, str) and not _exists(backup):
+                raise Refused(f"{backup} is gone: the former text of {path} is not kept any more.")
+            return True
+        if backup is None and present is None:
+            return False
+        if isinstance(backup, str) and present is not None and not _exists(backup):
+            return False  # put back already
+        raise Refused(f"{path} was changed since; it is left as it is.")
 
     async def abandon(self, step: Step, change: str, progress: Progress) -> None:
         """Takes back what an interrupted ``perform`` left: the trial's file, and the new one where it was written."""

@@ -61,6 +61,10 @@ class Restarter:
         """Restarts with the former command; a mere restart has nothing to take back."""
         await self._back(point.data, point.left, progress)
 
+    async def check(self, point: RestorePoint) -> None:
+        """Raises as :meth:`restore`, changes nothing."""
+        await self._former_in_force(point.data, point.left)
+
     async def abandon(self, step: Step, progress: Progress) -> None:
         """Goes back to the former command where the new one is in force; another command is somebody else's."""
         whom, _ = _former(step.arguments)
@@ -72,15 +76,21 @@ class Restarter:
 
     async def _back(self, data: Mapping[str, object], left: str, progress: Progress) -> None:
         whom, argv = _former(data)
-        if whom is None:
+        if whom is None or await self._former_in_force(data, left):
             return
-        described = await supervised.ask(whom, "describe")
-        if described.argv == argv:
-            return
-        if documents.sha256(documents.command_text(described.argv)) != left:
-            raise Refused("Its command was changed since; it is left as it is.")
         progress(f"restarting {whom.service} with the former command")
         await self._supervised(whom, argv, set())
+
+    @staticmethod
+    async def _former_in_force(data: Mapping[str, object], left: str) -> bool:
+        """Whether nothing is to be put back; raises :class:`Refused` where the command is somebody else's."""
+        whom, argv = _former(data)
+        if whom is None:
+            return True
+        described = await supervised.ask(whom, "describe")
+        if described.argv != argv and documents.sha256(documents.command_text(described.argv)) != left:
+            raise Refused("Its command was changed since; it is left as it is.")
+        return described.argv == argv
 
     async def _supervised(self, whom: supervised.Supervised, argv: tuple[str, ...], ports: set[int]) -> None:
         reply = await supervised.ask(whom, "restart", argv)

@@ -43,14 +43,20 @@ class Limiter:
 
     def restore(self, point: RestorePoint, progress: Callable[[str], None]) -> None:
         """Sets the former limits, unless the service was restarted meanwhile: then they are in force already."""
-        if point.subject not in self._masters():
+        if self.check(point):
+            self._put_back(point.subject, _former(point.data))
+        else:
             progress("the service was restarted since, with the limits that it is started with")
-            return
+
+    def check(self, point: RestorePoint) -> bool:
+        """Whether the service that got the limits still runs; raises as :meth:`restore`, changes nothing."""
+        if point.subject not in self._masters():
+            return False
         now = documents.limits_text(documents.open_file_limits(self._processes(point.subject)))
         former = _former(point.data)
         if documents.sha256(now) != point.left and not self._is_former(point.subject, former):
             raise Refused("The limits were changed since; they are left as they are.")
-        self._put_back(point.subject, former)
+        return True
 
     def abandon(self, step: Step, progress: Callable[[str], None]) -> None:
         """Sets the former limit of the processes that have the wanted one; another one is somebody else's."""

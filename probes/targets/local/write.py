@@ -50,6 +50,16 @@ class LocalWriter:
             await self._restart.restore(point, progress)
         await self._changed()
 
+    async def check(self, point: RestorePoint, change: str) -> None:
+        """Raises :class:`Refused` where ``restore`` would, for what can be told without a change."""
+        del change
+        if point.action == "reload":
+            self._reload.check(point)
+        elif point.action == "set-limits":
+            self._limits.check(point)
+        elif point.action == "restart":
+            await self._restart.check(point)
+
     async def abandon(self, step: Step, change: str, progress: Progress) -> None:
         """Takes back what an interrupted step left."""
         if step.action == "reload":

@@ -142,8 +142,9 @@ def test_what_was_changed_meanwhile_is_not_touched(workshop: Workshop):
     (step,) = workshop.draft(workshop.deployment(name), Desired(open_files_limit=4096))
     point = perform(workshop, step)
     workshop.sdk.update_container(name, mem_limit=128 << 20)
-    with pytest.raises(Refused, match="not what this fix left"):
-        workshop.write(lambda w: w.restore(point, CHANGE, workshop.said.append))
+    for call in (lambda w: w.check(point, CHANGE), lambda w: w.restore(point, CHANGE, workshop.said.append)):
+        with pytest.raises(Refused, match="not what this fix left"):
+            workshop.write(call)
     assert workshop.named(name) == {name: "running", f"{name}.fastops-{CHANGE}": "exited"}
 
 

@@ -12,13 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from fixes.apply import Fixer
+from fixes.journal import Journal
+from fixes.plan import make_plan
 from probes.intent import Desired, Document, Restart, Step
 from probes.target import ReadOnly, Refused
 from probes.targets.docker.atomic import FileWriter, read_text
 from probes.targets.docker.client import EngineClient
 from probes.targets.docker.documents import version_of
+from probes.targets.docker.draft import DockerDrafter
 from probes.targets.docker.write import DockerWriter
 from probes.transport import Endpoint
+from tests.fixes import fake
 from tests.probes.docker.workshop import Workshop, answers, free_port, published, workshop
 
 __all__ = ["workshop"]
@@ -52,6 +57,8 @@ def test_a_memory_limit_is_raised_on_the_running_container_and_taken_back(worksh
     point = perform(workshop, step)
     assert limits(workshop, name) == (1024, 1280), "what may be swapped beside it is what it was"
     assert point.left == step.after.version
+    workshop.write(lambda w: w.check(point, CHANGE))
+    assert limits(workshop, name) == (1024, 1280), "to look is not to change"
     assert perform(workshop, step) == point
     assert workshop.inspect(name)["State"]["StartedAt"] == there["State"]["StartedAt"]
     assert workshop.draft(workshop.deployment(name), Desired(memory_limit_bytes=1024 * MIB)) == []
@@ -100,7 +107,8 @@ def test_limits_that_somebody_else_changed_are_left_alone(workshop: Workshop):
     (step,) = workshop.draft(workshop.deployment(name), Desired(memory_limit_bytes=512 * MIB))
     point = perform(workshop, step)
     workshop.sdk.update_container(name, mem_limit=600 * MIB, memswap_limit=700 * MIB)
-    for call in (lambda: restore(workshop, point), lambda: perform(workshop, step)):
+    check = lambda: workshop.write(lambda w: w.check(point, CHANGE))  # noqa: E731 - one of the calls below
+    for call in (check, lambda: restore(workshop, point), lambda: perform(workshop, step)):
         with pytest.raises(Refused, match="was changed since"):
             call()
     assert limits(workshop, name) == (600, 700)
@@ -184,6 +192,43 @@ def test_the_file_comes_first_and_both_are_shown(workshop: Workshop, tmp_path: P
     assert "made from variables" in steps[0].arguments["notes"][0]
 
 
+def test_an_undo_is_refused_as_a_whole_where_the_file_was_edited_since(workshop: Workshop, tmp_path: Path):
+    file = tmp_path / "compose.yaml"
+    file.write_text("services:\n  web:\n    image: shop\n")
+    labels = {
+        "com.docker.compose.project.config_files": str(file),
+        "com.docker.compose.project.working_dir": str(tmp_path),
+        "com.docker.compose.service": "web",
+        "com.docker.compose.project": "shop",
+    }
+    name = workshop.run("edited", command=["sleep", "300"], Labels=labels)
+    raise_limit = fake.remedy(intend=lambda _d, _f, _v: Desired(open_files_limit=4096))
+    sick = workshop.deployment(name, ports=())
+    sick = replace(sick, capabilities=fake.EVERYTHING)
+    before, old = file.read_text(), workshop.inspect(name)["Id"]
+
+    async def fix_and_undo(client: EngineClient) -> None:
+        writer = DockerWriter(client, settle_seconds=0.5)
+        fixer = Fixer(Journal(tmp_path / "journal"), lambda _id: writer)
+        plan = await make_plan(sick, fake.finding(deployment=sick.id), raise_limit, {}, DockerDrafter(client))
+        assert [step.action for step in plan.steps] == ["write-file", "recreate"]
+        entry = await fixer.apply(plan, workshop.said.append)
+        assert entry.state == "applied", entry.why
+        fixed, containers = file.read_text(), workshop.named(name)
+        file.write_text(f"# mine\n{fixed}")
+        with pytest.raises(Refused, match="was changed since"):
+            await fixer.undo(entry.id, workshop.said.append)
+        assert workshop.inspect(name)["Id"] != old, "the fixed container was not touched"
+        assert workshop.named(name) == containers
+        assert [one.state for one in fixer.journal.entries()] == ["applied"]
+        file.write_text(fixed)
+        assert (await fixer.undo(entry.id, workshop.said.append)).state == "undone"
+
+    workshop.call(fix_and_undo)
+    assert workshop.inspect(name)["Id"] == old
+    assert file.read_text() == before
+
+
 # Files
 
 
@@ -217,6 +262,7 @@ def test_a_file_is_written_whole_its_mode_and_link_kept_and_put_back_by_bytes(fi
     blank = replace(step, after=replace(step.after, text=""))
     assert FileWriter().perform(blank, CHANGE, lambda _: None) == point, "completed without the text"
     for _ in range(2):
+        FileWriter().check(point)
         FileWriter().restore(point, lambda _: None)
         assert file.read_bytes() == before
         assert real.stat().st_mode & 0o777 == 0o640
@@ -230,7 +276,11 @@ def test_a_file_that_was_changed_meanwhile_is_left_alone(file: Path, tmp_path: P
         FileWriter().perform(step, CHANGE, lambda _: None)
     point = FileWriter().perform(step := file_step(file, "a: 4\n"), CHANGE, lambda _: None)
     file.write_text("a: 5\n")
-    for call in (lambda: FileWriter().restore(point, print), lambda: FileWriter().abandon(step, CHANGE, print)):
+    for call in (
+        lambda: FileWriter().check(point),
+        lambda: FileWriter().restore(point, print),
+        lambda: FileWriter().abandon(step, CHANGE, print),
+    ):
         with pytest.raises(Refused, match="its former text is"):
             call()
     assert file.read_text() == "a: 5\n"

@@ -137,7 +137,9 @@ class Fix:
         return self.points
 
     async def undo(self) -> None:
-        """Takes all back, from last to first."""
+        """Takes all back, from last to first, once nothing would be refused."""
+        for point in reversed(self.points):
+            await self.writer.check(point, self.change)
         for point in reversed(self.points):
             await self.writer.restore(point, self.change, self.said.append)
 

@@ -321,8 +321,11 @@ async def test_an_undo_leaves_what_was_changed_since(shop: Shop, fix: Fix) -> No
     web = shop.start()
     await fix.apply(web, MEMORY)
     edit(shop, NEW_LIMIT)
+    (point,) = fix.points
     with pytest.raises(Refused, match="changed since"):
-        await fix.undo()
+        await fix.writer.check(point, fix.change)
+    with pytest.raises(Refused, match="changed since"):
+        await fix.writer.restore(point, fix.change, fix.said.append)
     assert shop.app()["resources"]["limits"]["memory"] == "400Mi"
 
 

@@ -80,6 +80,12 @@ async def test_a_setting_reaches_the_workers_by_a_hup_and_is_taken_back(tmp_path
         assert backup.stat().st_mode & 0o777 == 0o600
 
         reloaded = workers(process.pid)
+        config.write_text("timeout = 61\n")
+        with pytest.raises(Refused, match="was changed since"):
+            await writer.check(point, CHANGE)
+        config.write_text(step.after.text)
+        await writer.check(point, CHANGE)
+        assert workers(process.pid) == reloaded, "to look is not to change"
         await writer.restore(point, CHANGE, said)
         assert config.read_text() == "timeout = 30  # ours\n"
         assert workers(process.pid) - reloaded
@@ -336,6 +342,13 @@ async def test_the_limit_of_open_files_is_raised_at_once_and_taken_back(tmp_path
         writer = watch.target.writer()
         point = await writer.perform(step, CHANGE, said)
         pids = {process.pid, *workers(process.pid)}
+        for soft in (1023, 1024):
+            for pid in pids:
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, former[1]))
+            if soft == 1023:
+                with pytest.raises(Refused, match="were changed since"):
+                    await writer.check(point, CHANGE)
+        await writer.check(point, CHANGE)
         assert {resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in pids} == {(1024, former[1])}
         await writer.restore(point, CHANGE, said)
         assert {resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in pids} == {(256, former[1])}
