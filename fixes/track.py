@@ -37,9 +37,11 @@ from probes.model import Deployment, Node, Snapshot, TargetState
 LOOK_BACK = timedelta(minutes=15)
 AGAIN = timedelta(seconds=5)
 """A deployment that did not change is judged again after so long, while time alone can change the verdict."""
-AGAIN_PER_SECOND = 10.0
+AGAIN_PER_SECOND = 4.0
 """So many of them at most, the longest waiting first: a fleet at rest costs the same whatever its size."""
 _AGAIN_AT_ONCE = 60.0
+_READING = timedelta(seconds=2)
+"""While a target is being read for the first time, what is known of a deployment comes in parts: not each is judged."""
 _UNHURRIED = timedelta(minutes=1)
 """Where nothing was found, a moment later does."""
 
@@ -168,7 +170,8 @@ class Tracker:
                 if known is None:
                     known = self._known[deployment.id] = _Known()
                 if known.deployment is not deployment or known.judged_at is None:
-                    changed.append((known, deployment, state))
+                    if state.complete or known.judged_at is None or now - known.judged_at >= _READING:
+                        changed.append((known, deployment, state))
                     continue
                 hurried = bool(known.open or deployment.hits)
                 if (hurried or known.undecided) and now - known.judged_at >= AGAIN:

@@ -55,6 +55,7 @@ class Bench:
         self.tracker = Tracker([one.signature for one in said], window=WINDOW)
         self.now = NOW
         self.link = Link("live", NOW)
+        self.complete = True
         self.deployments: dict[DeploymentId, Deployment] = {API: followed(_cases.deployment())}
 
     def step(self, seconds: float = 10, changed: bool = True) -> Report:
@@ -64,7 +65,7 @@ class Bench:
                 d: replace(v, logs=replace(v.logs, until=self.now if v.logs.until else None))
                 for d, v in self.deployments.items()
             }
-        state = TargetState(TARGET, self.link, self.now, deployments=self.deployments)
+        state = TargetState(TARGET, self.link, self.now, deployments=self.deployments, complete=self.complete)
         return self.tracker.advance(Snapshot(self.now, {TARGET: state}), History(), self.now)
 
 
@@ -244,6 +245,18 @@ def test_what_did_not_change_is_not_judged_again() -> None:
     for _ in range(5):
         bench.step(changed=False)
     assert said.asked == 1
+
+
+def test_while_a_target_is_read_not_each_part_of_it_is_judged_and_the_whole_is() -> None:
+    said = Said()
+    bench = Bench(said)
+    bench.complete = False
+    for _ in range(5):
+        bench.step(0.2)
+    assert said.asked == 1
+    bench.complete = True
+    bench.step(0.2)
+    assert said.asked == 2
 
 
 def test_an_open_finding_is_judged_again_as_time_passes() -> None:
