@@ -27,6 +27,7 @@ from fixes.model import (
     Signature,
     SignatureId,
     Undecided,
+    Verified,
 )
 from fixes.remedies.profile import from_samples
 from fixes.track import Tracker
@@ -156,15 +157,22 @@ class Repairs:
         if entry.state != "applied":
             return _outcome(entry, False, began)
         if all(step.action == "offer-file" for step in wanted.steps):
-            self._fixer.record(entry.id, "untested", OFFERED)
+            self._record(entry.id, "untested", OFFERED, progress)
             return Outcome(True, "untested", entry.id, time.monotonic() - began, OFFERED)
         verification = verify.begin(finding, datetime.now(UTC), before)
         answer = await self._verify(verification, progress)
         verified = answer.verified or "untested"
         if verified == "gone":
             self._tracker.settle(wanted.deployment, wanted.signature, verification.evidence_from)
-        self._fixer.record(entry.id, verified, answer.why)
+        self._record(entry.id, verified, answer.why, progress)
         return Outcome(True, verified, entry.id, time.monotonic() - began, answer.why)
+
+    def _record(self, change: ChangeId, verified: Verified, why: str | None, progress: Progress) -> None:
+        """What was found is told in any case: a journal that cannot be written does not make the fix a failed one."""
+        try:
+            self._fixer.record(change, verified, why)
+        except Refused as error:
+            progress(f"what verification found is not in the journal: {error}")
 
     async def undo_preview(self, change: ChangeId | None) -> Plan:
         """What an undo would do; raises :class:`Refused`."""

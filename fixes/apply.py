@@ -119,10 +119,13 @@ class Fixer:
             return run.entry
 
     def record(self, change: ChangeId, verified: Verified, why: str | None = None) -> Entry:
-        """Journals what verification found."""
-        entry = replace(self._known(change), verified=verified, why=None if why is None else line(why, 500))
-        self.journal.write(entry)
-        return entry
+        """Journals what verification found, of a change in force; raises :class:`Refused` while another works on it."""
+        with self.journal.lock(change, self._known(change).deployment):
+            entry = self._known(change)
+            if entry.state == "applied":
+                entry = replace(entry, verified=verified, why=None if why is None else line(why, 500))
+                self.journal.write(entry)
+            return entry
 
     def _known(self, change: ChangeId) -> Entry:
         entry = self.journal.read(change)

@@ -496,3 +496,29 @@ async def test_verification_is_recorded_with_the_change(tmp_path: Path) -> None:
     again = engine.journal.read(entry.id)
     assert again is not None
     assert (again.state, again.verified, again.why) == ("applied", "untested", "Nobody used the service")
+
+
+async def test_what_verification_found_is_not_written_over_what_another_program_does_meanwhile(tmp_path: Path) -> None:
+    world = World(TEXTS)
+    engine, other = fixer(world, tmp_path), Fixer(Journal(tmp_path / "journal"), lambda _id: world)
+    entry = await engine.apply(await plan_of(world), quiet)
+    restored, go_on = asyncio.Event(), asyncio.Event()
+    restore = world.restore
+
+    async def slow(point, change, progress):
+        restored.set()
+        await go_on.wait()
+        await restore(point, change, progress)
+
+    world.restore = slow
+    undo = asyncio.create_task(other.undo(entry.id, quiet))
+    async with asyncio.timeout(10):
+        await restored.wait()
+        with pytest.raises(Refused, match="being changed by another fastops"):
+            engine.record(entry.id, "gone")
+        go_on.set()
+        undone = await undo
+    assert engine.record(entry.id, "gone", "It is gone") == engine.journal.read(entry.id)
+    again = engine.journal.read(entry.id)
+    assert again is not None
+    assert (again.state, again.verified, again.why) == (undone.state, None, None)
