@@ -81,6 +81,7 @@ class Session:
         self._targets: dict[TargetId, Target] = {}
         self._loop = asyncio.new_event_loop()
         self._changed = asyncio.Event()
+        self._closing = asyncio.Event()
         self._judging = Judging(self._changed.set)
         self._opened: Future[None] = Future()
         self.ended: Future[None] = Future()
@@ -91,7 +92,6 @@ class Session:
         self._changes = Changes()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="fastops-session", daemon=True)
-        self._main: asyncio.Task[None] | None = None
         self._tracker: Tracker
         self._repairs: Repairs
 
@@ -131,7 +131,7 @@ class Session:
         if self._closed or not self._thread.is_alive():
             return
         self._closed = True
-        self._soon(self._cancel)
+        self._soon(self._end)
         self._changes.settled.wait(BACK_SECONDS)
         self._thread.join(CLOSE_SECONDS)
 
@@ -223,11 +223,9 @@ class Session:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._loop.set_exception_handler(_unhandled)
-        self._main = self._loop.create_task(self._serve())
         problem: BaseException | None = None
         try:
-            with contextlib.suppress(asyncio.CancelledError):
-                self._loop.run_until_complete(self._main)
+            self._loop.run_until_complete(self._serve())
             rest = asyncio.all_tasks(self._loop)
             for task in rest:
                 task.cancel()
@@ -252,7 +250,7 @@ class Session:
             future.cancel()
 
     async def _serve(self) -> None:
-        """Opens the targets, runs them and judges the board until cancelled."""
+        """Opens the targets, runs them and judges the board until the session is closed."""
         try:
             self._open()
         except BaseException as error:  # noqa: BLE001 -- whoever waits for the session is told, whatever it was
@@ -264,12 +262,11 @@ class Session:
             for t in self._targets.values()
         ]
         try:
-            while True:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), TICK_SECONDS)
+            while not self._closing.is_set():
+                await _within(TICK_SECONDS, self._changed)
                 self._changed.clear()
                 self._judge()
-                await asyncio.sleep(CALM_SECONDS if self._judging.settled() else QUIET_SECONDS)
+                await _within(CALM_SECONDS if self._judging.settled() else QUIET_SECONDS, self._closing)
         finally:
             await self._changes.end()  # while the targets are open and run: taking back needs both
             for run in runs:
@@ -296,9 +293,10 @@ class Session:
         for target in self._targets.values():
             target.focus(interest)
 
-    def _cancel(self) -> None:
-        if self._main is not None:
-            self._main.cancel()
+    def _end(self) -> None:
+        """No cancellation: what is taken back at the end would meet it."""
+        self._closing.set()
+        self._changed.set()
 
     def _target_of(self, deployment: DeploymentId) -> Target | None:
         return self._targets.get(target_of(deployment))
@@ -334,6 +332,13 @@ def _unhandled(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> Non
     error = context.get("exception")
     if isinstance(error, BaseException) and not isinstance(error, asyncio.InvalidStateError):
         exits.kept(error)
+
+
+async def _within(seconds: float, event: asyncio.Event) -> None:
+    """Waits for an event, so long at most. Not ``wait_for``: before 3.12 it may lose a cancellation."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 async def _now(function: Callable[..., T], *arguments: Any) -> T:

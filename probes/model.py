@@ -101,6 +101,9 @@ class Worker(Frozen, frozen=True):
     cpu_seconds: float | None = None
     cpu_percent: float | None = None
     """Of one core, between the two latest samples; 200 is two full cores."""
+    queued_percent: float | None = None
+    """How long its main thread was ready to run and had no CPU, in percent of the time between the two latest samples:
+    on a machine that is overloaded what it waits for is the machine."""
     threads: int | None = None
     open_files: int | None = None
     open_files_limit: int | None = None

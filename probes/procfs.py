@@ -78,6 +78,11 @@ class ProcFs:
         text = self._read(f"{pid}/stat")
         return None if text is None else proctext.stat(text)
 
+    def queued_seconds(self, pid: int) -> float | None:
+        """How long the main thread was ready to run and waited for a CPU, since its start (``schedstat``)."""
+        text = self._read(f"{pid}/schedstat")
+        return None if text is None else proctext.queued_seconds(text)
+
     def status(self, pid: int) -> Status | None:
         """Memory, inner pid and user."""
         text = self._read(f"{pid}/status")

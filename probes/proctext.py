@@ -91,6 +91,12 @@ def _kilobytes(fields: Mapping[bytes, bytes], name: bytes) -> int | None:
     return None if kilobytes is None else kilobytes * 1024
 
 
+def queued_seconds(text: bytes) -> float | None:
+    """The second figure of ``/proc/PID/schedstat``, nanoseconds; source: the kernel's scheduler/sched-stats.rst."""
+    figures = text.split()
+    return int(figures[1]) / 1e9 if len(figures) >= 2 and figures[1].isdigit() and len(figures[1]) < 20 else None
+
+
 def status(text: bytes) -> Status:
     """Parses ``/proc/PID/status``."""
     fields = _fields(text)

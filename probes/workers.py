@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from typing import Literal
 
 from probes import servers
 from probes.base import ReplicaId
@@ -19,28 +20,34 @@ _WRAPPERS = frozenset(
 )
 
 
+_Spent = Literal["cpu", "queued"]
+
+
 class CpuMeter:
     """CPU of processes between two samples, keyed by pid and start so that a reused pid begins anew."""
 
     def __init__(self) -> None:
-        self._before: dict[tuple[int, int], tuple[float, float]] = {}
+        self._before: dict[tuple[int, int, _Spent], tuple[float, float]] = {}
 
-    def percent(self, pid: int, start_ticks: int, cpu_seconds: float, at: float) -> float | None:
-        """Percent of one core since the previous sample of the same process; ``at`` is monotonic seconds.
+    def percent(
+        self, pid: int, start_ticks: int, spent_seconds: float, at: float, what: _Spent = "cpu"
+    ) -> float | None:
+        """Percent of wall time since the previous sample of the same process; ``at`` is monotonic seconds.
 
         ``None`` the first time, and when no time has passed.
         """
-        before = self._before.get((pid, start_ticks))
+        key = (pid, start_ticks, what)
+        before = self._before.get(key)
         if before is not None and at <= before[1]:
             return None
-        self._before[pid, start_ticks] = (cpu_seconds, at)
-        return None if before is None else max(0.0, (cpu_seconds - before[0]) / (at - before[1]) * 100)
+        self._before[key] = (spent_seconds, at)
+        return None if before is None else max(0.0, (spent_seconds - before[0]) / (at - before[1]) * 100)
 
     def forget(self, alive: Tree) -> None:
         """Drops what no longer lives."""
         self._before = {
-            (pid, ticks): value
-            for (pid, ticks), value in self._before.items()
+            (pid, ticks, what): value
+            for (pid, ticks, what), value in self._before.items()
             if pid in alive.stats and alive.stats[pid].start_ticks == ticks
         }
 
@@ -154,6 +161,7 @@ def _filled(
     pss_anonymous: int | None,
 ) -> Worker:
     started = procfs.started_at(stat)
+    queued, at = procfs.queued_seconds(stat.pid), time.monotonic()
     return Worker(
         pid=stat.pid,
         replica=replica,
@@ -163,7 +171,8 @@ def _filled(
         pss_bytes=pss,
         anonymous_bytes=status.anonymous_bytes if status.anonymous_bytes is not None else pss_anonymous,
         cpu_seconds=stat.cpu_seconds,
-        cpu_percent=meter.percent(stat.pid, stat.start_ticks, stat.cpu_seconds, time.monotonic()),
+        cpu_percent=meter.percent(stat.pid, stat.start_ticks, stat.cpu_seconds, at),
+        queued_percent=None if queued is None else meter.percent(stat.pid, stat.start_ticks, queued, at, "queued"),
         threads=stat.threads,
         open_files=open_files,
         open_files_limit=limits.open_files,

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager, suppress
+from typing import TypeVar
 
 from console import config as configuration
 from console.exits import INTERRUPTED, PARTIAL, USAGE, Stop
@@ -19,6 +20,8 @@ from probes import text
 from probes.base import Failure
 from probes.model import Deployment, TargetState
 
+T = TypeVar("T")
+
 FIRST_ANSWER_SECONDS = 20.0
 """How long a target may take until everything was read once."""
 ASK_SECONDS = 6.0
@@ -28,6 +31,8 @@ SETTLE_SECONDS = 15.0
 LOOP_PROBES = 3
 """Answers of a slow loop that make a judgement."""
 SLOW_SECONDS = 1.0
+READ_SECONDS = 60.0
+"""How long a plan or a look at stacks may take: engines have deadlines of their own, a busy one needs several."""
 MOST_NAMED = 20
 """Deployments that a sentence names."""
 
@@ -57,6 +62,18 @@ def warn_interrupted(pending: Sequence[Entry]) -> None:
             f"the fix {entry.id} ({entry.remedy} on {entry.deployment}) was interrupted: "
             f"`fastops resume {entry.id}` finishes it or takes it back"
         )
+
+
+def drafted(future: Future[T]) -> T:
+    """Waits for what is only read. Raises :class:`Stop` where the target does not answer in time."""
+    try:
+        return future.result(READ_SECONDS)
+    except TimeoutError:
+        raise Stop(
+            f"the target did not answer within {READ_SECONDS:.0f} s, so nothing was changed; try again when it is less "
+            "busy, `fastops doctor` says how it answers",
+            PARTIAL,
+        ) from None
 
 
 def finished(session: Session, future: Future[Outcome], change: ChangeId) -> Outcome:

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from console import config as configuration
 from console import contract, output, rules
-from console.commands._session import find, finished, opened, progress, say, settle, unread
+from console.commands._session import drafted, find, finished, opened, progress, say, settle, unread
 from console.config import seconds
 from console.exits import FINE, PARTIAL, REFUSED, UNVERIFIED, USAGE, Stop
 from console.session import Session
@@ -48,7 +48,7 @@ def run(request: Request, *, observe: str, as_json: bool, read_only: bool | None
         remedy = RemedyId(request.remedy) if request.remedy else None
         if remedy == "profile":
             return _profile(session, deployment)
-        plan = session.plan(deployment.id, signature, remedy, values).result(60)
+        plan = drafted(session.plan(deployment.id, signature, remedy, values))
         if not as_json:
             output.print_plan(plan)
         if request.dry_run or plan.advice is not None:
@@ -67,7 +67,7 @@ def conclude(plan: Plan, outcome: Outcome, *, as_json: bool) -> int:
     if not outcome.applied:
         rest = "not all of it is taken back" if outcome.half_done else "nothing is left half done"
         say(f"not applied, {rest}: {outcome.why}")
-        return REFUSED
+        return UNVERIFIED if outcome.half_done else REFUSED
     if not as_json:
         why = f" ({outcome.why})" if outcome.why else ""
         output.write(
@@ -156,6 +156,6 @@ def finish_dry(plan: Plan, *, as_json: bool) -> int:
 
 def _profile(session: Session, deployment: Deployment) -> int:
     with progress("sampling stacks"):
-        advice = session.profile(deployment.id).result(60)
+        advice = drafted(session.profile(deployment.id))
     output.write(f"{advice.title}\n{advice.text}\n\n{advice.code}")
     return FINE

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from console import contract, output
-from console.commands._session import finished, progress, say, settle
+from console.commands._session import drafted, finished, progress, say, settle
 from console.commands.fix import ask, finish_dry, opened_for, refuse_closed
-from console.exits import FINE, REFUSED, USAGE, Stop
+from console.exits import FINE, REFUSED, UNVERIFIED, USAGE, Stop
 from console.repairs import journal
 from fixes.model import ChangeId, Entry, Outcome, Plan
 
@@ -15,7 +15,7 @@ def run(change: str | None, *, dry_run: bool, yes: bool, as_json: bool, read_onl
     entry = _undoable(change)
     with opened_for(entry.deployment, read_only=read_only) as session:
         settle(session, 0)
-        plan = session.undo_preview(entry.id).result(60)
+        plan = drafted(session.undo_preview(entry.id))
         if not as_json:
             output.print_plan(plan)
         if dry_run:
@@ -36,7 +36,7 @@ def concluded(plan: Plan | None, outcome: Outcome, done: str, *, as_json: bool) 
         output.write(contract.encode(contract.outcome(outcome)))
     if not outcome.applied:
         say(f"{outcome.change} was not {done}: {outcome.why}")
-        return REFUSED
+        return UNVERIFIED if outcome.half_done else REFUSED
     if not as_json:
         output.write(f"{outcome.change} was {done} in {outcome.took_seconds:.1f} s")
     return FINE

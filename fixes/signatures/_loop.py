@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from fixes.model import Threshold
-from fixes.signatures import _shared
+from fixes.model import Threshold, View
+from fixes.signatures import _shared, _wording
 from probes.model import HttpSample, Replica, StackSample
 
 SLOW_SECONDS = 1.0
@@ -18,6 +18,8 @@ TOOK = Threshold(
 BUSY_PERCENT = 50.0
 THROTTLED_RATIO = 0.25
 START_UP = timedelta(seconds=15)
+SILENT_START = timedelta(minutes=5)
+"""An import of a large model takes minutes."""
 
 
 def while_replaced(replica: Replica, probe: HttpSample) -> bool:
@@ -33,6 +35,24 @@ def young(replica: Replica, sample: StackSample) -> bool:
     return born is not None and sample.at < born + START_UP
 
 
+def never_started(view: View, replica: Replica) -> bool:
+    """Whether the application may still be imported: masters listen before their workers can answer.
+
+    It has started once it answered anything, or said so since the replica began. A server that tells nothing of its
+    start is given :data:`SILENT_START`.
+    """
+    begun = replica.started_at
+    answered = any(
+        p.status is not None and (begun is None or p.at >= begun)
+        for p in (*replica.loop_probes, *replica.health_probes)
+    )
+    said = _shared.latest_line(view, replica.id, None, _wording.STARTED)
+    if answered or (said is not None and (begun is None or said.at is None or said.at >= begun)):
+        return False
+    boots = _shared.latest_line(view, replica.id, None, _wording.BOOTING)
+    return boots is not None or (begun is not None and view.now - begun < SILENT_START)
+
+
 def slow(probes: Sequence[HttpSample], workers: int, least_seconds: float = SLOW_SECONDS) -> list[HttpSample]:
     """The slow ones among the latest probes, where they are enough."""
     for reach in (3, 6) if workers > 1 else (3,):
@@ -44,13 +64,18 @@ def slow(probes: Sequence[HttpSample], workers: int, least_seconds: float = SLOW
 
 
 def busy(replica: Replica) -> bool | None:
-    """Whether CPU explains it: throttled, at its limit, or workers that compute; ``None`` when that is not known."""
+    """Whether CPU explains it: throttled, at its limit, workers that compute, or that get no CPU of a busy machine.
+
+    ``None`` when that is not known.
+    """
     cpu = replica.cpu
     if (cpu.throttled_ratio or 0) >= THROTTLED_RATIO or (cpu.throttled_time_ratio or 0) >= THROTTLED_RATIO:
         return True
     if cpu.limit.limited and cpu.limit.value and cpu.used_cores is not None and cpu.used_cores >= 0.9 * cpu.limit.value:
         return True
-    percents = [w.cpu_percent for w in _shared.serving(replica) if w.cpu_percent is not None]
+    percents = [
+        w.cpu_percent + (w.queued_percent or 0.0) for w in _shared.serving(replica) if w.cpu_percent is not None
+    ]
     if cpu.limit.limited and cpu.limit.value and sum(percents) >= 80.0 * cpu.limit.value:
         return True  # what is read of the whole may be a minute old
     if percents:

@@ -10,8 +10,10 @@ sample of the loop's thread names the line; two samples on the same line are eno
 ``Executing … took N seconds``.
 
 What it is not. Slow endpoints that await, and a slow health endpoint alone (a ``def`` one waits for a thread): the
-unknown path stays fast. A worker that computes or is throttled: its CPU is busy. The first seconds of a worker's
-life. A server without file descriptors: it cannot accept (``fd-exhausted``).
+unknown path stays fast. A worker that computes or is throttled: its CPU is busy. A worker that is ready to run
+and gets no CPU: the machine is overloaded. The first seconds of a worker's life, and an import that takes minutes:
+gunicorn's master listens before a worker can answer. A server without file descriptors: it cannot accept
+(``fd-exhausted``).
 
 What to do. Await the asynchronous counterpart of the call, or move it into a thread (``asyncio.to_thread``, ``def``).
 """
@@ -66,6 +68,8 @@ def _replica(view: View, replica: Replica) -> Verdict:
     slow = _loop.slow(probes, len(_shared.serving(replica)), view.threshold(_loop.TOOK))
     if not slow and not sure:
         return SILENT
+    if _loop.never_started(view, replica):
+        return Undecided("a first answer of the application, which may still be imported")
     busy = _loop.busy(replica)
     if busy or (_no_descriptors(view, replica) and not sure):
         return SILENT
@@ -181,7 +185,7 @@ SIGNATURE = Signature(
     thresholds=(_loop.TOOK,),
     remedies=(RemedyId("profile"), RemedyId("advise")),
     source="docs.python.org/3/library/asyncio-dev.html (running blocking code, debug mode); fastapi.tiangolo.com/async",
-    patterns=(DEBUG, _wording.NO_DESCRIPTOR, _wording.ACCEPT_FAILED),
+    patterns=(DEBUG, _wording.NO_DESCRIPTOR, _wording.ACCEPT_FAILED, _wording.BOOTING, _wording.STARTED),
     explains=(
         SignatureId("worker-timeout"),
         SignatureId("pool-exhausted"),
@@ -190,6 +194,14 @@ SIGNATURE = Signature(
         SignatureId("crash-loop"),
     ),
     fires=(
+        Example(
+            "time-outs alone, of an application that said that it had started",
+            "[2026-11-22 11:58:00 +0000] [7] [INFO] Booting worker with pid: 17\n"
+            "[2026-11-22 11:58:01 +0000] [17] [INFO] Application startup complete.\n",
+            deployment=_cases.container(
+                workers=_IDLE, started_at=_cases.ago(600), loop_probes=_probes(4, 4, 4, error="timeout")
+            ),
+        ),
         Example(
             "an unknown path is slow while the CPU is idle",
             deployment=_cases.container(workers=_IDLE, loop_probes=_probes(0.01, 2.1, 1.4)),
@@ -227,6 +239,12 @@ SIGNATURE = Signature(
         Example("one slow answer", deployment=_cases.container(workers=_IDLE, loop_probes=_probes(0.01, 0.01, 2.0))),
         Example("the CPU is busy", deployment=_cases.container(workers=_BUSY, loop_probes=_probes(2.0, 2.0, 2.0))),
         Example(
+            "the machine has no CPU for it",
+            deployment=_cases.container(
+                workers=(_cases.worker(cpu_percent=6.0, queued_percent=71.0),), loop_probes=_probes(2.0, 2.0, 2.0)
+            ),
+        ),
+        Example(
             "the CPU is throttled",
             deployment=_cases.container(
                 workers=_IDLE, cpu=Cpu(throttled_ratio=0.6), loop_probes=_probes(2.0, 2.0, 2.0)
@@ -243,6 +261,21 @@ SIGNATURE = Signature(
         Example(
             "it starts",
             deployment=_cases.container(workers=_IDLE, started_at=_cases.ago(12), loop_probes=_probes(2.0, 2.0)),
+        ),
+        Example(
+            "gunicorn's master listens, and its workers still import the application",
+            "[2026-11-22 11:58:00 +0000] [7] [INFO] Booting worker with pid: 17\n",
+            deployment=_cases.container(
+                workers=_IDLE, started_at=_cases.ago(600), loop_probes=_probes(4, 4, 4, error="timeout")
+            ),
+            undecided=True,
+        ),
+        Example(
+            "a server that tells nothing of its start, in its second minute",
+            deployment=_cases.container(
+                workers=_IDLE, started_at=_cases.ago(90), loop_probes=_probes(4, 4, 4, error="timeout")
+            ),
+            undecided=True,
         ),
         Example(
             "no descriptors are left",

@@ -70,6 +70,35 @@ def test_limits_are_parsed_and_unlimited_is_no_number() -> None:
     assert proctext.limits(b"").memory == Limit()
 
 
+def test_a_process_that_shares_its_cpu_is_seen_to_wait_for_it_and_a_sleeping_one_is_not() -> None:
+    cpu = min(os.sched_getaffinity(0))
+    burn = f"import os; os.sched_setaffinity(0, {{{cpu}}})\nwhile True: pass"
+    meter = CpuMeter()
+
+    def queued(process: subprocess.Popen[bytes]) -> float:
+        return PROC.queued_seconds(process.pid) or 0.0
+
+    def percent(process: subprocess.Popen[bytes]) -> float | None:
+        return meter.percent(process.pid, 1, queued(process), time.monotonic(), "queued")
+
+    started = [subprocess.Popen([sys.executable, "-c", p]) for p in (burn, burn, "import time; time.sleep(600)")]
+    try:
+        burning, _, sleeping = started
+        assert until(lambda: queued(burning) > 1.0)
+        assert queued(sleeping) < queued(burning)
+        assert percent(burning) is None
+        assert until(lambda: (percent(burning) or 0.0) > 10.0)
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.parametrize("text", [b"", b"1", b"a b c", b"1 -2 3"])
+def test_a_schedstat_that_is_none_tells_nothing(text: bytes) -> None:
+    assert proctext.queued_seconds(text) is None
+
+
 def test_status_gives_the_innermost_pid() -> None:
     found = proctext.status(
         b"Name:\tx\nUid:\t1000\t0\t0\t0\nVmHWM:\t 90 kB\nVmRSS:\t 80 kB\nRssAnon:\t 70 kB\nNSpid:\t4711\t17\t1\n"
