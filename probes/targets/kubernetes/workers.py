@@ -7,10 +7,12 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
+
 from probes import cgroup, proctext
 from probes.base import Failure, Frozen, ReplicaId
 from probes.drivers import loaded
-from probes.model import Cpu, Listener, Memory, Server, Worker
+from probes.model import UNKNOWN_LIMIT, Cpu, Listener, Memory, Server, Worker
 from probes.procfs import ProcFs, Tree
 from probes.target import Unreadable
 from probes.targets.kubernetes import inside
@@ -161,12 +163,20 @@ class _Kept:
         tables = [one for one in (told.text_of("/proc/self/net/tcp"), told.text_of("/proc/self/net/tcp6")) if one]
         return Inside(
             at=datetime.now(UTC),
-            memory=sample.memory if sample is not None and sample.memory.used_bytes is not None else None,
+            memory=_own(sample.memory) if sample is not None and sample.memory.used_bytes is not None else None,
             cpu=cpu,
             workers=workers,
             listeners=proctext.listeners(*tables) if tables else None,
             drivers=self.drivers,
         )
+
+
+def _own(memory: Memory) -> Memory:
+    """Without the limit: control groups know that of all pods of a node too, which is none of the container's.
+
+    Its own stands in the pod's description.
+    """
+    return replace(memory, limit=UNKNOWN_LIMIT)
 
 
 def _root(tree: Tree) -> int | None:
