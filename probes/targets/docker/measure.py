@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from probes import cgroup
+from probes.aside import Aside
 from probes.base import Frozen, ReplicaId
 from probes.model import UNKNOWN_LIMIT, Cpu, Limit, Listener, Memory, Server, Worker
 from probes.procfs import ProcFs, Tree
@@ -63,10 +64,11 @@ class _Kept:
 
 
 class LocalMeter:
-    """Measures containers of a daemon on this machine. Blocking: call it in one thread at a time."""
+    """Measures containers of a daemon on this machine. Blocking: :attr:`aside` calls it in one thread at a time."""
 
     def __init__(self, procfs: ProcFs) -> None:
         self.procfs = procfs
+        self.aside = Aside("fastops-proc")
         self._cpu = CpuMeter()
         self._kept: dict[ReplicaId, _Kept] = {}
 

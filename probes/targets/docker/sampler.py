@@ -32,6 +32,12 @@ _REQUESTS_AT_ONCE = 8
 _HEALTH_AGAIN_SECONDS = 300.0
 """After so long the health paths are tried again where none was found."""
 _SATURATED = 0.9
+_STUCK = Failure(
+    "timeout",
+    "memory, CPU, workers and listeners",
+    "reading /proc does not come back",
+    "the machine is overloaded, or a process hangs in the kernel; measured again once the read is over",
+)
 
 
 class Sampler:
@@ -61,7 +67,6 @@ class Sampler:
         self._busy: set[tuple[JobKind, ReplicaId]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._requests = asyncio.Semaphore(_REQUESTS_AT_ONCE)
-        self._sweeping = asyncio.Lock()
         self._woken = asyncio.Event()
         self.interest = Interest()
 
@@ -170,12 +175,9 @@ class Sampler:
     async def _sweep_once(self, jobs: list[Job]) -> None:
         subjects = [self._subject(job) for job in jobs]
         try:
-            async with asyncio.timeout(_SWEEP_SECONDS):
-                async with self._sweeping:
-                    readings = await asyncio.to_thread(self._local.sweep, subjects)
+            readings = await self._local.aside.call(lambda: self._local.sweep(subjects), within_seconds=_SWEEP_SECONDS)
         except TimeoutError:
-            failure = Failure("timeout", "memory and CPU", "/proc did not answer in time", "the machine is overloaded")
-            self._take({one.replica: None for one in subjects}, failure)
+            self._take({one.replica: None for one in subjects}, _STUCK)
             return
         self._take(readings, None)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from probes import schedule
+from probes.aside import Aside
 from probes.base import DeploymentId, Failure, ReplicaId, TargetId
 from probes.loghits import LogLine
 from probes.logs import Matcher
@@ -35,6 +36,13 @@ STARTING_SECONDS = 2.0
 REFRESH_SECONDS = 10.0
 QUIET_SECONDS = 5.0
 """A state is published at least this often, so that whoever looks knows how fresh it is."""
+_PROC_SECONDS = 10.0
+_STUCK = Failure(
+    "timeout",
+    "new processes, memory, CPU, workers and listeners",
+    "reading /proc does not come back",
+    "the machine is overloaded, or a process hangs in the kernel; measured again once the read is over",
+)
 
 
 class LocalTarget:
@@ -51,6 +59,8 @@ class LocalTarget:
         self._procfs = ProcFs()
         self._finder = Finder(self._procfs, unknown=options.unknown, supervisor=supervisor)
         self._meter = Meter(self._procfs)
+        self._aside = Aside("fastops-proc")
+        self._stuck: Failure | None = None
         self._matcher = Matcher(options.patterns)
         self._services = Services(self.id, self._matcher, options.lookback)
         self._tree = Tree({}, 0.0)
@@ -62,6 +72,7 @@ class LocalTarget:
         self._since = datetime.now(UTC)
         self._published = float("-inf")
         self._complete = False
+        self._failures: tuple[Failure, ...] = ()
         self._wake = asyncio.Event()
         self._round_ended = asyncio.Event()
         self._rounds = 0
@@ -141,9 +152,18 @@ class LocalTarget:
         return None if service is None or service.ended_at is not None else service.master
 
     async def _step(self, now: float) -> None:
+        try:
+            await self._read(now)
+            self._stuck = None
+        except TimeoutError:
+            self._stuck = _STUCK
+        self._services.poll()
+
+    async def _read(self, now: float) -> None:
+        """All that comes from ``/proc``, and the requests. Raises :class:`TimeoutError` where ``/proc`` hangs."""
         if now - self._swept >= max(self._options.interval_seconds, SWEEP_SECONDS):
             self._swept = now
-            self._tree, masters = await asyncio.to_thread(self._sweep)
+            self._tree, masters = await self._aside.call(self._sweep, within_seconds=_PROC_SECONDS)
             self._services.take(masters, self._tree)
             self._done = {key: at for key, at in self._done.items() if key[1] in self._services.by_replica}
         if now - self._node_at >= NODE_SECONDS:
@@ -157,7 +177,7 @@ class LocalTarget:
         samples = [self._services.by_replica[replica] for replica in wanted]
         if samples:
             self._done.update({("sample", replica): now for replica in wanted})
-            self._tree, found = await asyncio.to_thread(self._measure, samples)
+            self._tree, found = await self._aside.call(lambda: self._measure(samples), within_seconds=_PROC_SECONDS)
             for service, one in zip(samples, found, strict=True):
                 self._services.measured(service, one)
         for job in jobs:
@@ -165,7 +185,6 @@ class LocalTarget:
             if job.kind != "sample" and service.is_up():
                 self._done[job.kind, job.replica] = now
                 self._asker.ask(job.kind, service)
-        self._services.poll()
 
     def _starting(self, now: float) -> set[ReplicaId]:
         """What does not listen yet is looked at again soon."""
@@ -183,9 +202,15 @@ class LocalTarget:
 
     def _publish(self, publish: Callable[[TargetState], None], now: float) -> None:
         """Says what is new; that nothing is, now and then."""
-        state = self._state()
-        if state.changed or state.complete != self._complete or now - self._published >= QUIET_SECONDS:
+        state = self._state(self._stuck)
+        if (
+            state.changed
+            or state.failures != self._failures
+            or state.complete != self._complete
+            or now - self._published >= QUIET_SECONDS
+        ):
             self._published, self._complete, self._shown = now, state.complete, state.deployments
+            self._failures = state.failures
             publish(state)
 
     def _state(self, failure: Failure | None = None) -> TargetState:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
 from datetime import timedelta
 
 import pytest
 
+from probes.base import ReplicaId
 from probes.logs import LogStream
 from probes.model import TargetState
+from probes.schedule import Job
 from probes.target import Options, ReadOnly, Unreadable
+from probes.targets.docker import sampler
 from probes.targets.docker.client import EngineClient, EngineError
+from probes.targets.docker.measure import LocalMeter, Subject
 from probes.targets.docker.target import DockerTarget
 from probes.transport import Endpoint
 from tests.probes.docker.fake_engine import ID, FakeEngine, frame, inspect
@@ -252,3 +258,39 @@ async def test_a_log_that_cannot_be_read_for_a_defect_does_not_count_as_followed
         state = await seen.until(lambda s: any("KeyError" in (d.logs.why or "") for d in s.deployments.values()))
         (deployment,) = state.deployments.values()
         assert deployment.logs.state == "unread"
+
+
+async def test_a_sweep_that_hangs_is_the_only_one_and_the_state_says_what_is_missing(fake, monkeypatch):
+    gate, begun = threading.Event(), []
+
+    def hanging(self: LocalMeter, subjects: list[Subject]) -> dict[ReplicaId, None]:
+        begun.append(1)
+        gate.wait(60)
+        return {one.replica: None for one in subjects}
+
+    tried = asyncio.Queue[int]()
+    once = sampler.Sampler._sweep_once
+
+    async def counted(self: sampler.Sampler, jobs: list[Job]) -> None:
+        await once(self, jobs)
+        tried.put_nowait(1)
+
+    monkeypatch.setattr(sampler.Sampler, "_sweep_once", counted)
+    monkeypatch.setattr(LocalMeter, "belongs", lambda *_: True)
+    monkeypatch.setattr(LocalMeter, "sweep", hanging)
+    monkeypatch.setattr(sampler, "_SWEEP_SECONDS", 0.2)
+
+    def told(state: TargetState) -> bool:
+        return any("/proc" in f.why for d in state.deployments.values() for r in d.replicas for f in r.unreadable)
+
+    try:
+        async with watched(spec(fake), Options(interval_seconds=0.2)) as seen:
+            await seen.until(told)
+            async with asyncio.timeout(60):
+                for _ in range(3):
+                    await tried.get()
+            assert len(begun) == 1
+            gate.set()
+            await seen.until(lambda s: bool(s.deployments) and not told(s))
+    finally:
+        gate.set()

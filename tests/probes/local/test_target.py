@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import threading
 from pathlib import Path
 
 import pytest
 
 from probes.base import PatternKey
 from probes.loghits import Pattern
+from probes.model import TargetState
+from probes.procfs import ProcFs, Tree
 from probes.target import Options, Unreadable
+from probes.targets.local import target as target_module
 from probes.targets.local.target import LocalTarget
 from tests.probes.local.servers import answers, free_port, gunicorn, running, unique, uvicorn, watched
 
@@ -154,3 +159,33 @@ async def test_what_is_not_fastapi_is_not_listed(tmp_path: Path) -> None:
         async with watched() as watch:
             found = await watch.until(lambda all_: REAL in all_)
     assert BARE not in found
+
+
+async def test_a_read_of_proc_that_hangs_is_told_and_ends_with_the_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, begun = threading.Event(), []
+    real = ProcFs.tree
+
+    def hanging(self: ProcFs) -> Tree:
+        begun.append(1)
+        gate.wait(60)
+        return real(self)
+
+    monkeypatch.setattr(target_module, "_PROC_SECONDS", 0.2)
+    monkeypatch.setattr(ProcFs, "tree", hanging)
+    target, states = LocalTarget(Options(interval_seconds=0.1)), asyncio.Queue[TargetState]()
+    task = asyncio.create_task(target.run(states.put_nowait))
+    try:
+        async with asyncio.timeout(60):
+            while not (state := await states.get()).failures:
+                pass
+            assert state.failures[0].code == "timeout"
+            assert len(begun) == 1
+            monkeypatch.undo()
+            gate.set()
+            while (await states.get()).failures:
+                pass
+    finally:
+        gate.set()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await target.close()
