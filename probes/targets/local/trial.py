@@ -14,6 +14,7 @@ from probes.text import line
 
 DEADLINE_SECONDS = 60.0
 _OUTPUT = 64 * 1024
+"""Bytes kept of what the application prints while it is imported."""
 _LOAD_CLASS = "import sys; from gunicorn.util import load_class; load_class(sys.argv[1])"
 
 
@@ -58,7 +59,7 @@ async def _run(master: Master, environment: Mapping[str, str], argv: tuple[str, 
         raise Refused(f"the new configuration could not be tried: {error.strerror}") from None
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
-            output, _ = await process.communicate()
+            output = await _tail(process)
     except TimeoutError:
         raise Refused(
             f"trying the new configuration took longer than {DEADLINE_SECONDS:g} s; nothing was changed"
@@ -69,9 +70,19 @@ async def _run(master: Master, environment: Mapping[str, str], argv: tuple[str, 
                 os.killpg(process.pid, 9)
             await process.wait()
     if process.returncode != 0:
-        said = [one for one in output[-_OUTPUT:].splitlines() if one.strip()]
+        said = [one for one in output.splitlines() if one.strip()]
         last = " ".join(line(one, 300) for one in said[-2:]) or f"exit status {process.returncode}"
         raise Refused(f"gunicorn refuses the new configuration, nothing was changed: {last}")
+
+
+async def _tail(process: asyncio.subprocess.Process) -> bytes:
+    """The end of what it prints until it has ended; all is read, so that it never waits for a reader."""
+    assert process.stdout is not None
+    kept = b""
+    while chunk := await process.stdout.read(_OUTPUT):
+        kept = (kept + chunk)[-_OUTPUT:]
+    await process.wait()
+    return kept
 
 
 def _group(pid: int) -> int:
