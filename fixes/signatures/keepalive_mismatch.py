@@ -24,7 +24,9 @@ from fixes.signatures import _cases, _logged, _shared, _wording
 from fixes.signatures.connections_dropped import NGINX
 from fixes.signatures.worker_died import CRASHED, EXITED, RECYCLED
 
-IDLE = Threshold("idle_seconds", 60.0, "the proxy keeps an idle connection so long", unit="seconds", minimum=1.0)
+IDLE = Threshold(
+    "idle_seconds", 60.0, "the proxy keeps an idle connection so long", unit="seconds", minimum=1.0, maximum=3600.0
+)
 _CLOSED = re.compile(
     r"upstream prematurely closed|recv\(\) failed \((?:32|104): |(?:send|writev)\(\) failed \((?:32|104): "
 )

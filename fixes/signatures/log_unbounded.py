@@ -30,8 +30,12 @@ from fixes.model import (
 from fixes.signatures import _cases, _shared
 from probes.model import Replica
 
-LARGE = Threshold("log_bytes", 10_000_000, "a log without a bound must be so large", unit="bytes", minimum=100_000)
-GROWS = Threshold("grown_bytes", 1_000_000, "or grow so far within the look-back", unit="bytes", minimum=10_000)
+LARGE = Threshold(
+    "log_bytes", 10_000_000, "a log without a bound must be so large", unit="bytes", minimum=100_000, maximum=1e12
+)
+GROWS = Threshold(
+    "grown_bytes", 1_000_000, "or grow so far within the look-back", unit="bytes", minimum=10_000, maximum=1e12
+)
 
 
 def detect(view: View) -> Verdict:

@@ -126,6 +126,7 @@ class Given:
 
     def __init__(self, *, unknown: bool = False) -> None:
         self.fleet = Fleet(TARGET, Options(unknown=unknown))
+        self.fleet.oldest = lambda: NOW - self.fleet.options.lookback  # type: ignore[method-assign]  # a suite may run for an hour
         self.changed: frozenset[DeploymentId] = frozenset()
         self._objects: dict[tuple[KindName, str], ObjectView] = {}
         self._share = Sharing()
