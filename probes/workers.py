@@ -20,18 +20,16 @@ _WRAPPERS = frozenset(
 )
 
 
-_Spent = Literal["cpu", "queued"]
+Spent = Literal["cpu", "queued"]
 
 
 class CpuMeter:
     """CPU of processes between two samples, keyed by pid and start so that a reused pid begins anew."""
 
     def __init__(self) -> None:
-        self._before: dict[tuple[int, int, _Spent], tuple[float, float]] = {}
+        self._before: dict[tuple[int, int, Spent], tuple[float, float]] = {}
 
-    def percent(
-        self, pid: int, start_ticks: int, spent_seconds: float, at: float, what: _Spent = "cpu"
-    ) -> float | None:
+    def percent(self, pid: int, start_ticks: int, spent_seconds: float, at: float, what: Spent = "cpu") -> float | None:
         """Percent of wall time since the previous sample of the same process; ``at`` is monotonic seconds.
 
         ``None`` the first time, and when no time has passed.

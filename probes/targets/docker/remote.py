@@ -14,7 +14,7 @@ from probes.proctext import Stat, Status
 from probes.target import Unreadable
 from probes.targets.docker.client import EngineClient
 from probes.targets.docker.measure import Reading, Subject
-from probes.workers import CpuMeter, measure
+from probes.workers import CpuMeter, Spent, measure
 
 _COLUMNS = "pid,ppid,rss,cputimes,etimes,nlwp,args"
 _TIMEOUT_SECONDS = 5.0
@@ -103,9 +103,11 @@ class CoarseMeter(CpuMeter):
         super().__init__()
         self._latest: dict[int, tuple[float, float, float | None]] = {}
 
-    def percent(self, pid: int, start_ticks: int, cpu_seconds: float, at: float) -> float | None:
+    def percent(self, pid: int, start_ticks: int, spent_seconds: float, at: float, what: Spent = "cpu") -> float | None:
         """Percent of one core over the latest ten seconds or more; ``None`` until so much was seen."""
-        del start_ticks  # the engine tells none
+        if what != "cpu":
+            return super().percent(pid, start_ticks, spent_seconds, at, what)
+        cpu_seconds = spent_seconds
         before = self._latest.get(pid)
         if before is None or cpu_seconds < before[1]:
             self._latest[pid] = (at, cpu_seconds, None)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 MOST_PROCESSES = 64
 OUTPUT_LIMIT = 4 << 20
-_OF_PROCESS = ("stat", "status", "limits", "cmdline")
+_OF_PROCESS = ("stat", "status", "limits", "cmdline", "schedstat")
 _OF_MACHINE = ("/proc/stat", "/proc/self/net/tcp", "/proc/self/net/tcp6")
 _GROUPS = (
     "/sys/fs/cgroup/memory.current",
