@@ -14,9 +14,10 @@ USAGE = 2
 PARTIAL = 3
 """Nothing bad was found, but 0 cannot be said: no target, or only a part of what was asked, could be read."""
 REFUSED = 4
-"""A fix was refused or failed; nothing is left half done, or it says which `fastops resume` ends it."""
+"""A fix or an undo was refused or failed; nothing is left half done."""
 UNVERIFIED = 5
-"""A fix was applied and could not be verified."""
+"""A fix was applied and could not be verified; so is one that is left half done: a part of it is in force, and the
+sentence names the `fastops resume` that ends it."""
 DEFECT = 70
 """A defect of fastops (sysexits' EX_SOFTWARE)."""
 INTERRUPTED = 130

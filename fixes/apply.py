@@ -73,7 +73,7 @@ class Fixer:
         """Takes an applied change back, the latest one when none is named.
 
         Raises :class:`Refused` where there is nothing to undo or where something else was changed since: then
-        nothing is touched, and it stays applied. An undo that was interrupted, or failed half-way, stays pending.
+        nothing is touched, and it stays applied. One that fails half-way stays ``undoing``; ``why`` says what ends it.
         """
         entry = self.journal.latest_undoable() if change is None else self._known(change)
         if entry is None:
@@ -241,13 +241,11 @@ async def _undo_steps(run: Run) -> None:
     try:
         await run.undo()
     except Exception as error:
-        if any(done.state == "restored" for done in run.entry.steps) or not isinstance(error, Refused):
-            run.close("undoing", sentence(error))
-            raise Refused(
-                f"{sentence(error)} The undo is incomplete: `fastops resume {run.entry.id} --take-back` ends it."
-            ) from error
-        run.close("applied", None)
-        raise
+        if isinstance(error, Refused) and all(done.state != "restored" for done in run.entry.steps):
+            run.close("applied", None)
+            raise
+        advice = f"The undo is incomplete: `fastops resume {run.entry.id} --take-back` ends it."
+        run.close("undoing", f"{sentence(error)} {advice}")
 
 
 async def _refuse_outdated(plan: Plan, current: Redraft | None) -> None:

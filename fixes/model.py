@@ -320,7 +320,7 @@ class Outcome(Frozen, frozen=True):
     why: str | None = None
     """Why it was refused or failed, or what verification missed."""
     half_done: bool = False
-    """Something could not be taken back: the change is open, and ``resume`` ends it."""
+    """Something could not be taken back: the change is open, and ``why`` names the ``resume`` that ends it."""
 
 
 class Done(Frozen, frozen=True):

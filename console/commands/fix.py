@@ -61,7 +61,7 @@ def run(request: Request, *, observe: str, as_json: bool, read_only: bool | None
 
 
 def conclude(plan: Plan, outcome: Outcome, *, as_json: bool) -> int:
-    """Prints what became of a plan; returns the exit status."""
+    """Prints what became of a plan; returns the exit status, which is 4 only where nothing is left half done."""
     if as_json:
         output.write(contract.encode(contract.FixOut(contract.SCHEMA, contract.plan(plan), contract.outcome(outcome))))
     if not outcome.applied:

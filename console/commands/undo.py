@@ -29,7 +29,7 @@ def run(change: str | None, *, dry_run: bool, yes: bool, as_json: bool, read_onl
 
 
 def concluded(plan: Plan | None, outcome: Outcome, done: str, *, as_json: bool) -> int:
-    """Prints what became of an undo or a resume; returns the exit status."""
+    """Prints what became of an undo or a resume; returns the exit status, 4 only where nothing is left half done."""
     if as_json and plan is not None:
         output.write(contract.encode(contract.FixOut(contract.SCHEMA, contract.plan(plan), contract.outcome(outcome))))
     elif as_json:

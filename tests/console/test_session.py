@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from console.commands import watch
 from console.commands._session import finished, unread
 from console.commands.fix import conclude
+from console.commands.undo import concluded
 from console.config import Config
-from console.exits import INTERRUPTED, REFUSED, Stop
+from console.exits import INTERRUPTED, REFUSED, UNVERIFIED, Stop, explain
 from console.repairs import journal
 from console.session import Session
 from fixes.journal import new_id
@@ -48,6 +50,8 @@ class Fake:
         self.performing = threading.Event()
         self.did: list[str] = []
         self.abandons: Callable[[], None] = lambda: None
+        self.checks: Callable[[RestorePoint], None] = lambda _point: None
+        self.restores: Callable[[RestorePoint], None] = lambda _point: None
 
     async def run(self, publish: Callable[[TargetState], None]) -> None:
         import asyncio
@@ -87,7 +91,11 @@ class Fake:
         self.abandons()
         self.did.append("abandoned")
 
-    restore = abandon
+    async def check(self, point: RestorePoint, change: str) -> None:
+        self.checks(point)
+
+    async def restore(self, point: RestorePoint, change: str, progress: object) -> None:
+        self.restores(point)
 
 
 @pytest.fixture
@@ -219,6 +227,17 @@ def begun() -> ChangeId:
     return entry.id
 
 
+def fixed() -> ChangeId:
+    """A change of two steps that is in force."""
+    change = begun()
+    entry = journal().read(change)
+    assert entry is not None
+    (only,) = entry.steps
+    done = (replace(only, state="done", point=RestorePoint("update", place, "")) for place in "ab")
+    journal().write(replace(entry, state="applied", steps=tuple(done)))
+    return change
+
+
 def state_of(change: ChangeId) -> str:
     entry = journal().read(change)
     assert entry is not None
@@ -278,9 +297,36 @@ async def test_a_fix_whose_way_back_failed_is_not_told_to_be_whole(capsys: pytes
     plan = await make_plan_of(World({"file:/a": ""}))
     for half_done in (True, False):
         outcome = Outcome(False, None, plan.id, 1.0, f"It failed. `fastops resume {plan.id}` ends it.", half_done)
-        assert conclude(plan, outcome, as_json=False) == REFUSED
+        assert conclude(plan, outcome, as_json=False) == (UNVERIFIED if half_done else REFUSED)
         said = capsys.readouterr().err
         assert ("nothing is left half done" in said) is not half_done
+        assert f"`fastops resume {plan.id}`" in said
+
+
+@pytest.mark.parametrize("half_done", [True, False])
+def test_an_undo_that_is_half_done_has_a_status_of_its_own(
+    target: Fake, capsys: pytest.CaptureFixture[str], half_done: bool
+) -> None:
+    change = fixed()
+
+    def refuse(point: RestorePoint) -> None:
+        if point.subject == "a":
+            raise Refused("somebody else changed it")
+
+    target.restores = refuse
+    if not half_done:
+        target.checks = refuse
+    with session_on(target) as session:
+        future = session.undo(change)
+        if half_done:
+            assert concluded(None, future.result(30), "taken back", as_json=False) == UNVERIFIED
+        else:
+            with pytest.raises(Refused) as refused:
+                future.result(30)
+            assert explain(refused.value) == REFUSED
+    assert "somebody else changed it" in (said := capsys.readouterr().err)
+    assert (f"`fastops resume {change} --take-back` ends it" in said) is half_done
+    assert state_of(change) == ("undoing" if half_done else "applied")
 
 
 def test_a_way_back_that_failed_is_in_the_outcome(target: Fake) -> None:
