@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from probes import text
+from probes.atomic import replace
 from probes.intent import RestorePoint, Step
 from probes.target import Refused
 from probes.targets.docker.documents import kept_name
@@ -54,8 +55,8 @@ class FileWriter:
                 raise Refused(f"The new text of {_shown(path)} is not at hand. Nothing was changed: plan it again.")
             progress(f"writing {_shown(path)}")
             with _sentences(path):
-                _replace(backup, _temporary(backup), data, like=None)
-                _replace(path, _temporary(backup), step.after.text.encode(), like=path)
+                replace(backup, data, _temporary(backup))
+                replace(path, step.after.text.encode(), _temporary(backup), like=path)
         elif found != step.after.version or not backup.exists():
             raise Refused(f"{_shown(path)} was changed since the diff was made; plan again.")
         return RestorePoint(
@@ -92,7 +93,7 @@ class FileWriter:
         if kept is not None:
             progress(f"restoring {_shown(path)}")
             with _sentences(path):
-                _replace(path, _temporary(backup), kept, like=path)
+                replace(path, kept, _temporary(backup), like=path)
         _temporary(backup).unlink(missing_ok=True)
         backup.unlink(missing_ok=True)
 
@@ -138,31 +139,6 @@ def _read(path: Path) -> bytes:
         if len(data) > LARGEST:
             raise Refused(f"{_shown(path)} is larger than a configuration should be.")
         return data
-
-
-def _replace(path: Path, temporary: Path, data: bytes, like: Path | None) -> None:
-    """Writes beside and renames over; ``like`` gives the mode and the owner, without it only the owner may read."""
-    temporary.unlink(missing_ok=True)  # what an interrupted write left
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            if like is not None:
-                status = like.stat()
-                if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
-                    os.fchown(file.fileno(), status.st_uid, status.st_gid)
-                os.fchmod(file.fileno(), status.st_mode & 0o7777)
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 @contextlib.contextmanager

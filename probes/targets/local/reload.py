@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 import os
 import signal
-import stat
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from probes import atomic
 from probes.http import LOOP_PATH, user_agent
 from probes.intent import RestorePoint, Step
 from probes.procfs import ProcFs
@@ -248,29 +248,10 @@ def _trial(path: Path, change: str) -> Path:
 
 def _write(path: Path, text: str, like: Path | None, readable_by: int | None = None) -> None:
     """Writes a file as a whole or not at all; mode and owner as ``like``'s, else only its user's."""
-    partial = path.with_name(f"{path.name}.partial")
     try:
-        partial.unlink(missing_ok=True)
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        if like is not None:
-            found = like.stat()
-            _own(partial, found.st_uid, found.st_gid)
-            partial.chmod(stat.S_IMODE(found.st_mode))
-        elif readable_by is not None and os.geteuid() == 0:
-            _own(partial, readable_by, -1)
-        partial.replace(path)
+        atomic.replace(path, text.encode(), path.with_name(f"{path.name}.partial"), like=like, reader=readable_by)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise Refused(f"{path} cannot be written: {error.strerror}") from None
-
-
-def _own(path: Path, uid: int, gid: int) -> None:
-    if os.geteuid() == 0:
-        os.chown(path, uid, gid)
 
 
 def _string_setting(text: str, name: str, environment: Mapping[str, str]) -> str | None:
