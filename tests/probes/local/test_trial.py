@@ -24,7 +24,7 @@ sys.exit("\\nModuleNotFoundError: the last words")
 
 
 async def test_an_application_that_prints_without_end_is_heard_to_its_last_words_within_a_bound() -> None:
-    own = cast(Master, SimpleNamespace(pid=os.getpid(), key=SimpleNamespace(uid=os.geteuid()), working_dir=None))
+    own = cast("Master", SimpleNamespace(pid=os.getpid(), key=SimpleNamespace(uid=os.geteuid()), working_dir=None))
     tracemalloc.start()
     try:
         with pytest.raises(Refused, match="the last words"):
