@@ -21,6 +21,7 @@ from pathlib import Path
 import msgspec
 
 from fixes.model import ChangeId, Entry
+from probes import atomic
 from probes.base import DeploymentId, Failure
 from probes.intent import Step
 from probes.target import Refused
@@ -54,13 +55,7 @@ class Journal:
         temporary = path.with_suffix(".new")
         try:
             self._make()
-            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-            with os.fdopen(handle, "wb") as file:
-                file.write(msgspec.json.format(msgspec.json.encode(entry), indent=1))
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-            _sync_folder(self.folder)
+            atomic.replace(path, msgspec.json.format(msgspec.json.encode(entry), indent=1), temporary)
         except OSError as error:
             said = f"The journal in {self.folder} cannot be written ({_why(error)}): nothing goes on without it."
             raise Refused(said) from error
@@ -225,14 +220,6 @@ def _change_lock(change: str) -> str:
 
 def _deployment_lock(deployment: str) -> str:
     return f"deployment-{hashlib.sha256(deployment.encode()).hexdigest()[:16]}"
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _acquired(handle: int) -> bool:
