@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from probes import atomic
+from probes.intent import RestorePoint
 from probes.target import Refused
 from probes.targets.local import reload
 
@@ -54,3 +55,11 @@ def test_a_file_whose_owner_cannot_be_kept_is_left_as_it_is(tmp_path: Path, monk
         reload._write(path, "workers = 2\n", path)
     assert path.read_text() == "workers = 1\n"
     assert os.listdir(tmp_path) == ["conf.py"]
+
+
+def test_a_configuration_is_put_back_with_the_line_ends_that_it_had(tmp_path: Path) -> None:
+    path, backup = tmp_path / "conf.py", tmp_path / "conf.backup"
+    path.write_bytes(b"workers = 2\r\n")
+    backup.write_bytes(b"workers = 1\r\n")
+    reload.Reloader._put_back(RestorePoint("reload", "1:1", "", {"path": str(path), "backup": str(backup)}))
+    assert path.read_bytes() == b"workers = 1\r\n"

@@ -148,7 +148,7 @@ class Reloader:
     def _put_back(point: RestorePoint) -> None:
         path, backup = Path(str(point.data["path"])), point.data.get("backup")
         if isinstance(backup, str):
-            _write(path, Path(backup).read_text(encoding="utf-8"), path)
+            _write(path, Path(backup).read_bytes().decode(), path)  # bytes: reading text would change its line ends
             Path(backup).unlink(missing_ok=True)
         elif point.data.get("created") is True:
             path.unlink(missing_ok=True)
