@@ -16,6 +16,8 @@ def explain(findings: Iterable[Finding], signatures: Mapping[SignatureId, Signat
     explains itself, however long the way.
     """
     found = {finding.signature: finding for finding in findings}
+    if len(found) < 2:
+        return tuple(replace(finding, explained_by=None) for finding in found.values())
     causes: dict[SignatureId, SignatureId] = {}
     for effect in sorted(found):
         candidates = [c for c in found if c != effect and c in signatures and effect in signatures[c].explains]

@@ -40,7 +40,7 @@ AGAIN = timedelta(seconds=5)
 AGAIN_PER_SECOND = 4.0
 """So many of them at most, the longest waiting first: a fleet at rest costs the same whatever its size."""
 _AGAIN_AT_ONCE = 60.0
-_READING = timedelta(seconds=2)
+_READING = timedelta(seconds=5)
 """While a target is being read for the first time, what is known of a deployment comes in parts: not each is judged."""
 _UNHURRIED = timedelta(minutes=1)
 """Where nothing was found, a moment later does."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
-from probes.base import DeploymentId
+from probes.base import DeploymentId, ReplicaId
 from probes.model import Deployment, Interest, Replica
 
 FOCUSED, TROUBLED, REST = 8, 4, 1
@@ -32,6 +33,13 @@ def sick(replica: Replica, now: datetime | None = None) -> bool:
 def worth_reading(replica: Replica) -> bool:
     """Whether there is a log: a container of it has run."""
     return replica.state in {"running", "restarting", "exited"} or replica.last_end is not None
+
+
+def to_sample(deployment: Deployment | None, known: Collection[ReplicaId], most: int) -> list[Replica]:
+    """Whose logs are read of a deployment: of what is sick first, then of what was ``known`` already."""
+    readable = [one for one in deployment.replicas if worth_reading(one)] if deployment is not None else []
+    readable.sort(key=lambda one: (not sick(one), one.id not in known, one.id))
+    return readable[:most]
 
 
 def chosen(deployment: Deployment, interest: Interest, *, few: bool = False) -> tuple[Replica, ...]:

@@ -24,6 +24,11 @@ class Kubelets:
         self._answered = False
         self._why = ""
 
+    @property
+    def heard(self) -> bool:
+        """Whether it is known by now if any of them answers."""
+        return self._answered or bool(self._failures)
+
     def silent(self, node: NodeId | None) -> str | None:
         """Why nothing is asked of this node now; ``None`` where it may be asked."""
         now = time.monotonic()

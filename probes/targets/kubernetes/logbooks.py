@@ -20,7 +20,7 @@ from probes.logs import RING_BYTES, LogBook, Matcher
 from probes.model import Deployment, Interest, Replica
 from probes.target import Unreadable
 from probes.targets.kubernetes import happenings, logs
-from probes.targets.kubernetes.choice import sick, worth_reading
+from probes.targets.kubernetes.choice import sick, to_sample, worth_reading
 from probes.targets.kubernetes.client import ApiClient
 from probes.targets.kubernetes.cover import to_follow, together
 from probes.targets.kubernetes.follower import Log
@@ -62,6 +62,8 @@ class Logs:
         self._ended: dict[ReplicaId, float] = {}
         """When following ended by itself: it is begun again, but not at once."""
         self._looked: dict[DeploymentId, frozenset[tuple[ReplicaId, str]]] = {}
+        self._passed: dict[DeploymentId, str] = {}
+        """Why the logs of a deployment could not be asked for when it was its turn."""
         self._sick: set[DeploymentId] = set()
         self._interest = Interest()
         self._stale = True
@@ -119,7 +121,7 @@ class Logs:
         """Begins what is due: to be called about once a second."""
         if self._client is None:
             return
-        if self._stale:
+        if self._stale and (self._kubelets.heard or not self._turns.waiting):  # one is asked before a hundred are
             self._stale = False
             self._choose()
         passed = True
@@ -175,7 +177,8 @@ class Logs:
         if found is None:  # it is being built for the first time
             return LogCoverage(state="unread", why="not read yet")
         replicas = [one.id for one in found.replicas if worth_reading(one)]
-        logs = together([known[one].coverage if one in known else None for one in replicas])
+        passed = LogCoverage(state="unread", why=self._passed[deployment]) if deployment in self._passed else None
+        logs = together([known[one].coverage if one in known else passed for one in replicas])
         book = self._books.get(deployment)
         ratio = book.structured_ratio if book is not None else None
         return logs if ratio is None else msgspec.structs.replace(logs, structured_ratio=ratio)
@@ -186,6 +189,7 @@ class Logs:
             if follower is not None:
                 follower.cancel()
         self._books.pop(key, None)
+        self._passed.pop(key, None)
         self._turns.drop(key)
         self._sick.discard(key)
         self._looked.pop(key, None)
@@ -249,28 +253,26 @@ class Logs:
 
     def _passed_over(self, key: DeploymentId) -> bool:
         """Whether none of the logs that would be read may be asked for; that is then said."""
-        chosen = self._to_sample(key)
+        chosen = to_sample(self._deployments().get(key), self._logs.get(key, ()), SAMPLED_REPLICAS)
         if any(one.id in self._followers for one in chosen):
             return False
         reasons = [self._why_not(key, one.id) for one in chosen]
         if not all(reasons):
             return False
+        known = self._logs.get(key, {})
         for one, why in zip(chosen, reasons, strict=True):
-            self._log(key, one.id).unread(why or "")
+            if one.id in known:
+                known[one.id].unread(why or "")
+            elif self._passed.get(key) != why:  # no log is opened for it: there may be thousands
+                self._passed[key] = why or ""
+                self._touch((one.id,))
         self._turns.done(key)
         return True
 
-    def _to_sample(self, key: DeploymentId) -> list[Replica]:
-        """A few of a deployment's replicas that have logs: those that are sick first."""
-        deployment = self._deployments().get(key)
-        readable = [one for one in deployment.replicas if worth_reading(one)] if deployment is not None else []
-        known = self._logs.get(key, {})
-        readable.sort(key=lambda one: (not sick(one), one.id not in known, one.id))
-        return readable[:SAMPLED_REPLICAS]
-
     async def _sample(self, client: ApiClient, key: DeploymentId) -> None:
         """Reads a few of a deployment's logs."""
-        for replica in self._to_sample(key):
+        self._passed.pop(key, None)
+        for replica in to_sample(self._deployments().get(key), self._logs.get(key, ()), SAMPLED_REPLICAS):
             log = self._log(key, replica.id)
             if replica.id in self._followers:
                 await log.told(_FOLLOWED_SECONDS)

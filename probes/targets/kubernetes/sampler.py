@@ -28,6 +28,8 @@ REST_JOBS = 10
 """Of deployments that nobody looks at, each time: two requests a second."""
 _REST_TURNS = 6
 """In so many turns all of them are gone through: a sixth of many is looked over at a time."""
+MANY_LATER_SECONDS = 3.0
+"""Of large fleets nobody waits for services to be asked: their lists and logs come first."""
 NEAR_DEPLOYMENTS = 40
 _LOOKS_AT_ONCE = 2
 _FIRST_RATE_SECONDS = 1.0
@@ -74,7 +76,7 @@ class Sampler:
         self._asker = Asker(access, readings, deployments, stacks=reader is not None)
         self._looks = asyncio.Semaphore(_LOOKS_AT_ONCE)
         self._refused: dict[str, tuple[float, Failure]] = {}
-        self._rest_at = 0.0
+        self._rest_at = self._many_from = 0.0
         self._turn = 0
         self._woken = asyncio.Event()
         self.interest = Interest()
@@ -118,6 +120,7 @@ class Sampler:
 
     async def run(self) -> None:
         """Until cancelled; what is under way then ends with it."""
+        self._many_from = time.monotonic() + MANY_LATER_SECONDS
         try:
             while True:
                 self._woken.clear()
@@ -135,6 +138,9 @@ class Sampler:
 
     def _begin(self, now: float) -> None:
         deployments = self._deployments()
+        few = len(deployments) <= FEW
+        if not few and now < self._many_from:
+            return
         interest = self.interest
         wanted = [
             *([interest.focused] if interest.focused else []),
@@ -143,7 +149,6 @@ class Sampler:
         ]
         near = {key: deployments[key] for key in wanted[:NEAR_DEPLOYMENTS] if key in deployments}
         jobs = self._due(now, near.values(), self._budget)
-        few = len(deployments) <= FEW
         if few or now >= self._rest_at:
             self._rest_at = now + REST_SECONDS
             self._turn += 1
