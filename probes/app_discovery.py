@@ -7,6 +7,7 @@ import posixpath
 import tomllib
 from collections.abc import Callable
 
+from probes import syntax
 from probes.base import Frozen
 
 _CANDIDATES = ("main.py", "app.py", "api.py", "app/main.py", "app/app.py", "app/api.py")
@@ -63,8 +64,8 @@ def _configured(data: bytes | None) -> str | None:
 def _attribute(data: bytes | None) -> str:
     """``app``, then ``api``, then the first name that is made by ``FastAPI(…)``; ``app`` when nothing can be read."""
     try:
-        module = ast.parse((data or b"")[:_LARGEST])
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        module = syntax.tree((data or b"")[:_LARGEST])
+    except syntax.NotPython:
         return "app"
     names: list[str] = []
     made: list[str] = []

@@ -6,6 +6,8 @@ import ast
 import sys
 from collections.abc import Sequence
 
+from probes import syntax
+
 _LARGEST = 1 << 20
 
 
@@ -77,6 +79,6 @@ def bindings(body: Sequence[ast.stmt]) -> list[Binding]:
 def parse(name: str, path: str, data: bytes, *, package: bool) -> Module | None:
     """A module from its source; ``None`` when it does not parse."""
     try:
-        return Module(name, path, ast.parse(data[:_LARGEST]), package, b"fastapi" in data.lower())
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return Module(name, path, syntax.tree(data[:_LARGEST]), package, b"fastapi" in data.lower())
+    except syntax.NotPython:
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 
+from probes import syntax
 from probes.base import Frozen
 
 LARGEST = 256_000
@@ -33,8 +34,8 @@ def read(source: bytes, environment: Mapping[str, str]) -> ConfigFile:
     if len(source) > LARGEST:
         return ConfigFile(values={}, opaque=True)
     try:
-        module = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        module = syntax.tree(source)
+    except syntax.NotPython:
         return ConfigFile(values={}, opaque=True)
     return top_level(module, environment)
 

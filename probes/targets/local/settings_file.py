@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 
-from probes import gunicorn_config
+from probes import gunicorn_config, syntax
 from probes.base import Value
 from probes.target import Refused
 
@@ -16,8 +16,8 @@ def edited(text: str, settings: Mapping[str, Value], environment: Mapping[str, s
     Raises :class:`Refused` where the file is not understood well enough to know that the value would be in force.
     """
     try:
-        module = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError) as error:
+        module = syntax.tree(text)
+    except syntax.NotPython as error:
         raise Refused(f"gunicorn's configuration file is not valid Python: {error}") from None
     ending = "\r\n" if "\r\n" in text else "\n"
     spans: list[tuple[int, int, str]] = []
