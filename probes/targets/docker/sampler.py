@@ -165,15 +165,19 @@ class Sampler:
 
     async def _sweep(self, jobs: list[Job]) -> None:
         """Measures; what was never measured is measured again at once, for a rate needs two samples."""
-        fresh = [job for job in jobs if self._containers[job.replica].reading is None]
+        fresh = [job for job in jobs if self._is_fresh(job)]
         await self._sweep_once(jobs)
         again = [job for job in fresh if job.replica in self._containers and self._containers[job.replica].running]
         if again:
             await asyncio.sleep(_FIRST_RATE_SECONDS)
-            await self._sweep_once([job for job in again if job.replica in self._containers])
+            await self._sweep_once(again)
+
+    def _is_fresh(self, job: Job) -> bool:
+        container = self._containers.get(job.replica)
+        return container is not None and container.reading is None
 
     async def _sweep_once(self, jobs: list[Job]) -> None:
-        subjects = [self._subject(job) for job in jobs]
+        subjects = [self._subject(job) for job in jobs if job.replica in self._containers]
         try:
             readings = await self._local.aside.call(lambda: self._local.sweep(subjects), within_seconds=_SWEEP_SECONDS)
         except TimeoutError:
@@ -182,7 +186,7 @@ class Sampler:
         self._take(readings, None)
 
     async def _ask_engine(self, job: Job) -> None:
-        fresh = self._containers[job.replica].reading is None
+        fresh = self._is_fresh(job)
         await self._ask_engine_once(job)
         if fresh and job.replica in self._containers and self._containers[job.replica].reading is not None:
             await asyncio.sleep(_FIRST_RATE_SECONDS)
@@ -204,9 +208,9 @@ class Sampler:
         self._changed(tuple(readings))
 
     async def _loop(self, job: Job) -> None:
-        container = self._containers[job.replica]
-        port = port_of(container)
-        if port is None:
+        container = self._containers.get(job.replica)  # it may have gone since the job was made
+        port = port_of(container) if container is not None else None
+        if container is None or port is None:
             return
         async with self._requests:
             probe = asyncio.create_task(http.loop_probe(self._access, job.replica, port))
@@ -221,9 +225,9 @@ class Sampler:
         self._changed((job.replica,))
 
     async def _health(self, job: Job) -> None:
-        container = self._containers[job.replica]
-        port = port_of(container)
-        if port is None:
+        container = self._containers.get(job.replica)  # it may have gone since the job was made
+        port = port_of(container) if container is not None else None
+        if container is None or port is None:
             return
         paths = http.HEALTH_PATHS if container.health_path is None else (container.health_path,)
         async with self._requests:
