@@ -108,7 +108,7 @@ class DockerDrafter:
         running = bool(inspect["State"].get("Running"))
         arguments: dict[str, object] = {
             "name": name_of(inspect),
-            "want": msgspec.to_builtins(want),
+            "want": msgspec.json.decode(msgspec.json.encode(want)),  # plain data, as it comes back from a journal
             "packages": dict(deployment.packages),
             "known_hard": known_hard_limit(deployment),
             "start": running or _died(inspect),
