@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 
-from fixes.yamlsecrets import covered
 from probes.intent import Document
 from probes.text import HIDDEN, clean, is_secret_name, line
 
@@ -84,6 +83,8 @@ def reverse(diff: str) -> str:
 
 def hidden(text: str) -> list[str]:
     """The lines of a document, one for one, clean and with what is secret replaced."""
+    from fixes.yamlsecrets import covered  # its parser is dear to import, and most commands show no diff
+
     hider = _Hider()
     return [hider.line(raw) for raw in covered(text, _lines(text), HIDDEN, _one)]
 

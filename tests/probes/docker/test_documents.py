@@ -28,7 +28,9 @@ from probes.targets.docker.rendering import document
 from probes.transport import Endpoint
 
 PREFIX = f"fastops-dw-{os.getpid()}"
-NETWORKS = {f"{PREFIX}-one": "10.213.1.0/24", f"{PREFIX}-two": "10.213.2.0/24"}
+BLOCK = f"10.{200 + os.getpid() % 50}.{os.getpid() // 50 % 250}"
+"""A block of addresses for static ones; another test process on this engine most likely takes another."""
+NETWORKS = {f"{PREFIX}-one": f"{BLOCK}.0/25", f"{PREFIX}-two": f"{BLOCK}.128/25"}
 ONE, TWO = NETWORKS
 
 # What `docker create` is given, in the API's words; each is one way in which containers differ.
@@ -119,9 +121,9 @@ KINDS: dict[str, dict[str, Any]] = {
     "networks": {
         "HostConfig": {"NetworkMode": ONE},
         "NetworkingConfig": {
-            "EndpointsConfig": {ONE: {"IPAMConfig": {"IPv4Address": "10.213.1.50"}, "Aliases": ["web", "api"]}}
+            "EndpointsConfig": {ONE: {"IPAMConfig": {"IPv4Address": f"{BLOCK}.50"}, "Aliases": ["web", "api"]}}
         },
-        "+connect": {TWO: {"IPAMConfig": {"IPv4Address": "10.213.2.60"}, "Aliases": ["inner"]}},
+        "+connect": {TWO: {"IPAMConfig": {"IPv4Address": f"{BLOCK}.160"}, "Aliases": ["inner"]}},
     },
 }
 
@@ -159,12 +161,20 @@ def sdk(docker_client: Any) -> Iterator[Any]:
     """The SDK's low-level client, with two networks to join."""
     import docker
 
-    made = []
-    for name, subnet in NETWORKS.items():
-        ipam = docker.types.IPAMConfig(pool_configs=[docker.types.IPAMPool(subnet=subnet)])
-        made.append(docker_client.networks.create(name, ipam=ipam))
-    yield docker_client.api
-    for network in made:
+    try:
+        for name, subnet in NETWORKS.items():
+            ipam = docker.types.IPAMConfig(pool_configs=[docker.types.IPAMPool(subnet=subnet)])
+            docker_client.networks.create(name, ipam=ipam)
+        yield docker_client.api
+    finally:
+        _remove_all(docker_client)
+
+
+def _remove_all(docker_client: Any) -> None:
+    """A container that a failed test left behind would keep its network, and the network its addresses."""
+    for container in docker_client.containers.list(all=True, filters={"name": PREFIX}):
+        container.remove(force=True, v=True)
+    for network in docker_client.networks.list(names=[PREFIX]):
         network.remove()
     for volume in docker_client.volumes.list():
         if volume.name.startswith(PREFIX):
@@ -235,7 +245,7 @@ def test_static_addresses_work_while_they_are_used_again(engine: str, sdk: Any, 
         sdk.stop(old, timeout=0)
         sdk.start(second)
         networks = sdk.inspect_container(second)["NetworkSettings"]["Networks"]
-        assert {name: one["IPAddress"] for name, one in networks.items()} == {ONE: "10.213.1.50", TWO: "10.213.2.60"}
+        assert {name: one["IPAddress"] for name, one in networks.items()} == {ONE: f"{BLOCK}.50", TWO: f"{BLOCK}.160"}
         assert {"web", "api"} <= set(networks[ONE]["Aliases"])
     finally:
         for name in (first, second):
