@@ -159,8 +159,9 @@ class Repairs:
         if all(step.action == "offer-file" for step in wanted.steps):
             self._record(entry.id, "untested", OFFERED, progress)
             return Outcome(True, "untested", entry.id, time.monotonic() - began, OFFERED)
-        verification = verify.begin(finding, datetime.now(UTC), before)
-        answer = await self._verify(verification, progress)
+        signature = catalogue.signatures()[wanted.signature]
+        verification = verify.begin(finding, signature.proof, datetime.now(UTC), before)
+        answer = await self._verify(verification, signature, progress)
         verified = answer.verified or "untested"
         if verified == "gone":
             self._tracker.settle(wanted.deployment, wanted.signature, verification.evidence_from)
@@ -197,9 +198,10 @@ class Repairs:
         wanted = {"applied", "undone"} if finish else {"failed", "undone"}
         return _outcome(entry, entry.state in wanted, began)
 
-    async def _verify(self, verification: verify.Verification, progress: Progress) -> verify.Answer:
+    async def _verify(
+        self, verification: verify.Verification, signature: Signature, progress: Progress
+    ) -> verify.Answer:
         """Watches the finding's deployment until there is an answer; the verification's window bounds it."""
-        signature = catalogue.signatures()[verification.signature]
         progress(f"verifying for up to {verification.window_seconds:g} s")
         self._verifying.add(verification.deployment)
         try:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, NewType
 
+from fixes.proof import BY_LOAD, Proof
 from probes.base import DeploymentId, Failure, Frozen, ReplicaId, Value
 from probes.history import Metric, Point
 from probes.intent import Intent, RestorePoint, Step
@@ -155,6 +156,8 @@ class Signature(Frozen, frozen=True):
     patterns: tuple[Pattern, ...] = ()
     explains: tuple[SignatureId, ...] = ()
     """The effects that this failure has: where both are found, the effect names this one as its cause."""
+    proof: Proof = BY_LOAD
+    """How it shows after a change that the failure is over."""
     quiet_after: timedelta | None = None
     """How long its logs must be quiet before it closes, and how far it looks back at most; else the look-back."""
     fires: tuple[Example, ...] = ()

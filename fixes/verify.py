@@ -1,12 +1,12 @@
 """Whether a fix helped: judged from evidence after the change alone, and under comparable load.
 
-Three kinds of findings end in three ways:
+Three kinds of findings end in three ways; which one it is says each signature's :class:`.Proof`:
 
 * **settings** (a limit, an address, a port, a number of processes): the first measurement after the change that shows
   them decides. Silent is ``gone`` at once; still there at the end of the window is ``present``.
 * **start** (it did not boot, a variable is missing, every worker was killed while it started): ``gone`` when the
   service has started since, runs, and is silent to the window's end. A start needs no load to fail again.
-* **load** (kills, time-outs, exhaustion, leaks, a blocked loop: all others): firing again is ``present`` at once.
+* **load** (kills, time-outs, exhaustion, leaks, a blocked loop): firing again is ``present`` at once.
   Silence counts only where the service was used as before: at least half of the established connections, or of the
   CPU, of the five minutes before the change, or any load at all where it was idle then. Where neither was measured, an
   answer to a request of fastops is enough. Else the verdict is ``untested``: nothing happened that could have failed.
@@ -23,21 +23,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Literal
+
+from msgspec.structs import replace
 
 from fixes.counted import counted
-from fixes.model import Finding, Fires, SignatureId, Silent, Verdict, Verified
+from fixes.model import Finding, Fires, Silent, Verdict, Verified
+from fixes.proof import Proof
 from fixes.signatures._shared import duration
 from fixes.signatures._wording import STARTED
 from probes.base import DeploymentId, Frozen
 from probes.history import Metric, Point
 from probes.model import Deployment
 
-Basis = Literal["settings", "start", "load"]
 Series = Callable[[Metric], Mapping[str, Sequence[Point]]]
 """As :attr:`fixes.model.View.series`: the series of one metric of the deployment, by label."""
 
-WINDOW_SECONDS = 30.0
 BEFORE_SECONDS = 300.0
 GRACE_SECONDS = 5.0
 """What a service under load says in the first seconds is still of the time before: requests that were waiting end, an
@@ -53,41 +53,8 @@ LONGEST_WAIT_SECONDS = 60.0
 """So far a window grows for a failure that comes more rarely than its usual window is long."""
 APPLYING_SECONDS = 120.0
 """Quiet of up to so long before the end of the last step is the fix itself: the service stops and starts."""
-_BASIS: Mapping[str, Basis] = {
-    "memory-limit-low": "settings",
-    "single-process": "settings",
-    "bind-loopback": "settings",
-    "port-mismatch": "settings",
-    "memory-unlimited": "settings",
-    "no-worker-recycling": "settings",
-    "fd-limit-low": "settings",
-    "deprecated-worker-class": "settings",
-    "plaintext-secret": "settings",
-    "probe-missing": "settings",
-    "worker-boot-failed": "start",
-    "missing-env": "start",
-    "container-cannot-start": "start",
-    "crash-loop": "start",
-    "image-pull-failed": "start",
-    "pod-unschedulable": "start",
-    "probe-misconfigured": "start",
-}
-_WINDOWS: Mapping[str, float] = {"worker-timeout": 60.0, "pool-exhausted": 60.0, "memory-leak": 180.0}
-_EARLIEST: Mapping[str, float] = {"memory-leak": 60.0}
-"""So long after the change silence may count before the end of the window: the signature asks for enough by itself."""
 _SLOWEST_START_SECONDS = 180.0
 """So far a window grows for a service whose start takes longer than its former time-out."""
-_HAPPENS = frozenset({"oom-killed"})
-"""Failures that happen at moments though their evidence may be counters alone; so does all that logs or events tell."""
-
-
-_SHOWN: Mapping[str, Callable[[Deployment], bool]] = {
-    "memory-unlimited": lambda d: all(r.memory.limit.limited is not None for r in d.running),
-    "no-worker-recycling": lambda d: d.setting("max_requests") is not None,
-    "fd-limit-low": lambda d: any(w.open_files_limit for w in d.workers),
-    "deprecated-worker-class": lambda d: d.setting("worker_class") is not None,
-}
-"""What must be known for the silence of a setting's signature: it is silent, too, where it knows nothing."""
 
 
 class Load(Frozen, frozen=True):
@@ -101,9 +68,8 @@ class Verification(Frozen, frozen=True):
     """What is verified, since when, and against which load."""
 
     deployment: DeploymentId
-    signature: SignatureId
+    proof: Proof
     applied_at: datetime
-    basis: Basis
     window_seconds: float
     before: Load
     every_seconds: float = 0.0
@@ -112,7 +78,7 @@ class Verification(Frozen, frozen=True):
     @property
     def evidence_from(self) -> datetime:
         """Since when evidence counts."""
-        return self.applied_at + timedelta(seconds=GRACE_SECONDS if self.basis == "load" else 0.0)
+        return self.applied_at + timedelta(seconds=GRACE_SECONDS if self.proof.basis == "load" else 0.0)
 
 
 class Answer(Frozen, frozen=True):
@@ -128,21 +94,23 @@ def load_before(series: Series, now: datetime) -> Load:
     return load(series, now.timestamp() - BEFORE_SECONDS, now.timestamp())
 
 
-def begin(finding: Finding, applied_at: datetime, before: Load) -> Verification:
-    """Starts to verify; ``applied_at`` is when the last step was done (UTC), ``before`` what it is compared with."""
-    basis = _BASIS.get(finding.signature, "load")
+def begin(finding: Finding, proof: Proof, applied_at: datetime, before: Load) -> Verification:
+    """Starts to verify.
+
+    ``proof`` is the signature's; ``applied_at`` is when the last step was done (UTC), ``before`` what the load is
+    compared with.
+    """
     if finding.facts.get("only_boots") is True:
-        basis = "start"
-    every = _every(finding, applied_at) if basis == "load" else 0.0
-    window = max(_WINDOWS.get(finding.signature, WINDOW_SECONDS), min(every, LONGEST_WAIT_SECONDS))
-    if basis == "start":
+        proof = replace(proof, basis="start")
+    every = _every(finding, proof, applied_at) if proof.basis == "load" else 0.0
+    window = max(proof.window_seconds, min(every, LONGEST_WAIT_SECONDS))
+    if proof.basis == "start":
         former = finding.facts.get("timeout_seconds", 0)
         window = max(window, min(2.0 * float(former), _SLOWEST_START_SECONDS))
     return Verification(
         deployment=finding.deployment,
-        signature=finding.signature,
+        proof=proof,
         applied_at=applied_at,
-        basis=basis,
         window_seconds=window,
         before=before,
         every_seconds=every,
@@ -161,7 +129,7 @@ def judge(
     quiet = (now - verification.applied_at).total_seconds()
     over = quiet >= verification.window_seconds
     if isinstance(verdict, Fires):
-        return Answer("present", verdict.title) if over or verification.basis != "settings" else Answer(None)
+        return Answer("present", verdict.title) if over or verification.proof.basis != "settings" else Answer(None)
     if isinstance(verdict, Silent):
         why = _unproven(verification, deployment, series, now)
         if why is None and (over or quiet >= _earliest(verification)):
@@ -173,9 +141,10 @@ def judge(
 
 def _earliest(verification: Verification) -> float:
     """From when on silence counts, in seconds after the change."""
-    if verification.basis == "settings":
+    proof = verification.proof
+    if proof.basis == "settings":
         return 0.0
-    return _EARLIEST.get(verification.signature, verification.window_seconds)
+    return verification.window_seconds if proof.earliest_seconds is None else proof.earliest_seconds
 
 
 def _unproven(verification: Verification, deployment: Deployment | None, series: Series, now: datetime) -> str | None:
@@ -183,10 +152,11 @@ def _unproven(verification: Verification, deployment: Deployment | None, series:
     down = _not_up(deployment, verification.applied_at)
     if deployment is None or down is not None:
         return down
-    if verification.basis == "settings":
-        known = _SHOWN.get(verification.signature)
+    proof = verification.proof
+    if proof.basis == "settings":
+        known = proof.shown
         return None if known is None or known(deployment) else "The setting was not seen since the change."
-    if verification.basis == "start":
+    if proof.basis == "start":
         return None if _started(deployment, verification.applied_at) else "The application has not started yet."
     idle = _idle(verification, deployment, series, now)
     quiet = (now - verification.applied_at).total_seconds()
@@ -196,9 +166,9 @@ def _unproven(verification: Verification, deployment: Deployment | None, series:
     return f"Quiet so far, but it came every {every}; {more} more are needed."
 
 
-def _every(finding: Finding, applied_at: datetime) -> float:
+def _every(finding: Finding, proof: Proof, applied_at: datetime) -> float:
     """Seconds between two failures: the mean, or the quiet before the change where the last one is longer ago."""
-    happens = finding.signature in _HAPPENS or any(e.source in ("log", "event") for e in finding.evidence)
+    happens = proof.happens or any(e.source in ("log", "event") for e in finding.evidence)
     if not happens:
         return 0.0
     known = min((applied_at - finding.since).total_seconds(), LOOK_BACK_SECONDS)

@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 
 from fixes.model import Evidence, Example, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.proof import BY_START
 from fixes.signatures import _cases, _logged, _shared, _wording
 from fixes.signatures._shared import At
 from probes.loghits import LogHit
@@ -133,6 +134,7 @@ SIGNATURE = Signature(
     severity="error",
     detect=detect,
     remedies=(RemedyId("restart"), RemedyId("align-ports"), RemedyId("advise")),
+    proof=BY_START,
     source="errno(3) EADDRINUSE; gunicorn/sock.py create_sockets (20.0 to 27.0); asyncio/base_events.py create_server",
     patterns=(BIND, GUNICORN, GAVE_UP, NGINX, PLAIN, ENGINE, _OTHER_REASON, _wording.LISTENING),
     explains=(SignatureId("crash-loop"),),

@@ -22,6 +22,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Undecided, Verdict, View
+from fixes.proof import BY_SETTINGS
 from fixes.signatures import _cases, _kubernetes, _shared, _wording
 from probes import server_settings
 from probes.model import Deployment, HttpSample, Listener, PublishedPort, Replica
@@ -216,6 +217,7 @@ SIGNATURE = Signature(
     severity="critical",
     detect=detect,
     remedies=(RemedyId("bind-all-interfaces"), RemedyId("advise")),
+    proof=BY_SETTINGS,
     source="uvicorn --host, gunicorn bind and granian --host default to 127.0.0.1 (their documentation)",
     patterns=(_wording.LISTENING, _wording.WAITING, _wording.STARTED),
     fires=(

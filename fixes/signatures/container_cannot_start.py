@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 
 from fixes.model import Evidence, Example, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.proof import BY_START
 from fixes.signatures import _cases, _kubernetes, _logged, _shared, _wording
 from fixes.signatures._shared import At
 from probes.model import Replica
@@ -124,6 +125,7 @@ SIGNATURE = Signature(
     severity="critical",
     detect=detect,
     remedies=(RemedyId("set-env"), RemedyId("rollback"), RemedyId("advise")),
+    proof=BY_START,
     source="docs.docker.com/reference/cli/docker/container/run (exit status); kubelet (kuberuntime_container.go)",
     patterns=(KUBERNETES, ENGINE, FORMAT, MOUNT, _wording.STARTED),
     explains=(SignatureId("crash-loop"),),

@@ -19,6 +19,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from fixes.model import SILENT, Evidence, Example, RemedyId, Signature, SignatureId, Undecided, Verdict, View
+from fixes.proof import BY_START
 from fixes.signatures import _cases, _kubernetes, _logged, _shared, _wording
 from probes.model import Event, Replica
 
@@ -137,6 +138,7 @@ SIGNATURE = Signature(
     severity="critical",
     detect=detect,
     remedies=(RemedyId("rollback"), RemedyId("advise")),
+    proof=BY_START,
     source="Docker Engine API (events, RestartCount); kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle",
     patterns=(BACK_OFF,),
     fires=(

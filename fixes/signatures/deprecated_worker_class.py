@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.proof import Proof
 from fixes.signatures import _cases, _shared, _wording
 from probes.model import Deployment
 
@@ -52,6 +53,7 @@ SIGNATURE = Signature(
     severity="info",
     detect=detect,
     remedies=(RemedyId("apply-gunicorn-config"),),
+    proof=Proof("settings", shown=lambda d: d.setting("worker_class") is not None),
     source="uvicorn's release notes, 0.30.0 (uvicorn.workers); uvicorn-worker's own page",
     patterns=(WARNING,),
     fires=(

@@ -14,6 +14,7 @@ What to do. 65536, or as much as the hard limit allows.
 from __future__ import annotations
 
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.proof import Proof
 from fixes.signatures import _cases
 from probes.history import Point
 from probes.model import Worker
@@ -63,6 +64,7 @@ SIGNATURE = Signature(
     severity="warning",
     detect=detect,
     remedies=(RemedyId("raise-nofile"),),
+    proof=Proof("settings", shown=lambda d: any(w.open_files_limit for w in d.workers)),
     source="getrlimit(2) RLIMIT_NOFILE; systemd's default soft limit of 1024 (systemd-system.conf)",
     fires=(_open(30, 1024), _open(700, 1024), _open(10, 256)),
     silent=(_open(700, 4096), _open(30, 65536), Example("the limit is not known")),

@@ -15,6 +15,7 @@ What to do. Correct the name, or give the registry's credentials; going back to 
 from __future__ import annotations
 
 from fixes.model import Example, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.proof import BY_START
 from fixes.signatures import _cases, _kubernetes, _logged, _shared, _wording
 
 FAILED = _wording.pattern(
@@ -74,6 +75,7 @@ SIGNATURE = Signature(
     severity="critical",
     detect=detect,
     remedies=(RemedyId("rollback"), RemedyId("advise")),
+    proof=BY_START,
     source="kubernetes.io/docs/concepts/containers/images (ImagePullBackOff); distribution's error codes",
     patterns=(FAILED, ENGINE, PULLED),
     fires=(

@@ -23,6 +23,7 @@ from typing import NamedTuple
 import msgspec
 
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Undecided, Verdict, View
+from fixes.proof import Proof
 from fixes.signatures import _cases, _kubernetes, _shared
 from fixes.signatures._recycling import metric_of, recycled_in_time, recycles, replaced_so_far, replaced_young
 from fixes.signatures._shared import MIB, duration, mebibytes
@@ -220,6 +221,7 @@ SIGNATURE = Signature(
         RemedyId("profile"),
         RemedyId("advise"),
     ),
+    proof=Proof(window_seconds=180.0, earliest_seconds=60.0),
     source="P. K. Sen, Estimates of the regression coefficient based on Kendall's tau, JASA 63 (1968)",
     explains=(SignatureId("oom-killed"), SignatureId("worker-sigkill"), SignatureId("memory-near-limit")),
     fires=(

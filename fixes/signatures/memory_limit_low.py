@@ -27,6 +27,7 @@ from fixes.model import (
     Verdict,
     View,
 )
+from fixes.proof import BY_SETTINGS
 from fixes.signatures import _cases, _shared
 from probes.model import UNLIMITED, Limit, Memory, Replica
 
@@ -99,6 +100,7 @@ SIGNATURE = Signature(
     severity="warning",
     detect=detect,
     remedies=(RemedyId("set-memory-limit"),),
+    proof=BY_SETTINGS,
     thresholds=(LOW,),
     source="measured: idle workers of FastAPI 0.88 to 0.165 with SQLAlchemy take 60 to 150 MB",
     fires=(

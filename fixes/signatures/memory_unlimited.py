@@ -14,6 +14,7 @@ What to do. A limit of 1.5 times the most that was seen in use, 512 MiB at least
 from __future__ import annotations
 
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.proof import Proof
 from fixes.signatures import _cases
 from probes.model import UNLIMITED, Limit, Memory
 from probes.orchestrator import Orchestrated
@@ -41,6 +42,7 @@ SIGNATURE = Signature(
     severity="warning",
     detect=detect,
     remedies=(RemedyId("set-memory-limit"),),
+    proof=Proof("settings", shown=lambda d: all(r.memory.limit.limited is not None for r in d.running)),
     source="docs.docker.com/engine/containers/resource_constraints; "
     "kubernetes.io/docs/concepts/configuration/manage-resources-containers",
     fires=(

@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from fixes.model import Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.proof import BY_START
 from fixes.signatures import _shared, _traceback, _wording
 from fixes.signatures._shared import At
 from probes.loghits import LogHit
@@ -213,6 +214,7 @@ SIGNATURE = Signature(
     severity="critical",
     detect=detect,
     remedies=(RemedyId("set-env"), RemedyId("advise")),
+    proof=BY_START,
     source="pydantic 1 and 2, pydantic-settings 2, starlette/config.py, CPython os.environ, SQLAlchemy engine/url.py",
     patterns=(VALIDATION, REQUIRED, ENVIRON, NO_URL, *NAMED, _wording.STARTED, _traceback.HEADER, _traceback.BEGIN),
     explains=(SignatureId("worker-boot-failed"), SignatureId("worker-died"), SignatureId("crash-loop")),

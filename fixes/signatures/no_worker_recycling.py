@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.proof import Proof
 from fixes.signatures import _cases, memory_leak
 from fixes.signatures._shared import MIB
 from probes.base import Value
@@ -80,6 +81,7 @@ SIGNATURE = Signature(
     severity="warning",
     detect=detect,
     remedies=(RemedyId("enable-worker-recycling"),),
+    proof=Proof("settings", shown=lambda d: d.setting("max_requests") is not None),
     source="docs.gunicorn.org/en/stable/settings.html#max-requests; uvicorn.dev/settings (--limit-max-requests)",
     fires=(
         Example("gunicorn's default", deployment=_service("gunicorn", 4, 0, 0)),

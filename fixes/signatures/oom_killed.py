@@ -22,6 +22,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Undecided, Verdict, View
+from fixes.proof import Proof
 from fixes.signatures import _cases, _kubernetes, _shared, _wording
 from fixes.signatures._shared import NEAR, Rise
 from probes.history import Metric, Point
@@ -172,6 +173,7 @@ SIGNATURE = Signature(
     severity="critical",
     detect=detect,
     remedies=(RemedyId("set-memory-limit"), RemedyId("enable-worker-recycling")),
+    proof=Proof(happens=True),
     source="Linux cgroup v1 memory.oom_control and v2 memory.events; Docker Engine API, ContainerState.OOMKilled",
     patterns=_LOST,
     explains=(SignatureId("worker-sigkill"), SignatureId("worker-timeout"), SignatureId("crash-loop")),

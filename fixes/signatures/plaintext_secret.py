@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.proof import BY_SETTINGS
 from fixes.signatures import _cases, _kubernetes
 from probes.text import HIDDEN, is_secret_name
 
@@ -65,6 +66,7 @@ SIGNATURE = Signature(
     severity="warning",
     detect=detect,
     remedies=(RemedyId("use-secret"), RemedyId("advise")),
+    proof=BY_SETTINGS,
     source="docs.docker.com/compose/how-tos/use-secrets; OWASP Secrets Management Cheat Sheet",
     fires=(
         Example("a password", deployment=_cases.container(environment={"DB_PASSWORD": HIDDEN, "PORT": "80"})),

@@ -19,6 +19,7 @@ import re
 from datetime import timedelta
 
 from fixes.model import Evidence, Example, RemedyId, Signature, SignatureId, Undecided, Verdict, View
+from fixes.proof import BY_START
 from fixes.signatures import _cases, _kubernetes, _logged, _shared, _wording
 from probes.model import Replica
 from probes.orchestrator import Orchestrated, Rollout
@@ -131,6 +132,7 @@ SIGNATURE = Signature(
     severity="critical",
     detect=detect,
     remedies=(RemedyId("rollback"), RemedyId("advise")),
+    proof=BY_START,
     source="kubernetes.io/docs/concepts/scheduling-eviction; kubernetes.io/docs/concepts/policy/resource-quotas",
     patterns=(NO_NODE, QUOTA, HELPED),
     fires=(

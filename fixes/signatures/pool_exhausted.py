@@ -23,6 +23,7 @@ import re
 from datetime import timedelta
 
 from fixes.model import Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.proof import Proof
 from fixes.signatures import _shared, _wording
 from fixes.signatures._shared import At
 from probes.loghits import LogHit
@@ -161,6 +162,7 @@ SIGNATURE = Signature(
     severity="critical",
     detect=detect,
     remedies=(RemedyId("advise"),),
+    proof=Proof(window_seconds=60.0),
     source="sqlalchemy/pool/impl.py (1.4 to 2.1), psycopg_pool 3, psycopg2/pool.py, asyncpg/pool.py, aiomysql/pool.py",
     patterns=(QUEUE, PSYCOPG, PSYCOPG2, ACQUIRE, CONNECTING, REFUSED),
     explains=(SignatureId("unhandled-exceptions"), SignatureId("slow-requests")),

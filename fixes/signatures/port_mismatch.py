@@ -24,6 +24,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Undecided, Verdict, View
+from fixes.proof import BY_SETTINGS
 from fixes.signatures import _cases, _kubernetes, _services, _shared, _wording
 from fixes.signatures.bind_loopback import RESOLVER, configured_ports, is_loopback
 from probes.model import Listener, PublishedPort, Replica
@@ -158,6 +159,7 @@ SIGNATURE = Signature(
     severity="critical",
     detect=detect,
     remedies=(RemedyId("align-ports"), RemedyId("advise")),
+    proof=BY_SETTINGS,
     source="Docker Engine API, NetworkSettings.Ports; kubernetes.io/docs/concepts/services-networking/service; "
     "/proc/PID/net/tcp",
     patterns=(_wording.WAITING, _wording.STARTED, _wording.LISTENING),

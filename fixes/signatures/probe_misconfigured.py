@@ -25,6 +25,7 @@ from __future__ import annotations
 import re
 
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.proof import BY_START
 from fixes.signatures import _cases, _health, _loop, _pod_checks, _wording
 from fixes.signatures._probing import NO_PROGRAM
 from probes.model import Deployment, HealthCheck, HttpSample, Listener, Replica
@@ -134,6 +135,7 @@ SIGNATURE = Signature(
     severity="error",
     detect=detect,
     remedies=(RemedyId("edit-probes"), RemedyId("advise")),
+    proof=BY_START,
     source="docs.docker.com/reference/dockerfile/#healthcheck; kubelet's prober (words of its events)",
     patterns=(*_health.PATTERNS, _wording.LISTENING, _wording.STARTED, _wording.WAITING, _wording.BOOTING),
     explains=(SignatureId("crash-loop"),),

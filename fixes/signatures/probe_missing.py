@@ -17,6 +17,7 @@ What to do. A check of a cheap path, with a time to start.
 from __future__ import annotations
 
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.proof import BY_SETTINGS
 from fixes.signatures import _cases, _kubernetes
 from probes.base import Value
 from probes.model import HealthCheck
@@ -70,6 +71,7 @@ SIGNATURE = Signature(
     severity="warning",
     detect=detect,
     remedies=(RemedyId("edit-probes"), RemedyId("advise")),
+    proof=BY_SETTINGS,
     source="docs.docker.com/reference/dockerfile/#healthcheck; "
     "kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes",
     fires=(

@@ -32,6 +32,7 @@ from fixes.model import (
     Verdict,
     View,
 )
+from fixes.proof import BY_SETTINGS
 from fixes.signatures import _cases
 from probes.base import Value
 from probes.model import Deployment, Listener, Replica, Worker
@@ -158,6 +159,7 @@ SIGNATURE = Signature(
     severity="error",
     detect=detect,
     remedies=(RemedyId("scale"), RemedyId("apply-gunicorn-config")),
+    proof=BY_SETTINGS,
     source="fastapi.tiangolo.com/deployment/concepts (replication, restarts); uvicorn.org deployment",
     fires=(
         Example("hardly used", deployment=_service(2)),

@@ -17,6 +17,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from fixes.model import SILENT, Example, RemedyId, Signature, SignatureId, Undecided, Verdict, View
+from fixes.proof import BY_START
 from fixes.signatures import _cases, _logged, _loop, _shared, _wording
 from probes.loghits import LogHit
 from probes.model import Replica
@@ -76,6 +77,7 @@ SIGNATURE = Signature(
     severity="error",
     detect=detect,
     remedies=(RemedyId("profile"), RemedyId("edit-probes"), RemedyId("advise")),
+    proof=BY_START,
     source="uvicorn/lifespan/on.py (0.17 to 0.54): it waits for the application without a limit",
     patterns=(_wording.WAITING, *_ENDS),
     fires=(

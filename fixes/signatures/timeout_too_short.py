@@ -15,6 +15,7 @@ What to do. 60 s, and faster requests.
 from __future__ import annotations
 
 from fixes.model import SILENT, Example, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.proof import Proof
 from fixes.signatures import _cases, _logged
 from fixes.signatures.slow_requests import PATTERNS, slow
 from probes.model import Deployment
@@ -40,6 +41,11 @@ def detect(view: View) -> Verdict:
     )
 
 
+def _is_longer(deployment: Deployment) -> bool:
+    limit = deployment.setting("timeout")
+    return isinstance(limit, (int, float)) and not 0 < limit <= DEFAULT_SECONDS
+
+
 def _service(worker: str, timeout: float) -> Deployment:
     return _cases.deployment(settings={"worker_class": worker, "timeout": timeout}, server="gunicorn")
 
@@ -52,6 +58,7 @@ SIGNATURE = Signature(
     severity="info",
     detect=detect,
     remedies=(RemedyId("set-worker-timeout"),),
+    proof=Proof("settings", shown=_is_longer),
     source="docs.gunicorn.org/en/stable/settings.html#timeout",
     patterns=PATTERNS,
     fires=(

@@ -21,6 +21,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from fixes.model import Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.proof import BY_START
 from fixes.signatures import _shared, _wording
 from fixes.signatures._shared import At
 from probes.loghits import LogHit
@@ -122,6 +123,7 @@ SIGNATURE = Signature(
     severity="critical",
     detect=detect,
     remedies=(RemedyId("rollback"), RemedyId("advise")),
+    proof=BY_START,
     source="gunicorn/arbiter.py (exit codes 3 and 4), uvicorn/config.py and uvicorn/supervisors/multiprocess.py",
     patterns=(*_wording.BOOT_FAILURES, IMPORT_ERROR, _wording.STARTED),
     explains=(SignatureId("worker-died"), SignatureId("crash-loop")),

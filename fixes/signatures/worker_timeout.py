@@ -20,6 +20,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from fixes.model import Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.proof import Proof
 from fixes.signatures import _shared, _wording
 from fixes.signatures._shared import At
 from probes.model import Deployment
@@ -105,6 +106,7 @@ SIGNATURE = Signature(
     severity="error",
     detect=detect,
     remedies=(RemedyId("set-worker-timeout"), RemedyId("profile")),
+    proof=Proof(window_seconds=60.0),
     source="gunicorn/arbiter.py murder_workers (20.0 to 27.0); docs.gunicorn.org/en/stable/settings.html#timeout",
     patterns=(_wording.TIMED_OUT, _wording.BOOTING, _wording.WAITING, _wording.STARTED),
     explains=(SignatureId("connections-dropped"), SignatureId("unhandled-exceptions")),

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from fixes.model import SILENT, Evidence, Finding, Fires, Undecided, Verdict
+from fixes import catalogue
+from fixes.model import SILENT, Evidence, Finding, Fires, SignatureId, Undecided, Verdict
+from fixes.proof import Proof
 from fixes.signatures._wording import STARTED
 from fixes.verify import Answer, Load, Series, begin, judge, load_before
 from probes.base import ReplicaId
@@ -18,6 +20,10 @@ from probes.model import Deployment, HttpSample, Limit, Listener, Memory, Settin
 from tests.fixes.fake import NOW, deployment, finding, replica
 
 FIRES = Fires("error", "worker 17 was killed", ())
+
+
+def proof(signature: str) -> Proof:
+    return catalogue.signatures()[SignatureId(signature)].proof
 
 
 def after(seconds: float) -> Any:
@@ -46,7 +52,9 @@ def answer(
     load: Series | None = None,
 ) -> Answer:
     load = load or series(established=[(-60, 8), (-30, 8), (5, 8), (20, 8)])
-    return judge(begin(finding(signature), NOW, load_before(load, NOW)), verdict, now_is, load, after(seconds))
+    return judge(
+        begin(finding(signature), proof(signature), NOW, load_before(load, NOW)), verdict, now_is, load, after(seconds)
+    )
 
 
 def test_a_setting_is_judged_by_the_first_measurement_after_the_change() -> None:
@@ -160,8 +168,8 @@ def test_a_start_is_judged_at_the_end_of_the_window_and_must_have_happened(now_i
 @pytest.mark.parametrize(("former", "window"), [(3, 60), (30, 60), (60, 120), (300, 180)])
 def test_workers_killed_only_while_they_start_need_a_start_and_no_load(former: float, window: float) -> None:
     told = {"only_boots": True, "timeout_seconds": former}
-    verification = begin(finding("worker-timeout", facts=told, count=9), NOW, Load(cores=0.9))
-    assert verification.basis == "start"
+    verification = begin(finding("worker-timeout", facts=told, count=9), proof("worker-timeout"), NOW, Load(cores=0.9))
+    assert verification.proof.basis == "start"
     assert verification.window_seconds == window
     came_up = deployment(replicas=up().replicas, hits=(started(8),))
     idle = series(cpu_cores=[(5, 0.0)])
@@ -175,6 +183,7 @@ def test_workers_killed_only_while_they_start_need_a_start_and_no_load(former: f
     ("signature", "known"),
     [
         ("no-worker-recycling", deployment(replicas=up().replicas, settings={"max_requests": Setting(1000, "file")})),
+        ("timeout-too-short", deployment(replicas=up().replicas, settings={"timeout": Setting(60, "file")})),
         ("deprecated-worker-class", deployment(replicas=up().replicas, settings={"worker_class": Setting("x", "x")})),
         ("memory-unlimited", up(memory=Memory(limit=Limit(True, 1e9)))),
         ("fd-limit-low", up(workers=(Worker(7, ReplicaId("c1"), "worker", open_files_limit=65536),))),
@@ -217,7 +226,7 @@ def rare(count: int, first: float, last: float, signature: str = "oom-killed", s
 def test_a_rare_failure_is_gone_only_after_the_time_in_which_it_used_to_come(
     found: Finding, window: float, needed: float
 ) -> None:
-    verification = begin(found, NOW, load_before(BUSY, NOW))
+    verification = begin(found, proof(found.signature), NOW, load_before(BUSY, NOW))
     assert verification.window_seconds == window
     assert judge(verification, SILENT, up(), BUSY, after(window - 1)).verified is None
     said = judge(verification, SILENT, up(), BUSY, after(window))
@@ -227,10 +236,12 @@ def test_a_rare_failure_is_gone_only_after_the_time_in_which_it_used_to_come(
 
 
 def test_untested_says_how_often_it_came_and_how_long_is_missing() -> None:
-    said = judge(begin(rare(2, 720, 10), NOW, load_before(BUSY, NOW)), SILENT, up(), BUSY, after(60))
+    said = judge(
+        begin(rare(2, 720, 10), proof("oom-killed"), NOW, load_before(BUSY, NOW)), SILENT, up(), BUSY, after(60)
+    )
     assert said.why == "Quiet so far, but it came every 6 min; 5 min more are needed."
 
 
 @pytest.mark.parametrize("signature", ["memory-leak", "cpu-throttled", "fd-exhausted"])
 def test_what_is_measured_at_every_look_needs_no_longer_quiet(signature: str) -> None:
-    assert begin(rare(2, 720, 1, signature, "cgroup"), NOW, load_before(BUSY, NOW)).every_seconds == 0
+    assert begin(rare(2, 720, 1, signature, "cgroup"), proof(signature), NOW, load_before(BUSY, NOW)).every_seconds == 0

@@ -1,0 +1,32 @@
+"""How it shows that a failure is over: what each signature declares of itself, and :mod:`.verify` goes by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from probes.base import Frozen
+from probes.model import Deployment
+
+Basis = Literal["settings", "start", "load"]
+WINDOW_SECONDS = 30.0
+
+
+class Proof(Frozen, frozen=True):
+    """The evidence after a change that ends a finding."""
+
+    basis: Basis = "load"
+    """What decides: a measurement of the setting, a start of the service, or quiet under comparable load."""
+    window_seconds: float = WINDOW_SECONDS
+    """How long to look; the least, where the failure takes time to show."""
+    earliest_seconds: float | None = None
+    """So long after the change silence counts before the window's end: the signature asks for enough by itself."""
+    shown: Callable[[Deployment], bool] | None = None
+    """What must be seen for a setting's silence to count: its signature is silent, too, where it knows nothing."""
+    happens: bool = False
+    """It happens at moments though its evidence may be counters alone; what logs or events tell always does."""
+
+
+BY_LOAD = Proof()
+BY_SETTINGS = Proof(basis="settings")
+BY_START = Proof(basis="start")
