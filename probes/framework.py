@@ -31,6 +31,8 @@ class Recognition(Frozen, frozen=True):
     """Distributions that matter to fastops → version."""
     command: ServerCommand | None = None
     """The server's command: the one that was given, else the one that the program's own code starts."""
+    by_source: bool = False
+    """The application's own source says what it is, or the label does: no document outranks that."""
 
 
 class _Service:
@@ -63,6 +65,8 @@ class _Service:
         self.installed = installed([*self.directories, *paths], list_dir, read_file)
         self.sources = Sources(self.roots, self.directories, read_file)
         self.coded: ServerCommand | None = None
+        self.said: Verdict | None = None
+        """What the application's source says."""
 
     def vendored(self) -> bool:
         """FastAPI lies outside of the site-packages that were listed."""
@@ -96,7 +100,11 @@ def recognise(
     service = _Service(command, argv, environment, working_dir, list_dir, read_file)
     framework, why = _decide(service, command, argv, openapi, label)
     return Recognition(
-        framework=framework, why=line(why, 300), packages=service.installed or {}, command=command or service.coded
+        framework=framework,
+        why=line(why, 300),
+        packages=service.installed or {},
+        command=command or service.coded,
+        by_source=service.said is not None or label is not None,
     )
 
 
@@ -113,7 +121,7 @@ def _decide(
     if product is not None or command is None:
         return product or ("unknown", "it has no command")
     shown = command.app or "its application"
-    verdict = None if command.app is None else service.sources.judge(command.app)
+    verdict = service.said = None if command.app is None else service.sources.judge(command.app)
     if verdict is not None and verdict.kind == "other":
         return "other", f"{shown} is made by {verdict.name} in {verdict.where}"
     if documented:
@@ -167,7 +175,7 @@ def _product(service: _Service, argv: Sequence[str], documented: bool) -> Decisi
     """A program that starts its server itself: decided by the calls and imports of its entry module."""
     found = invocation.find(argv, service.environment, service.read_file, service.working_dir)
     name = found.name if found is not None else ""
-    verdict = None if found is None else _entry(service, found)
+    verdict = service.said = None if found is None else _entry(service, found)
     if verdict is not None and verdict.kind == "other":
         return "other", f"{name} runs {verdict.name} ({verdict.where})"
     if verdict is not None:

@@ -282,3 +282,13 @@ def test_circles_of_names_end(expression: str) -> None:
 @given(st.binary(max_size=300))
 def test_any_openapi_body_is_survived(body: bytes) -> None:
     assert framework.is_fastapi_document(body) in (True, False)
+
+
+def test_it_says_whether_the_source_told_or_something_else() -> None:
+    assert recognise(main("from fastapi import FastAPI\napp = FastAPI()")).by_source
+    other = recognise(main("from starlette.applications import Starlette\napp = Starlette()"))
+    assert (other.framework, other.by_source) == ("other", True)
+    assert not recognise({**PYTHON, **FASTAPI}).by_source
+    code = "import uvicorn, fastapi\napp = fastapi.FastAPI()\nuvicorn.run(app)"
+    assert recognise(main(code), ("python", "main.py")).by_source
+    assert not recognise({**PYTHON, **FASTAPI}, ("python", "main.py")).by_source
