@@ -23,6 +23,8 @@ from tests.lab.cases import CASES
 from tests.lab.runner import Lab, Running
 from tests.proxy import Proxy
 
+pytestmark = pytest.mark.flaky(reruns=0)  # one write is one too many
+
 
 @pytest.fixture(scope="module")
 def sick(docker_client: Any, lab_image: str) -> Iterator[Running]:

@@ -25,6 +25,8 @@ from tests.console._fastops import Fastops, until
 from tests.console._pressing import WAYS, only_reads, press_everything, refused, waiting
 from tests.proxy import Proxy
 
+pytestmark = pytest.mark.flaky(reruns=0)  # one write is one too many
+
 EVERYTHING = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]
 """Within its namespace: what is not refused by fastops is refused by nobody."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -273,16 +272,19 @@ def test_ctrl_c_waits_for_the_way_back_and_says_what_became_of_the_change(target
     target.abandons = refuse
     with session_on(target) as session:
         future = session.resume(change, True)
+        assert target.performing.wait(30)
+        main, pressed = threading.get_ident(), threading.Timer(0, lambda: signal.pthread_kill(main, signal.SIGINT))
 
-        def press() -> None:
-            assert target.performing.wait(30)
-            os.kill(os.getpid(), signal.SIGINT)
+        class Waited(Future[Outcome]):
+            """Ctrl-C comes while it is waited for: what comes earlier interrupts the test, not ``finished``."""
 
-        presser = threading.Thread(target=press)
-        presser.start()
+            def result(self, timeout: float | None = None) -> Outcome:
+                pressed.start()
+                return future.result(timeout)
+
         with pytest.raises(Stop) as stopped:
-            finished(session, future, change)
-        presser.join(10)
+            finished(session, Waited(), change)
+        pressed.join(10)
     assert stopped.value.status == INTERRUPTED
     assert target.did[-1] == "closed"
     if way_back:

@@ -15,7 +15,7 @@ from probes.intent import Desired, RestorePoint, Step
 from tests.probes.docker.workshop import Workshop, answers, free_port, published, workshop
 
 __all__ = ["workshop"]
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.flaky(reruns=0)]  # it must hold each time
 CHANGE = "20261122-killed"
 ALWAYS = {"Name": "always", "MaximumRetryCount": 0}
 MOST = 16

@@ -12,6 +12,7 @@ from probes.targets.docker.documents import CHANGE_LABEL
 from tests.probes.docker.workshop import GUNICORN, Workshop, answers, free_port, published, workshop
 
 __all__ = ["workshop"]
+pytestmark = pytest.mark.flaky(reruns=0)  # what is lost once is lost
 
 CHANGE = "20261122-change"
 ALWAYS = {"Name": "always", "MaximumRetryCount": 0}

@@ -17,6 +17,7 @@ from tests.probes.docker.test_kill9 import CHANGE, blanked, killed_at
 from tests.probes.docker.workshop import Workshop, workshop
 
 __all__ = ["workshop"]
+pytestmark = pytest.mark.flaky(reruns=0)  # what is lost once is lost
 ALWAYS = {"Name": "always", "MaximumRetryCount": 0}
 SLEEPER = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.2; done"]
 SLOW = ["sh", "-c", "trap : TERM; while :; do sleep 0.2; done"]
