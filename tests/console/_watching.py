@@ -11,10 +11,11 @@ from typing import Any, ClassVar, Protocol, Self
 
 from console.config import Config
 from console.session import Session
+from fixes import catalogue
 from fixes.model import Finding, Report, SignatureId
 from probes.base import DeploymentId
 from tests.console._fastops import POLL_SECONDS
-from tests.lab.case import JUDGED, advised
+from tests.lab.case import advised
 from tests.lab.runner import LabError
 
 FOUND_SECONDS = 150
@@ -119,7 +120,7 @@ class Watch:
 class Result:
     """What became of one case of the lab; ``last`` is what was found in the end, ``seen`` in the whole time."""
 
-    judged: ClassVar[frozenset[str]] = JUDGED
+    judged: ClassVar[frozenset[str]] = frozenset(catalogue.signatures())
     advised: ClassVar[Callable[[Any], frozenset[str]]] = staticmethod(advised)
 
     def __init__(self, case: Case, seen: Seen, last: frozenset[str], problem: str | None, log: str) -> None:

@@ -69,7 +69,7 @@ Step = Load | Hold | Signal | Stop | Fact  # a fact as a step: go on when it has
 class Case(Struct, frozen=True):
     """One service of the lab.
 
-    ``expect`` are the ids that must be found among the thirteen, ``allow`` those that may be (effects, and what depends
+    ``expect`` are the ids that must be found, ``allow`` those that may be (effects, and what depends
     on the moment of looking); any other one is an invention. ``look_alike_of`` names what the case must not be taken
     for. ``observe_seconds`` is how long a trend has to be watched before it can be judged.
     """
@@ -98,28 +98,6 @@ class Case(Struct, frozen=True):
     replicas: int = 1
 
 
-JUDGED = frozenset(
-    (
-        "bind-loopback",
-        "db-connections-exhausted",
-        "db-unreachable",
-        "event-loop-blocked",
-        "fd-exhausted",
-        "memory-leak",
-        "memory-limit-low",
-        "missing-env",
-        "oom-killed",
-        "pool-exhausted",
-        "port-mismatch",
-        "single-process",
-        "worker-boot-failed",
-        "worker-sigkill",
-        "worker-timeout",
-    )
-)
-"""The signatures that a watch of the lab judges; of others it neither misses nor minds any."""
-
-
 def ids(*names: str) -> frozenset[str]:
     """Signature ids, shorter to read in a table."""
     return frozenset(names)
@@ -137,11 +115,14 @@ def uvicorn(app: str, *arguments: str) -> tuple[str, ...]:
 
 def advised(case: Case) -> frozenset[str]:
     """What the configuration of a case itself calls for, beside the failure that it is about: no limit, no check."""
-    several = "-w" in case.command or "--workers" in case.command
+    words = " ".join(case.command).split()
+    several = "-w" in words or "--workers" in words
     wanted = {
+        "unstructured-logs": True,  # the servers' own format
+        "worker-died": "gunicorn" not in words and several,  # on a busy machine uvicorn gives up children that start
         "memory-unlimited": case.memory is None,
         "probe-missing": case.healthcheck is None,
-        "no-worker-recycling": several and "--max-requests" not in case.command,
+        "no-worker-recycling": several and "--max-requests" not in words,
         "fd-limit-low": case.nofile is not None and case.nofile <= 1024,
         "deprecated-worker-class": "uvicorn.workers.UvicornWorker" in case.command,
     }

@@ -25,6 +25,7 @@ CASES = (
         "database-away",
         gunicorn("away:app"),
         expect=ids("db-unreachable"),
+        allow=ids("health-ignores-dependencies", "unhandled-exceptions"),
         drive=(Load("/orders"),),
         until=(Logged("ConnectionRefusedError"),),
     ),
