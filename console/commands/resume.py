@@ -6,9 +6,11 @@ from console import output
 from console.commands._session import finished, progress, settle
 from console.commands.fix import ask, opened_for, refuse_closed
 from console.commands.undo import concluded
-from console.exits import USAGE, Stop
+from console.exits import REFUSED, UNVERIFIED, USAGE, Stop
 from console.repairs import journal
+from fixes.journal import OPEN_STATES
 from fixes.model import Entry
+from probes.target import Refused
 
 
 def run(change: str | None, *, yes: bool, take_back: bool, as_json: bool, read_only: bool | None) -> int:
@@ -23,8 +25,17 @@ def run(change: str | None, *, yes: bool, take_back: bool, as_json: bool, read_o
         settle(session, 0)
         refuse_closed(session, entry.deployment)
         with progress("taking back" if take_back else "finishing") as told:
-            outcome = finished(session, session.resume(entry.id, not take_back, told), entry.id)
+            try:
+                outcome = finished(session, session.resume(entry.id, not take_back, told), entry.id)
+            except Refused as refused:
+                raise Stop(str(refused), UNVERIFIED if _is_open(entry) else REFUSED) from None
     return concluded(None, outcome, "taken back" if take_back else "finished", as_json=as_json)
+
+
+def _is_open(entry: Entry) -> bool:
+    """Whether what was left half done still is."""
+    now = journal().read(entry.id)
+    return now is not None and now.state in OPEN_STATES
 
 
 def _pending(change: str | None) -> Entry:
