@@ -62,6 +62,7 @@ def test_every_case_stands_in_one_wave() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", CASES)
 def test_finds_what_is_there_and_nothing_else(results: dict[str, Result], name: str) -> None:

@@ -123,6 +123,7 @@ def test_every_case_stands_in_one_wave() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", CASES)
 def test_finds_in_pods_what_is_there_and_nothing_else(results: dict[str, Result], name: str) -> None:
