@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from probes.base import Frozen, PatternKey, ReplicaId
+from probes.loghead import Place
 
 
 class Pattern(Frozen, frozen=True):
@@ -17,6 +18,8 @@ class Pattern(Frozen, frozen=True):
     """Matched against one line of bytes without ANSI colour; no lookaround; named groups become ``LogHit.fields``."""
     context_lines: int = 0
     """How many lines before and after the match are kept with the latest sample (20 at most)."""
+    place: Place | None = None
+    """Where in its record the text must stand to be the record's own and no quotation; ``None``: anywhere."""
 
 
 class Mark(Frozen, frozen=True):

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from probes import loghead
 from probes.loghits import Pattern
 
 if TYPE_CHECKING:
@@ -84,6 +85,23 @@ class Matcher:
         self._database.scan(data, match_event_handler=note)
         found.sort()
         return found
+
+    def confirm(self, index: int, line: bytes, lead: int, record: bytes) -> tuple[re.Match[bytes], int] | None:
+        """The match of one pattern in one line and its offset; ``None`` where there is none, or not in its place.
+
+        ``lead`` is how many bytes of the line are the other fields of a JSON record; ``record`` is the first line of
+        the record that this line stands below.
+        """
+        expression, place = self.expressions[index], self.patterns[index].place
+        found = expression.search(line) if place is None or not lead else None
+        at = 0
+        if found is None and lead:
+            found, at = expression.search(line[lead:]), lead
+        if found is None or place is None:
+            return found and (found, at + found.start())
+        fields = (record or line[:lead]).decode(errors="replace")
+        front = fields[: max(0, fields.find('{"'))] + line[at : at + found.start()].decode(errors="replace")
+        return (found, at + found.start()) if loghead.fits(place, front, fields, below=bool(record)) else None
 
 
 def _anywhere(regex: str) -> str:

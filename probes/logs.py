@@ -181,7 +181,7 @@ class LogStream:
         tried: set[int] = set()
         latest: dict[int, tuple[int, Group, int, int]] = {}
         touched: set[int] = set()
-        line, mark = b"", Mark(0)
+        line, mark, record, lead = b"", Mark(0), b"", 0
         for to, index in candidates:
             if to > end + 1:
                 start = data.rfind(b"\n", 0, to - 1) + 1
@@ -191,21 +191,21 @@ class LogStream:
                 head, extra = plain.origin(start)
                 raw = number - self._line + self._raw_line - extra
                 at, stamp = self._clock.split(data[start:end])
-                if head < start:  # a line of a record has the record's time
-                    at, stamp = self._clock.split(data[head : data.find(b"\n", head)])[0], 0
+                record = data[head : data.find(b"\n", head)] if head < start else b""
+                if record:  # a line of a record has the record's time
+                    at, stamp = self._clock.split(record)[0], 0
                 line, mark = data[start + stamp : end], Mark(number, at or self._read_at)
+                lead = structured.lead(line)
                 tried.clear()
             if index in tried:
                 continue
             tried.add(index)
-            found = self._matcher.expressions[index].search(line)
-            lead = 0
-            if found is None and (lead := structured.lead(line)):
-                found = self._matcher.expressions[index].search(line[lead:])
-            if found is None:
+            confirmed = self._matcher.confirm(index, line, lead, record)
+            if confirmed is None:
                 continue
+            found, lies_at = confirmed
             group = self._group(index, found)
-            group.add(mark, self._now, line, lead + found.start())
+            group.add(mark, self._now, line, lies_at)
             touched.add(index)
             if group.pattern.context_lines:
                 latest[id(group)] = (index, group, start, end)

@@ -45,7 +45,7 @@ _EXCEPTION = re.compile(
 )
 _GAIERROR = re.compile(r"^(?:.*?[|\]]:? +|[|\s]*)(?:socket\.)?(?P<name>gaierror):")
 
-ENDING = _wording.pattern(
+ENDING = _wording.told(
     "db/shutdown", r"Waiting for application shutdown\.|Handling signal: (?:term|int|quit)|Worker exiting \(pid"
 )
 """A server, or one of its workers, goes down in order."""
@@ -57,7 +57,7 @@ _ENDING_TIME = timedelta(seconds=15)
 
 def pattern(key: str, regex: str) -> Pattern:
     """A pattern with the neighbours that tell towards whom it is."""
-    return _wording.pattern(f"db/{key}", regex, CONTEXT)
+    return _wording.unquoted(f"db/{key}", regex, CONTEXT)
 
 
 def toward(hit: LogHit) -> bool | None:

@@ -13,12 +13,12 @@ from fixes.signatures._shared import At
 from probes.loghits import LogHit
 from probes.model import Replica
 
-PROBED = _wording.pattern(
+PROBED = _wording.unquoted(
     "kubernetes/probe",
     r"(?P<probe>Liveness|Readiness|Startup) probe (?:failed|errored)[^:\"]{0,60}: (?P<said>.{1,300})",
 )
 """kubelet, pkg/kubelet/prober/prober.go: what the latest check answered."""
-KILLED = _wording.pattern(
+KILLED = _wording.unquoted(
     "kubernetes/probe-kill",
     r"[Cc]ontainer (?P<container>\S+) failed (?P<probe>liveness|startup) probe, will be restarted",
 )

@@ -12,7 +12,7 @@ from fixes.signatures._shared import At
 from probes.base import ReplicaId
 from probes.loghits import LogHit
 
-HEADER = _wording.pattern(
+HEADER = _wording.complaint(
     "exception/header",
     r"Exception in ASGI application|Error in ASGI Framework|Application callable raised an exception"
     r"|Error handling request /",

@@ -26,18 +26,18 @@ from probes.loghits import LogHit
 from probes.model import Listener
 
 _ADDRESS = r"\('?(?P<host>[0-9A-Za-z.:_\-]*)'?, (?P<port>\d+)"
-BIND = _wording.pattern("address/bind", rf"[Ee]rrno (?:98|48)\] error while attempting to bind on address {_ADDRESS}")
-GUNICORN = _wording.pattern("address/gunicorn", rf"Connection in use: {_ADDRESS}")
-GAVE_UP = _wording.pattern("address/gave-up", rf"Can't connect to {_ADDRESS}")
-NGINX = _wording.pattern("address/nginx", r"bind\(\) to (?P<host>[0-9.\[\]:a-f]*):(?P<port>\d+) failed \((?:98|48): ")
-PLAIN = _wording.pattern("address/plain", r"Address already in use \(os error (?:98|48)\)|\[Errno (?:98|48)\] Address")
-ENGINE = _wording.pattern(
+BIND = _wording.raised("address/bind", rf"[Ee]rrno (?:98|48)\] error while attempting to bind on address {_ADDRESS}")
+GUNICORN = _wording.complaint("address/gunicorn", rf"Connection in use: {_ADDRESS}")
+GAVE_UP = _wording.complaint("address/gave-up", rf"Can't connect to {_ADDRESS}")
+NGINX = _wording.unquoted("address/nginx", r"bind\(\) to (?P<host>[0-9.\[\]:a-f]*):(?P<port>\d+) failed \((?:98|48): ")
+PLAIN = _wording.raised("address/plain", r"Address already in use \(os error (?:98|48)\)|\[Errno (?:98|48)\] Address")
+ENGINE = _wording.unquoted(
     "address/engine",
     r"(?:Bind for (?P<host>[0-9.:\[\]]*):(?P<port>\d+) failed: port is already allocated"
     r"|listen tcp[46]? (?P<ip>[0-9.:\[\]]*):(?P<number>\d+): bind: address already in use)",
 )
 _ENGINE_WORDS = re.compile(r"(?::(?P<port>\d+) failed: port is already allocated|:(?P<number>\d+): bind: address)")
-_OTHER_REASON = _wording.pattern("address/other-reason", r"Invalid address: \(|failed: \[Errno 13\]")
+_OTHER_REASON = _wording.unquoted("address/other-reason", r"Invalid address: \(|failed: \[Errno 13\]")
 _NEEDLESS = "Control server"
 
 

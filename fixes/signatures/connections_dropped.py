@@ -24,18 +24,18 @@ from fixes.model import Example, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.signatures import _logged, _shared, _wording
 from probes.loghits import LogHit
 
-NGINX = _wording.pattern(
+NGINX = _wording.unquoted(
     "dropped/nginx",
     r"(?:upstream prematurely closed connection|upstream timed out \(\d+: [^)]*\)|no live upstreams"
     r"|(?:recv|connect|send|writev|readv)\(\) failed \((?:32|104|110|111|113): [^)]*\)) while [^,]*upstream",
 )
-GATEWAY = _wording.pattern(
+GATEWAY = _wording.unquoted(
     "dropped/gateway",
     r"HTTP/\d(?:\.\d)?\\?\" 50[24] \d+ .*(?:urt=|uct=|upstream)"
     r"|(?:^|[^\w])nginx[\w.\-]* +\| .*HTTP/\d(?:\.\d)?\\?\" 50[24] \d",
 )
-TRAEFIK = _wording.pattern("dropped/traefik", r"'50[24] (?:Bad Gateway|Gateway Timeout)' caused by")
-CLIENT = _wording.pattern(
+TRAEFIK = _wording.unquoted("dropped/traefik", r"'50[24] (?:Bad Gateway|Gateway Timeout)' caused by")
+CLIENT = _wording.unquoted(
     "dropped/client",
     r"Server disconnected without sending a response|ServerDisconnectedError(?:: |\W|$)"
     r"|Remote end closed connection without response|peer closed connection without sending complete message body"
@@ -43,7 +43,7 @@ CLIENT = _wording.pattern(
     r"|IncompleteRead\(\d+ bytes read|httpx\.(?:Read|Write|Close)Error(?:: |\W|$)",
     12,
 )
-RESET = _wording.pattern("dropped/reset", r"ConnectionResetError: \[Errno 104\] Connection reset by peer", 20)
+RESET = _wording.unquoted("dropped/reset", r"ConnectionResetError: \[Errno 104\] Connection reset by peer", 20)
 _HTTP_CLIENT = re.compile(r"(?:/http/client|/httpx/|/httpcore/|/aiohttp/|/urllib3?/|/requests/)")
 _DATABASE = re.compile(
     r"(?:asyncpg|psycopg|pymysql|aiomysql|asyncmy|MySQLdb|redis|pymongo|motor|sqlalchemy|websockets)[/\\.]"

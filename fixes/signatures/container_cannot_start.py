@@ -25,18 +25,18 @@ from fixes.signatures._shared import At
 from probes.model import Replica
 from probes.orchestrator import Ended
 
-KUBERNETES = _wording.pattern(
+KUBERNETES = _wording.unquoted(
     "kubernetes/cannot-start",
     r"(?:^|[\s\":=])(?:CreateContainerConfigError|CreateContainerError|RunContainerError)(?:[\s\",:]|$)"
     r"|Error: (?:couldn't find key \S+ in (?:ConfigMap|Secret)|(?:configmap|secret) \"[^\"]+\" not found)",
 )
-ENGINE = _wording.pattern(
+ENGINE = _wording.unquoted(
     "container/runtime",
     r"(?:OCI runtime create failed|failed to create (?:task for container|shim task)): .*"
     r"(?:exec: \\?\"(?P<program>[^\"\\]+)\\?\"|no such file or directory|permission denied|not permitted)",
 )
-FORMAT = _wording.pattern("container/format", r"exec (?:user process caused: |/?\S+: )exec format error")
-MOUNT = _wording.pattern(
+FORMAT = _wording.unquoted("container/format", r"exec (?:user process caused: |/?\S+: )exec format error")
+MOUNT = _wording.unquoted(
     "kubernetes/mount",
     r"MountVolume\.SetUp failed for volume .{1,200} : (?P<what>(?:configmap|secret) \"[^\"]+\" not found)",
 )

@@ -23,7 +23,7 @@ from fixes.proof import BY_START
 from fixes.signatures import _cases, _kubernetes, _logged, _shared, _wording
 from probes.model import Event, Replica
 
-BACK_OFF = _wording.pattern(
+BACK_OFF = _wording.unquoted(
     "kubernetes/crash-loop",
     r"(?:^|[\s\":=])CrashLoopBackOff(?:[\s\",:]|$)|Back-off (?:\S+ )?restarting failed container",
 )

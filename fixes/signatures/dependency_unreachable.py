@@ -23,18 +23,18 @@ from fixes.signatures._shared import At
 from probes.loghits import LogHit
 
 _HOST = r"(?P<host>[0-9A-Za-z._\-]+):(?P<port>\d{1,5})"
-REDIS = _wording.pattern("dependency/redis", rf"Error (?:\d+|-\d+) (?:while )?connecting to {_HOST}")
-CELERY = _wording.pattern(
+REDIS = _wording.unquoted("dependency/redis", rf"Error (?:\d+|-\d+) (?:while )?connecting to {_HOST}")
+CELERY = _wording.unquoted(
     "dependency/celery",
     r"consumer: Cannot connect to [a-z+]+://(?:[^@/ ]*@)?(?P<host>[0-9A-Za-z._\-]+):?(?P<port>\d{1,5})?",
 )
-AIOHTTP = _wording.pattern("dependency/aiohttp", rf"Cannot connect to host {_HOST} ssl:")
-URLLIB3 = _wording.pattern(
+AIOHTTP = _wording.unquoted("dependency/aiohttp", rf"Cannot connect to host {_HOST} ssl:")
+URLLIB3 = _wording.unquoted(
     "dependency/urllib3",
     r"HTTPS?ConnectionPool\(host='(?P<host>[^']+)', port=(?P<port>\d{1,5})\): Max retries exceeded with url: .*"
     r"(?:NewConnectionError|NameResolutionError|ConnectTimeoutError)",
 )
-CONNECTED = _wording.pattern(
+CONNECTED = _wording.unquoted(
     "dependency/connected",
     r"Connected to (?:redis|rediss|amqps?|pyamqp|sqs|sentinel)://(?:[^@/ ]*@)?(?P<host>[0-9A-Za-z._\-]+)",
 )

@@ -20,7 +20,7 @@ from fixes.proof import Proof
 from fixes.signatures import _cases, _shared, _wording
 from probes.model import Deployment
 
-WARNING = _wording.pattern("worker-class/warning", r"The `uvicorn\.workers` module is deprecated")
+WARNING = _wording.unquoted("worker-class/warning", r"The `uvicorn\.workers` module is deprecated")
 SINCE = (0, 30)
 _TITLE = "the worker class uvicorn.workers is deprecated: use uvicorn_worker.UvicornWorker"
 

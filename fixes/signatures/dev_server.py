@@ -19,7 +19,7 @@ from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, S
 from fixes.signatures import _cases, _shared, _wording
 from probes.model import Replica
 
-TOLD = _wording.pattern(
+TOLD = _wording.told(
     "dev/reloader",
     r"Started reloader process \[\d+\]|Will watch for changes in these directories: |Starting development server",
 )

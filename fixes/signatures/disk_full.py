@@ -21,12 +21,12 @@ import re
 from fixes.model import Evidence, Example, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.signatures import _cases, _logged, _shared, _wording
 
-NO_SPACE = _wording.pattern(
+NO_SPACE = _wording.unquoted(
     "disk/no-space",
     r"\[Errno 28\]|[Nn]o space left on device(?: \(os error 28\)|['\"\\.:)]|$)|\(28: No space left",
     4,
 )
-EVICTED = _wording.pattern(
+EVICTED = _wording.unquoted(
     "disk/evicted",
     r"[Ll]ow on resource: ephemeral-storage|[Ee]phemeral local storage usage exceeds the total limit"
     r"|exceeded its local ephemeral storage limit|[Uu]sage of EmptyDir volume .* exceeds the limit",

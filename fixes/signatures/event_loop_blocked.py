@@ -35,7 +35,7 @@ LONG_STEP_SECONDS = 0.25
 """One step of the loop that took so long holds every other request; shorter ones (asyncio tells from 0.1 s) only if
 there are three."""
 
-DEBUG = _wording.pattern("loop/executing", r"Executing <.+> took (?P<seconds>\d+\.\d+) seconds")
+DEBUG = _wording.complaint("loop/executing", r"Executing <.+> took (?P<seconds>\d+\.\d+) seconds")
 _STARTS = (
     "Server.serve()",
     "Server._serve()",

@@ -20,7 +20,7 @@ from datetime import timedelta
 from fixes.model import Example, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.signatures import _logged, _shared, _wording
 
-TIMEOUT = _wording.pattern("http-pool/timeout", r"httpx(?:\._exceptions)?\.PoolTimeout(?:[^A-Za-z(]|$)")
+TIMEOUT = _wording.unquoted("http-pool/timeout", r"httpx(?:\._exceptions)?\.PoolTimeout(?:[^A-Za-z(]|$)")
 LEAST = 3
 WITHIN = timedelta(minutes=1)
 

@@ -18,12 +18,12 @@ from fixes.model import Example, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.proof import BY_START
 from fixes.signatures import _cases, _kubernetes, _logged, _shared, _wording
 
-FAILED = _wording.pattern(
+FAILED = _wording.unquoted(
     "kubernetes/image-pull",
     r"(?:^|[\s\":=])(?:ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName)(?:[\s\",:]|$)"
     r"|Failed to pull image \"(?P<image>[^\"]+)\"|Back-off pulling image \"(?P<waiting>[^\"]+)\"",
 )
-ENGINE = _wording.pattern(
+ENGINE = _wording.unquoted(
     "docker/image-pull",
     r"Error response from daemon: (?:manifest for (?P<image>\S+) not found|pull access denied for (?P<denied>[^,\s]+)"
     r"|.*manifest unknown)",
@@ -40,7 +40,7 @@ REASONS = frozenset(
     }
 )
 """Source: kubelet, pkg/kubelet/images/types.go (1.20 to 1.34)."""
-PULLED = _wording.pattern("kubernetes/pulled", r"Successfully pulled image|Status: Downloaded newer image")
+PULLED = _wording.unquoted("kubernetes/pulled", r"Successfully pulled image|Status: Downloaded newer image")
 
 
 def detect(view: View) -> Verdict:

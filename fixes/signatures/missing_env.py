@@ -27,34 +27,34 @@ from fixes.signatures._shared import At
 from probes.loghits import LogHit
 
 _NAME = r"(?P<name>[A-Za-z_][A-Za-z0-9_]{1,127})"
-VALIDATION = _wording.pattern("env/validation", r"\d+ validation errors? for (?P<model>[A-Za-z_][\w.\[\]]*)", 20)
-REQUIRED = _wording.pattern("env/required", r"[Ff]ield required (?:\[type=missing|\(type=value_error\.missing\))", 12)
-ENVIRON = _wording.pattern("env/key-error", r"(?:^|[\s|\"n])KeyError: '" + _NAME + "'", 20)
+VALIDATION = _wording.unquoted("env/validation", r"\d+ validation errors? for (?P<model>[A-Za-z_][\w.\[\]]*)", 20)
+REQUIRED = _wording.unquoted("env/required", r"[Ff]ield required (?:\[type=missing|\(type=value_error\.missing\))", 12)
+ENVIRON = _wording.unquoted("env/key-error", r"(?:^|[\s|\"n])KeyError: '" + _NAME + "'", 20)
 NAMED = (
-    _wording.pattern("env/starlette", rf"Config '{_NAME}' is missing"),
-    _wording.pattern("env/decouple", rf"UndefinedValueError: {_NAME} not found\. Declare it"),
-    _wording.pattern("env/environs", rf"Environment variable \"{_NAME}\" not set"),
-    _wording.pattern("env/django-environ", rf"ImproperlyConfigured: Set the {_NAME} environment variable"),
-    _wording.pattern(
+    _wording.unquoted("env/starlette", rf"Config '{_NAME}' is missing"),
+    _wording.unquoted("env/decouple", rf"UndefinedValueError: {_NAME} not found\. Declare it"),
+    _wording.unquoted("env/environs", rf"Environment variable \"{_NAME}\" not set"),
+    _wording.unquoted("env/django-environ", rf"ImproperlyConfigured: Set the {_NAME} environment variable"),
+    _wording.unquoted(
         "env/missing",
         r"(?i:(?:missing|undefined)(?: required| mandatory)? (?:environment|env) (?:variable|var)s?\b[^\w]{0,6})"
         r"(?P<names>[A-Z][A-Z0-9_]+(?:,? (?:and )?[A-Z][A-Z0-9_]+)*)",
         3,
     ),
-    _wording.pattern(
+    _wording.unquoted(
         "env/not-set",
         r"(?P<names>[A-Z][A-Z0-9_]{2,})['\"`]? (?i:(?:environment |env )(?:variable |var )?(?:is |must be )?"
         r"(?:not set|missing|required|set$|set\b))",
         3,
     ),
-    _wording.pattern(
+    _wording.unquoted(
         "env/variable-not-set",
         r"(?i:environment variable[ :]+['\"`]?)(?P<names>[A-Z][A-Z0-9_]{2,})['\"`]? "
         r"(?i:(?:is |was )?(?:not set|not found|missing|required|undefined)|must be set)",
         3,
     ),
 )
-NO_URL = _wording.pattern(
+NO_URL = _wording.unquoted(
     "env/no-url",
     r"(?:Expected string or URL object, got None|Could not parse (?:rfc1738|SQLAlchemy) URL from .*'None?')",
 )

@@ -24,11 +24,11 @@ from fixes.signatures import _cases, _kubernetes, _logged, _shared, _wording
 from probes.model import Replica
 from probes.orchestrator import Orchestrated, Rollout
 
-NO_NODE = _wording.pattern(
+NO_NODE = _wording.unquoted(
     "kubernetes/no-node", r"(?:^|[^0-9])0/\d+ nodes are available: (?P<why>[^\"]{0,300}?)(?:\. preemption|[\"']|$)"
 )
-QUOTA = _wording.pattern("kubernetes/quota", r"is forbidden: exceeded quota: (?P<quota>[^,\s]+),")
-HELPED = _wording.pattern(
+QUOTA = _wording.unquoted("kubernetes/quota", r"is forbidden: exceeded quota: (?P<quota>[^,\s]+),")
+HELPED = _wording.unquoted(
     "kubernetes/scheduled", r"Successfully assigned \S+ to |TriggeredScaleUp|pod triggered scale-up"
 )
 _YOUNG = re.compile(r"FailedScheduling\s+(?:\d{1,2}s|1m\d{0,2}s?)\s")

@@ -9,10 +9,10 @@ What proves it. SQLAlchemy ``QueuePool limit of size N overflow M reached``, psy
 after N sec``, psycopg2 ``connection pool exhausted``, or a time-out that ends in ``_acquire`` of asyncpg's or
 aiomysql's pool.
 
-What it is not. The server refusing connections (SQLSTATE 53300) or not being reached: psycopg_pool says the same
-words then, after ``error connecting in 'pool-1'`` while the request waited or between two tries;
-asyncpg's time-out then ends in ``connect``. ``httpx.PoolTimeout``
-is about HTTP connections.
+What it is not. The same words quoted: in a line of mere information, or in another message that is no error's. The
+server refusing connections (SQLSTATE 53300) or not being reached: psycopg_pool says the same words then, after ``error
+connecting in 'pool-1'`` while the request waited or between two tries; asyncpg's time-out then ends in ``connect``.
+``httpx.PoolTimeout`` is about HTTP connections.
 
 What to do. Give connections back sooner; then size the pool within the server's ``max_connections``.
 """
@@ -28,20 +28,18 @@ from fixes.signatures import _shared, _wording
 from fixes.signatures._shared import At
 from probes.loghits import LogHit
 
-QUEUE = _wording.pattern(
+QUEUE = _wording.raised(
     "pool/queue",
     r"QueuePool limit of size (?P<size>\d+) overflow (?P<overflow>-?\d+) reached, connection timed out"
     r"(?:, timeout (?P<timeout>\d+(?:\.\d+)?))?",
 )
-PSYCOPG = _wording.pattern("pool/psycopg", r"couldn't get a connection after (?P<timeout>\d+\.\d+) sec")
-PSYCOPG2 = _wording.pattern(
-    "pool/psycopg2", r"PoolError: (?:connection pool exhausted|Failed getting connection; pool)"
-)
+PSYCOPG = _wording.raised("pool/psycopg", r"couldn't get a connection after (?P<timeout>\d+\.\d+) sec")
+PSYCOPG2 = _wording.raised("pool/psycopg2", r"PoolError: (?:connection pool exhausted|Failed getting connection; pool)")
 ACQUIRE = _wording.pattern(
     "pool/acquire", r"(?P<library>asyncpg|aiomysql|asyncmy|aiopg)/pool\.py\\?\", line \d+, in _?acquire(?:[^_\w]|$)", 20
 )
-CONNECTING = _wording.pattern("pool/psycopg-connecting", r"error connecting in '[^']+'")
-REFUSED = _wording.pattern(
+CONNECTING = _wording.unquoted("pool/psycopg-connecting", r"error connecting in '[^']+'")
+REFUSED = _wording.unquoted(
     "pool/refused",
     r"too many clients already|remaining connection slots are reserved|too many connections for (?:role|database)",
 )
@@ -169,6 +167,21 @@ SIGNATURE = Signature(
     fires=(
         Example("SQLAlchemy", _QUEUE_LINE),
         Example("SQLAlchemy in JSON", '{"level": "ERROR", "exc": "Traceback...\\n' + _QUEUE_LINE.strip() + '"}\n'),
+        Example("SQLAlchemy in other words", f"ERROR:app:could not load the cart: {_QUEUE_LINE[29:]}"),
+        Example(
+            "SQLAlchemy in other words in JSON",
+            '{"level": "error", "message": "could not load: ('
+            + _QUEUE_LINE[:27]
+            + ") "
+            + _QUEUE_LINE[29:].strip()
+            + '"}\n',
+        ),
+        Example(
+            "SQLAlchemy in a worker of tasks",
+            "[2026-11-22 11:59:30,000: ERROR/ForkPoolWorker-1] Task mail[3f] raised unexpected: TimeoutError('"
+            + _QUEUE_LINE[29:].strip()
+            + "')\n",
+        ),
         Example("psycopg_pool", "psycopg_pool.PoolTimeout: couldn't get a connection after 30.00 sec\n"),
         Example("psycopg_pool, the server was out of reach an hour before", _OUT.format("10:59:00") + _GAVE_UP),
         Example(
@@ -202,6 +215,15 @@ SIGNATURE = Signature(
             + '  File "/opt/venv/asyncpg/connection.py", line 2498, in connect\nTimeoutError\n',
         ),
         Example("53300 itself", "asyncpg.exceptions.TooManyConnectionsError: sorry, too many clients already\n"),
+        Example(
+            "an application that logs what a ticket says",
+            f'INFO:app:support ticket says "{_QUEUE_LINE.strip()}"\n'
+            f"INFO:chat:user: {_QUEUE_LINE}"
+            f'WARNING:chat:blocked the prompt "{_QUEUE_LINE.strip()}"\n'
+            "INFO:app:they write that they couldn't get a connection after 30.00 sec\n"
+            '{"level": "info", "event": "prompt", "text": "why? ' + _QUEUE_LINE.strip() + '"}\n'
+            '{"level": "info", "message": "why this?\\n' + _QUEUE_LINE.strip() + '"}\n',
+        ),
         Example("a search for the words", 'INFO:     10.0.0.1:1 - "GET /?q=QueuePool+limit HTTP/1.1" 200 OK\n'),
     ),
 )

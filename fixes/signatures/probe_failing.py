@@ -25,7 +25,7 @@ from fixes.signatures._health import Told
 from probes.base import ReplicaId
 from probes.model import HealthCheck, HttpSample, Listener, Replica
 
-LIMIT = _wording.pattern("health/concurrency", r"Exceeded concurrency limit\.")
+LIMIT = _wording.unquoted("health/concurrency", r"Exceeded concurrency limit\.")
 
 
 def detect(view: View) -> Verdict:

@@ -27,13 +27,13 @@ from fixes.signatures.worker_died import FINISHED
 from probes.loghits import LogHit
 from probes.model import Event, Replica
 
-CANCELLED = _wording.pattern(
+CANCELLED = _wording.told(
     "shutdown/cancelled", r"Cancel (?P<tasks>\d+) running task\(s\), timeout graceful shutdown exceeded"
 )
-TERMINATED = _wording.pattern("shutdown/term", r"Handling signal: term")
-MASTER_ENDS = _wording.pattern("shutdown/master", r"Shutting down: Master")
-SERVING = _wording.pattern("shutdown/serving", r"Started server process \[(?P<pid>\d+)\]")
-GONE = _wording.pattern("shutdown/gone", r"Worker exiting \(pid: (?P<pid>\d+)\)")
+TERMINATED = _wording.told("shutdown/term", r"Handling signal: term")
+MASTER_ENDS = _wording.told("shutdown/master", r"Shutting down: Master")
+SERVING = _wording.told("shutdown/serving", r"Started server process \[(?P<pid>\d+)\]")
+GONE = _wording.told("shutdown/gone", r"Worker exiting \(pid: (?P<pid>\d+)\)")
 DEFAULT_GRACE_SECONDS = 10.0
 _ALMOST = 0.9
 

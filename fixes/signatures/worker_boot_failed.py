@@ -26,7 +26,7 @@ from fixes.signatures import _shared, _wording
 from fixes.signatures._shared import At
 from probes.loghits import LogHit
 
-IMPORT_ERROR = _wording.pattern(
+IMPORT_ERROR = _wording.raised(
     "boot/import-error",
     r"(?:^|[\s|])(?P<error>(?:ModuleNotFoundError|ImportError|SyntaxError|IndentationError): .*)$",
     20,

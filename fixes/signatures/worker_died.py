@@ -26,18 +26,18 @@ from fixes.signatures._shared import At, Rise
 from probes.loghits import LogHit
 from probes.model import Memory
 
-FINISHED = _wording.pattern("server/finished", r"Finished server process \[(?P<pid>\d+)\]")
-RECYCLED = _wording.pattern("server/recycled", r"Maximum request limit of \d+ exceeded|Autorestarting worker after")
-ENDING = _wording.pattern("server/ending", r"Received SIG(?:TERM|INT|QUIT|BREAK), exiting|Stopping parent process")
-GRANIAN = _wording.pattern("boot/granian-exit", r"Unexpected exit from worker-\d+", 20)
-CRASHED = _wording.pattern(
+FINISHED = _wording.told("server/finished", r"Finished server process \[(?P<pid>\d+)\]")
+RECYCLED = _wording.told("server/recycled", r"Maximum request limit of \d+ exceeded|Autorestarting worker after")
+ENDING = _wording.told("server/ending", r"Received SIG(?:TERM|INT|QUIT|BREAK), exiting|Stopping parent process")
+GRANIAN = _wording.complaint("boot/granian-exit", r"Unexpected exit from worker-\d+", 20)
+CRASHED = _wording.complaint(
     "server/crashed", r"Worker \(pid:(?P<pid>\d+)\) was sent (?P<signal>SIG(?:SEGV|ABRT|BUS|ILL|FPE|SYS|TRAP))!"
 )
-CRASHED_BEFORE_21 = _wording.pattern(
+CRASHED_BEFORE_21 = _wording.complaint(
     "server/crashed-20",
     r"Worker with pid (?P<pid>\d+) was terminated due to signal (?P<signal>[45678]|11|31)(?:[^0-9]|$)",
 )
-EXITED = _wording.pattern(
+EXITED = _wording.complaint(
     "server/exited", r"Worker \(pid:(?P<pid>\d+)\) exited with code (?P<code>[125-9]|[1-9]\d+)(?:[^0-9]|$)"
 )
 _RAISED = re.compile(r"^\s+File \"|(?:^|[\s|])(?:[A-Za-z_]\w*\.)*[A-Za-z]\w*(?:[Ee]rror|Exception)(?:: |\s*$)")
@@ -152,6 +152,11 @@ SIGNATURE = Signature(
             "gunicorn's time-out",
             "[2026-11-22 09:22:40 +0000] [3016] [CRITICAL] WORKER TIMEOUT (pid:3018)\n"
             "[2026-11-22 09:22:41 +0000] [3016] [ERROR] Worker (pid:3018) was sent SIGABRT!\n",
+        ),
+        Example(
+            "an application that logs what a ticket says",
+            'INFO:app:support ticket says "Child process [31] died"\n'
+            "INFO:app:user said: [2026-11-22 09:22:41 +0000] [3016] [ERROR] Worker (pid:7) was sent SIGSEGV!\n",
         ),
         Example("a start that failed", "[2026-11-22 09:22:41 +0000] [3] [ERROR] Worker (pid:7) exited with code 3.\n"),
         Example(

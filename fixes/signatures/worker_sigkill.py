@@ -8,9 +8,10 @@ What proves it. gunicorn 21 and later: ``Worker (pid:N) was sent SIGKILL!``; gun
 terminated due to signal 9``. uvicorn says ``Child process [N] died`` with neither code nor signal: it counts only
 where the control group's counter of kernel kills rose within 30 s of it.
 
-What it is not. gunicorn's own kill after ``WORKER TIMEOUT (pid:N)`` (``worker-timeout``: its ``asgi`` worker always
-ends with this line). The end of a slow shutdown: after ``Handling signal: term`` the master kills who did not stop in
-``graceful_timeout``. uvicorn's own kill of a child that missed its ping for 5 s.
+What it is not. The same words in another message, as an application logs what people write to it. gunicorn's own kill
+after ``WORKER TIMEOUT (pid:N)`` (``worker-timeout``: its ``asgi`` worker always ends with this line). The end of a slow
+shutdown: after ``Handling signal: term`` the master kills who did not stop in ``graceful_timeout``. uvicorn's own kill
+of a child that missed its ping for 5 s.
 
 What to do. Find who killed: where the kernel did, ``oom-killed`` stands beside this finding and explains it.
 """
@@ -142,6 +143,10 @@ SIGNATURE = Signature(
             "[2026-11-22 09:50:00 +0000] [6] [INFO] Handling signal: term\n"
             "[2026-11-22 09:51:00 +0000] [7] [INFO] Listening at: http://0.0.0.0:8000 (7)\n" + _KILL,
         ),
+        Example(
+            "a stop that is only spoken of is no excuse",
+            'INFO:app:support ticket says "Handling signal: term"\n' + _KILL,
+        ),
         Example("with a prefix", "09:46:36 api.1  | " + _KILL),
         Example(
             "uvicorn's child, and the kernel's counter rose",
@@ -185,6 +190,13 @@ SIGNATURE = Signature(
             deployment=_cases.container(memory=Memory(oom_kills=1)),
             series={"oom-kills": {_cases.REPLICA: _cases.points((-610, 0), (-600, 1))}},
             undecided=True,
+        ),
+        Example(
+            "an application that logs what a ticket says",
+            'INFO:app:support ticket says "[ERROR] Worker (pid:42) was sent SIGKILL! Perhaps out of memory?"\n'
+            f"INFO:app:{_KILL}"
+            '{"level": "info", "message": "Worker (pid:42) was sent SIGKILL! Perhaps out of memory?"}\n'
+            "users report that Worker with pid 6533 was terminated due to signal 9\n",
         ),
         Example("signal 9 of another number", "Worker with pid 8 was terminated due to signal 90\n"),
     ),

@@ -7,9 +7,10 @@ all requests that it was serving: clients see a reset or a 502.
 
 What proves it. The line ``WORKER TIMEOUT (pid:N)``, the same in gunicorn 20 to 27.
 
-What it is not. A graceful stop or a worker that reached ``max_requests`` ends without that line; gunicorn 21 to 23
-write ``was sent SIGTERM!`` as an error at every normal stop. A worker that was killed by the kernel for memory is
-``oom-killed``, which explains a time-out that follows from it.
+What it is not. The same words in another message: a ticket, a query or a chat that the application logs. A graceful
+stop or a worker that reached ``max_requests`` ends without that line; gunicorn 21 to 23 write ``was sent SIGTERM!`` as
+an error at every normal stop. A worker that was killed by the kernel for memory is ``oom-killed``, which explains a
+time-out that follows from it.
 
 What to do. Workers that serve one request at a time, and applications that take long to start: more time. ASGI
 workers: find the call that blocks the loop (profile); a longer time-out only prolongs the outage.
@@ -127,6 +128,17 @@ SIGNATURE = Signature(
             '{"timestamp": "2026-11-22 09:22:29,063", "level": "CRITICAL", "name": "gunicorn.error", '
             '"message": "WORKER TIMEOUT (pid:3005)"}\n',
         ),
+        Example("in logfmt", 'time=2026-11-22T09:22:29Z level=critical msg="WORKER TIMEOUT (pid:3005)"\n'),
+        Example(
+            "in a format of the user's own",
+            "2026-11-22 09:22:29 - gunicorn.error - CRITICAL - WORKER TIMEOUT (pid:3005)\n",
+        ),
+        Example("with nothing but the message", "WORKER TIMEOUT (pid:3005)\n"),
+        Example(
+            "as a collector passes it on",
+            '{"severity": "INFO", "textPayload": "[2026-11-22 09:22:36 +0000] [5] [CRITICAL] WORKER TIMEOUT (pid:9)"}'
+            "\n",
+        ),
         Example(
             "coloured and with a prefix",
             "api.1  | \x1b[31m[2026-11-22 09:22:36 +0000] [5] [CRITICAL] WORKER\x1b[0m TIMEOUT (pid:9)\n",
@@ -146,6 +158,23 @@ SIGNATURE = Signature(
             "[2026-11-22 09:49:15 +0000] [5690] [INFO] Booting worker with pid: 5690\n",
         ),
         Example("words in a URL", 'INFO:     127.0.0.1:5 - "GET /?q=WORKER+TIMEOUT+(pid:3) HTTP/1.1" 200 OK\n'),
+        Example(
+            "an application that logs what a ticket says",
+            'INFO:app:support ticket says "[CRITICAL] WORKER TIMEOUT (pid:42)"\n'
+            "INFO:app:user said: [2026-11-22 20:43:18 +0000] [18] [CRITICAL] WORKER TIMEOUT (pid:19)\n"
+            "INFO:app:[2026-11-22 20:43:18 +0000] [18] [CRITICAL] WORKER TIMEOUT (pid:19)\n"
+            "user asked why [CRITICAL] WORKER TIMEOUT (pid:42)\n"
+            "WARNING:app:WORKER TIMEOUT (pid:42) is all that the log says, what now?\n",
+        ),
+        Example(
+            "the same in JSON",
+            '{"level": "info", "logger": "chat", "message": "WORKER TIMEOUT (pid:42)"}\n'
+            '{"level": "info", "logger": "chat", "message": "hello\\nWORKER TIMEOUT (pid:42)\\nwhat is that?"}\n'
+            '{"message": "request", "query": "[CRITICAL] WORKER TIMEOUT (pid:42)"}\n',
+        ),
+        Example(
+            "a query string that was decoded", 'INFO: 10.0.0.1:5 - "GET /?q=[CRITICAL] WORKER TIMEOUT (pid:3)" 200 OK\n'
+        ),
         Example("a test's name", "test_oom.py::test_worker_timeout PASSED\n"),
     ),
 )

@@ -113,7 +113,8 @@ def test_lines_are_numbered_right_far_into_a_long_text() -> None:
 
 
 def test_a_record_of_several_lines_counts_as_the_line_that_it_is() -> None:
-    failed = json.dumps({"message": "boot\nApplication startup failed. Exiting.", "exc_info": "Traceback\nE: x\ny"})
+    said = {"level": "error", "message": "boot\nApplication startup failed. Exiting.", "exc_info": "Traceback\nE: x\ny"}
+    failed = json.dumps(said)
     text = f"one\n{failed}\n{failed}\nfour\n{json.dumps({'event': TIMEOUT})}\n"
     assert told(text.encode()) == {("worker-boot-failed", (2, 3)), ("worker-timeout", (5,))}
 

@@ -1,0 +1,142 @@
+"""Tells a line that says a thing from one that quotes it: by what stands in front, and by the level of the record.
+
+An application that logs what people write to it (tickets, chats, queries) writes every server's words sooner or later.
+A server's own message begins where the head of its line ends: a time, a level, a logger, an engine's prefix. Prose,
+quotation marks and a level of mere information in front of an error say that somebody talks about it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+Place = Literal["message", "complaint", "raised", "unquoted"]
+"""Where a text must stand to be a record's own.
+
+``message``: it begins the record's message. ``complaint``: likewise, and the record is no mere information. ``raised``:
+a complaint, or what an exception says, in a traceback or behind other words of a warning or an error. ``unquoted``:
+anywhere, but in a record of mere information neither within quotation marks nor behind prose.
+"""
+
+_LONGEST = 400
+_QUIET = frozenset({"trace", "debug", "info", "notice", "verbose", "information"})
+_LEVELS = "|".join(
+    (
+        *_QUIET,
+        "warn",
+        "warning",
+        "err",
+        "error",
+        "crit",
+        "critical",
+        "fatal",
+        "alert",
+        "emerg",
+        "emergency",
+        "exception",
+    )
+)
+_LEVEL = re.compile(rf"(?i)(?<![\w.\-/%])(?P<level>{_LEVELS})(?![\w.\-%])")
+_LEVEL_FIELD = re.compile(
+    r"(?i)\"(?:[\w.]*\.)?(?:level|levelname|level_name|loglevel|log_level|lvl|levelno|no|severity_?text|status|name)\":"
+    r"\"?(?P<level>\w+)"
+)
+_SEVERITY_FIELD = re.compile(r"(?i)\"(?:severity|priority)\":\"?(?P<level>\w+)")
+"""What a collector says of a line's stream: Google's has INFO for all of standard output."""
+_QUIET_NUMBER = 20
+"""INFO of the standard library; no shape that is in use has a warning below."""
+
+_COMPOSE = re.compile(r"^(?:\d\d:\d\d:\d\d )?[\w.\-]+ +\| ?")
+_CONTAINERD = re.compile(r"^(?:\S{20,40} )?std(?:out|err) [FP] ")
+_SYSLOG = re.compile(r"^(?:<\d+>)?[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d [\w.\-]+ [\w.\-/]+(?:\[\w+\])?: ")
+_STERN = re.compile(r"^[a-z0-9][a-z0-9.\-]*-[a-z0-9]{5} (?:› )?[a-z0-9][a-z0-9\-]* ")
+_FIELD = re.compile(r"(?:^|(?<=\s))[\w.@\-]+=(?:\"[^\"]*\"|'[^']*'|[^\s\"']+)(?=\s)")
+_OPENS_FIELD = re.compile(r"(?:^|\s)(?:msg|message|event|text)=[\"']?$")
+_BRACKETS = re.compile(r"\[[^\[\]]{0,120}\]|\([^()]{0,120}\)|<[\w.\-]{0,40}>")
+_FOREIGN = re.compile(r"[\"'`“”„‘’«»?!]")
+_NAME = re.compile(r"[\d._/@=\-]")
+_EXCEPTION = re.compile(
+    r"(?:\(?(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Timeout)\)?(?:: ?| |\([\"']))+$"
+    r"|(?:^|(?<=\s))(?:[A-Za-z_]\w*\.)+$"
+)
+"""Names of exceptions in front of what they say, and a module in front of a name."""
+
+
+def fits(place: Place, front: str, record: str = "", *, below: bool = False) -> bool:
+    """Whether what was found stands where its own message would have it.
+
+    ``front`` is what stands before it in the line, ``record`` the other fields of the JSON object that the line was
+    unpacked from; ``below`` is a line of it under the first.
+    """
+    if place == "unquoted":
+        return not (_is_quiet(front, record) and (_is_quoted(front) or not _is_head(_EXCEPTION.sub("", front))))
+    if len(front) > _LONGEST:
+        return False
+    if place == "raised":
+        return _raised(_EXCEPTION.sub("", front), record)
+    if not _is_head(front) or (place == "message" and below):
+        return False
+    if below and not (_first_level(front) or _recorded(record)):
+        return False  # a message of several lines that nobody called an error
+    return place == "message" or not _is_quiet(front, record)
+
+
+def _raised(front: str, record: str) -> bool:
+    if _is_quiet(front, record):
+        return False
+    told = _first_level(front) or _recorded(record)
+    if told and told not in _QUIET:  # other words of an error may lead to what the exception said
+        return not _is_quoted(front)
+    return _is_head(front.lstrip(" |+-"))
+
+
+def _is_quoted(front: str) -> bool:
+    """Whether a quotation mark is open; that of a field (``error="…``) quotes nobody."""
+    return front.count('"') % 2 == 1 and not front[: front.rfind('"')].endswith("=")
+
+
+def _is_quiet(front: str, record: str) -> bool:
+    levels = [found["level"].lower() for found in _LEVEL.finditer(front)] if _is_head(front) else [_first_level(front)]
+    told = _recorded(record, collected=not any(levels))
+    return told in _QUIET or any(level in _QUIET for level in levels)
+
+
+def _first_level(front: str) -> str:
+    found = _LEVEL.search(front)
+    return found["level"].lower() if found else ""
+
+
+def _recorded(record: str, *, collected: bool = True) -> str:
+    """The level that a record's fields name, numbers as words; empty where none does."""
+    for shape in (_LEVEL_FIELD, _SEVERITY_FIELD) if collected else (_LEVEL_FIELD,):
+        for found in shape.finditer(record):
+            level = found["level"].lower()
+            if level.isdecimal() and len(level) == 2:
+                return "info" if int(level) <= _QUIET_NUMBER else "error"
+            if re.fullmatch(_LEVELS, level):
+                return level
+    return ""
+
+
+def _is_head(front: str) -> bool:
+    """Whether this is nothing but the head of a line of a log: no prose, no quotation."""
+    rest = front
+    for prefix in (_COMPOSE, _CONTAINERD, _SYSLOG, _STERN):
+        rest = prefix.sub("", rest, count=1)
+    rest = _OPENS_FIELD.sub(" ", _FIELD.sub("", rest))
+    rest = _BRACKETS.sub("#0 ", rest)
+    if _FOREIGN.search(rest) or (rest and not rest[-1].isspace() and rest[-1] not in ":|-["):
+        return False
+    words = 0
+    for token in rest.split():
+        bare = token.strip(":|,;-–—•›│+#")
+        if any(letter.isalpha() and not letter.isascii() for letter in bare):
+            return False
+        last = bare.rpartition(":")[2]  # LEVEL:logger:message
+        if not bare or _LEVEL.fullmatch(last) or (words == 0 and last != token and last == bare) or _NAME.search(bare):
+            words = 0
+            continue
+        words = words + 1 if last == bare else 1
+        if words > 1:
+            return False
+    return True

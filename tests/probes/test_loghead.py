@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probes.base import PatternKey
+from probes.loghead import Place, fits
+from probes.loghits import Pattern
+from probes.logs import Matcher, match_text
+
+TIMEOUT = "WORKER TIMEOUT (pid:7)"
+PLACES: tuple[Place, ...] = ("message", "complaint", "raised", "unquoted")
+MATCHERS = {
+    place: Matcher([Pattern(PatternKey("t"), r"WORKER TIMEOUT \(pid:\d+\)(?:$|\"| )", place=place)]) for place in PLACES
+}
+
+OWN = (
+    "",
+    "[2026-11-22 20:43:18 +0000] [18] [CRITICAL] ",
+    "api-1  | [2026-11-22 20:43:18 +0000] [18] [CRITICAL] ",
+    "09:46:36 api.1  | [2026-11-22 20:43:18 +0000] [18] [CRITICAL] ",
+    "info-service-1  | [2026-11-22 20:43:18 +0000] [18] [CRITICAL] ",
+    "[pod/api-5d4f8c7b9-x2x7k/api] [2026-11-22 20:43:18 +0000] [18] [CRITICAL] ",
+    "api-5d4f8c7b9-x2x7k api [2026-11-22 20:43:18 +0000] [18] [CRITICAL] ",
+    "api-5d4f8c7b9-x2x7k › api [2026-11-22 20:43:18 +0000] [18] [CRITICAL] ",
+    "2026-11-22T20:43:18.123456789Z stderr F [2026-11-22 20:43:18 +0000] [18] [CRITICAL] ",
+    "Nov 22 20:43:18 host gunicorn[18]: [2026-11-22 20:43:18 +0000] [18] [CRITICAL] ",
+    "Nov  2 20:43:18 host gunicorn: [CRITICAL] ",
+    "<11>Nov 22 20:43:18 host gunicorn.api.error: [18] [CRITICAL] ",
+    "2026-11-22T20:43:18+00:00 app[web.1]: [CRITICAL] ",
+    "2026-11-22 20:43:18,123 CRITICAL ",
+    "2026-11-22 20:43:18,123 - gunicorn.error - CRITICAL - ",
+    "CRITICAL:gunicorn.error:",
+    "CRITICAL: ",
+    "CRITICAL MainThread ",
+    "2026-11-22 20:43:18.123 | CRITICAL | gunicorn.arbiter:murder_workers:500 - ",
+    "2026-11-22T20:43:18Z [critical ] ",
+    "time=2026-11-22T20:43:18Z level=critical msg=",
+    'time="2026-11-22 20:43:18" level=critical logger=gunicorn.error msg="',
+)
+QUOTED = (
+    'INFO:app:support ticket says "[CRITICAL] ',
+    "INFO:app:user said: [2026-11-22 20:43:18 +0000] [18] [CRITICAL] ",
+    "INFO:app:[2026-11-22 20:43:18 +0000] [18] [CRITICAL] ",
+    "INFO:app:",
+    "2026-11-22 20:43:18 INFO chat: ",
+    "2026-11-22T20:43:18Z [info     ] ",
+    "time=2026-11-22T20:43:18Z level=info msg=",
+    'INFO:     10.0.0.1:5 - "GET /?q=',
+    '10.0.0.1 - - [22/Nov/2026:20:43:18 +0000] "GET /?q=',
+    "they tell me that it says ",
+    "WARNING:app:blocked the prompt: ",
+    "用户说:[CRITICAL] ",
+    "> why does it say [CRITICAL] ",
+)
+
+
+def found(place: Place, line: str) -> bool:
+    return bool(match_text(MATCHERS[place], line.encode() + b"\n"))
+
+
+@pytest.mark.parametrize("front", OWN)
+def test_a_servers_own_words_begin_where_the_head_of_the_line_ends(front: str) -> None:
+    assert all(found(place, front + TIMEOUT + ('"' if front.endswith('"') else "")) for place in PLACES)
+
+
+@pytest.mark.parametrize("front", QUOTED)
+def test_words_that_somebody_quotes_are_not_a_servers_own(front: str) -> None:
+    assert not found("complaint", front + TIMEOUT)
+
+
+def test_what_is_said_at_the_level_of_information_may_be_a_message_and_no_complaint() -> None:
+    assert found("message", "[2026-11-22 20:43:18 +0000] [18] [INFO] " + TIMEOUT)
+    assert not found("complaint", "[2026-11-22 20:43:18 +0000] [18] [INFO] " + TIMEOUT)
+
+
+def record(**fields: object) -> str:
+    return json.dumps(fields)
+
+
+def test_a_record_says_its_message_and_not_its_other_fields() -> None:
+    assert found("complaint", record(level="critical", message=TIMEOUT))
+    assert found("complaint", record(message=TIMEOUT))
+    assert found("complaint", "api-1  | " + record(level="critical", message=TIMEOUT))
+    assert not found("complaint", record(level="critical", message="asked", query=TIMEOUT))
+    assert not found("complaint", "INFO:app:the payload was " + record(user="me", message=TIMEOUT))
+
+
+@pytest.mark.parametrize("level", [{"level": "info"}, {"level": 20}, {"log.level": "INFO"}, {"severity": "INFO"}])
+def test_a_record_of_mere_information_complains_of_nothing(level: dict[str, object]) -> None:
+    assert not found("complaint", record(**level, message=TIMEOUT))
+    assert not found("raised", record(**level, message=f"hello\n{TIMEOUT}"))
+
+
+def test_what_a_collector_calls_a_stream_does_not_outrank_the_lines_own_level() -> None:
+    assert found("complaint", record(severity="INFO", textPayload="[18] [CRITICAL] " + TIMEOUT))
+
+
+def test_a_message_of_several_lines_has_to_be_called_an_error() -> None:
+    assert found("complaint", record(level="error", message=f"boot\n{TIMEOUT}"))
+    assert not found("complaint", record(message=f"hello\n{TIMEOUT}"))
+    assert not found("message", record(level="error", message=f"hello\n{TIMEOUT}"))
+
+
+def test_an_exception_says_it_in_a_traceback_or_behind_other_words_of_an_error() -> None:
+    for front in ("sqlalchemy.exc.TimeoutError: ", "    | E: ", "ERROR:app:could not load: (a.b.XError) ", "a.b."):
+        assert found("raised", front + TIMEOUT), front
+    assert found("raised", record(level="error", message="x", error=f"Traceback\n  File\na.TimeoutError: {TIMEOUT}"))
+    for front in ("INFO:app:could not load: ", 'ERROR:app:"', "they say a.b.XError: "):
+        assert not found("raised", front + TIMEOUT), front
+
+
+def test_elsewhere_only_quotations_and_prose_in_mere_information_are_left_out() -> None:
+    for front in ("they say ", "ERROR:app:they say ", 'ERROR:app:"', "INFO:app:", 'level=warning error="'):
+        assert found("unquoted", front + TIMEOUT), front
+    for front in ('INFO:app:"', "INFO:app:they say ", 'level=info msg="they say '):
+        assert not found("unquoted", front + TIMEOUT), front
+
+
+@given(st.sampled_from(PLACES), st.text(max_size=500), st.text(max_size=100), st.booleans())
+def test_any_text_has_an_answer(place: Place, front: str, fields: str, below: bool) -> None:
+    assert fits(place, front, fields, below=below) in {True, False}
+
+
+def test_a_hostile_front_is_judged_in_time_that_grows_with_its_length() -> None:
+    for piece in ("a.", "[", "(", "a=", '"', "A.A", "x ", "[a](b)"):
+        assert fits("raised", piece * 30_000) in {True, False}
+        assert fits("unquoted", piece * 30_000) in {True, False}
