@@ -15,7 +15,7 @@ from probes import framework
 from probes.base import DeploymentId, Failure
 from probes.target import Answer, Unreadable
 from probes.targets.kubernetes.questions import Asked
-from probes.targets.kubernetes.recognition import Told
+from probes.targets.kubernetes.told import Told
 from probes.targets.kubernetes.views import TemplateView
 
 AT_ONCE = 8

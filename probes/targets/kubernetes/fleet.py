@@ -16,10 +16,10 @@ from probes.targets.kubernetes.happened import Happened, Heard
 from probes.targets.kubernetes.ids import node_id, replica_id, replica_parts
 from probes.targets.kubernetes.measured import Measured
 from probes.targets.kubernetes.questions import Asked, Questions
-from probes.targets.kubernetes.recognition import Told
 from probes.targets.kubernetes.surroundings import Surroundings
+from probes.targets.kubernetes.told import Told
+from probes.targets.kubernetes.undecided import Undecided, Unseen
 from probes.targets.kubernetes.views import (
-    ContainerView,
     HappeningView,
     NodeView,
     ObjectView,
@@ -59,6 +59,7 @@ class Fleet:
         self._ending: dict[Group, None] = {}
         """Those with pods that are over and still within the look-back."""
         self._open = Questions()
+        self.undecided = Undecided()
         self._latency: Mapping[DeploymentId, Latency] = {}
 
     def oldest(self) -> datetime:
@@ -117,15 +118,19 @@ class Fleet:
         """What the services' own documents may tell: of workloads that cannot be told otherwise and run."""
         return self._open.pending()
 
-    def unseen(
-        self, among: Iterable[DeploymentId]
-    ) -> Iterator[tuple[DeploymentId, TemplateView, PodView, ContainerView]]:
-        """What is listed, runs, and was not looked into: a pod of each and its container that serves."""
+    def unseen(self, among: Iterable[DeploymentId]) -> Iterator[Unseen]:
+        """What is listed, runs, and was not looked into."""
         for key in among:
             group = self._by_id.get(key) if key in self.deployments else None
             found = group.unseen() if group is not None else None
             if group is not None and found is not None:
-                yield (key, group.template, *found)
+                yield Unseen(key, group.template, *found)
+
+    def again(self, deployments: Iterable[DeploymentId]) -> None:
+        """Builds these anew: something else than they changed."""
+        for group in [self._by_id[one] for one in deployments if one in self._by_id]:
+            self._mark(group)
+            self.woken.set()
 
     def tell(self, deployment: DeploymentId, template: TemplateView, told: Told) -> None:
         """What was learned of a workload beside its description, which was this one."""
@@ -165,11 +170,12 @@ class Fleet:
 
     def _build(self, group: Group, oldest: datetime) -> Deployment | None:
         known = group.known
+        held = self.undecided.take(group, listed=group.id in self.deployments)
         if known.questions:
             self._open.put(group, self._around.services(group.namespace, group.labels))
         else:
             self._open.drop(group)
-        if known.framework != "fastapi" and not (known.framework == "unknown" and self.options.unknown):
+        if held or not (known.framework == "fastapi" or (known.framework == "unknown" and self.options.unknown)):
             return None
         self._around.labelled(group, group.namespace, group.labels)
         made = build.deployment(
@@ -259,6 +265,7 @@ class Fleet:
         self._groups.pop(group.key, None)
         self._by_id.pop(group.id, None)
         self._open.drop(group)
+        self.undecided.drop(group)
         self._ending.pop(group, None)
         self._around.forget(group, group.key)
 

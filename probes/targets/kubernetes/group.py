@@ -10,7 +10,8 @@ from probes.model import Replica
 from probes.targets.kubernetes import parse, recognition
 from probes.targets.kubernetes.ids import deployment_id, node_id, replica_id
 from probes.targets.kubernetes.measured import Measured
-from probes.targets.kubernetes.recognition import NOTHING, Known, Told
+from probes.targets.kubernetes.recognition import Known
+from probes.targets.kubernetes.told import NOTHING, Told
 from probes.targets.kubernetes.views import ContainerView, PodView, TemplateView, WorkloadKind, WorkloadView
 
 GroupKey = tuple[str, str, str]
@@ -91,7 +92,7 @@ class Group:
         template = self.template
         former, told = self.told
         if former is not template and told is not NOTHING:
-            served = told.documented or told.before
+            served = told.served()
             told = Told(before=served) if served is not None else NOTHING
             self.told = (template, told)
         return told
@@ -116,16 +117,15 @@ class Group:
             self.told = (template, now.joined(told))
 
     def unseen(self) -> tuple[PodView, ContainerView] | None:
-        """A running pod of the present image, and its container that serves, where nobody looked into one."""
-        template = self.template
-        if self.told_now.looked:
-            return None
-        for pod in self.pods.values():
-            name = self.serving(pod)
-            mine, wanted, status = pod.template.container(name), template.container(name), pod.status(name)
-            runs = status is not None and status.running and not pod.terminating
-            if runs and mine is not None and wanted is not None and mine.image == wanted.image:
-                return pod, mine
+        """A running pod of the present image, and a container of it whose files may tell more than is known."""
+        template, inside = self.template, self.told_now.inside
+        for name in self.known.candidates:
+            wanted = template.container(name) if name not in inside else None
+            for pod in self.pods.values() if wanted is not None else ():
+                mine, status = pod.template.container(name), pod.status(name)
+                runs = status is not None and status.running and not pod.terminating
+                if runs and mine is not None and wanted is not None and mine.image == wanted.image:
+                    return pod, mine
         return None
 
     def serving(self, pod: PodView) -> str:

@@ -1,32 +1,29 @@
 """Which workloads are FastAPI services, and which of a pod's containers serves: told by what their description says.
 
-Images cannot be looked into through the API. What the command does not tell, the service's own document does
-(:mod:`.documents`). The rules are those of :mod:`probes.framework`: an ASGI server's command counts while nothing
-contradicts it; a product that starts its server itself counts only where its document, or the annotation, says so.
+What that leaves open the service's own document tells (:mod:`.documents`), and the files in its containers where
+programs may be run there (:mod:`.contents`). The rules are those of :mod:`probes.framework`: the annotation wins over
+all; then what the application's own source says; then the document; an ASGI server's command counts while nothing
+contradicts it; a product that starts its server itself counts only where one of the former says so.
 """
 
 from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Mapping
-from functools import lru_cache
 from typing import Literal
 
 import msgspec
 
-from probes import framework, servers, text
+from probes import framework, text
 from probes.base import Frozen
-from probes.model import Server, Setting
 from probes.servers import ServerCommand
+from probes.targets.kubernetes import startcommand
+from probes.targets.kubernetes.told import NOTHING, Told
 from probes.targets.kubernetes.views import ContainerView, TemplateView
 
 ENABLE = "fastops.io/enable"
-FIRST_DIRECTORY = "/proc/1/cwd"
-"""Where relative paths begin in a container whose working directory only its image tells."""
 _PORTS_ASKED = 3
 _DJANGO = "DJANGO_SETTINGS_MODULE"
-_READ_BY_SERVERS = ("UVICORN_", "GUNICORN_", "GRANIAN_", "HYPERCORN_", "WEB_CONCURRENCY", "PORT")
 # Programs that are no Python service, by the name of their file or image: nobody needs to ask them.
 _FOREIGN = re.compile(
     r"apache2|busybox|caddy|cassandra|celery|clickhouse(-server)?|cloud[-_]sql[-_]proxy|consul|coredns|dotnet|"
@@ -34,14 +31,6 @@ _FOREIGN = re.compile(
     r"linkerd2-proxy|mariadbd?|memcached|metrics-server|minio|mongod?|mysqld?|nats(-server)?|nginx|node|np[mx]|"
     r"opensearch|otel-?col(lector)?|pause|pgbouncer|php(-fpm)?|pilot-agent|postgres(ql)?|prometheus|proxyv2|"
     r"rabbitmq(-server)?|redis(-server)?|ruby|rails|sleep|tail|traefik|valkey(-server)?|vault|yarn|zookeeper"
-)
-# Variables that give a setting, by server; ``*`` is every server.
-_BY_VARIABLE: tuple[tuple[Server | Literal["*"], str, tuple[str, ...]], ...] = (
-    ("*", "WEB_CONCURRENCY", ("workers",)),
-    ("gunicorn", "PORT", ("bind", "host", "port")),
-    ("uvicorn", "PORT", ("port",)),
-    ("uvicorn", "UVICORN_HOST", ("host",)),
-    ("uvicorn", "UVICORN_PORT", ("port",)),
 )
 
 
@@ -63,37 +52,10 @@ class Known(Frozen, frozen=True):
     command: ServerCommand | None = None
     questions: tuple[Question, ...] = ()
     """What may be asked where it cannot be told."""
-
-
-class Told(Frozen, frozen=True):
-    """What was learned beside the description."""
-
-    documented: str | None = None
-    """The container that serves FastAPI's document."""
-    before: str | None = None
-    """The container that served it under a former template: counts until this one is asked."""
-    asked: bool = False
-    """It was asked for, and answered by something."""
-    looked: bool = False
-    """The serving container was looked into: what follows is known."""
-    packages: Mapping[str, str] = {}
-    """Distributions that it can import → version."""
-    files: Mapping[str, bytes | None] = {}
-    """Its files by absolute path; ``None`` for one that is certainly not there."""
-
-    def joined(self, more: Told) -> Told:
-        """With what was learned since."""
-        return Told(
-            documented=more.documented or self.documented,
-            before=more.before or self.before,
-            asked=more.asked or self.asked,
-            looked=more.looked or self.looked,
-            packages=more.packages or self.packages,
-            files={**self.files, **more.files},
-        )
-
-
-NOTHING = Told()
+    candidates: tuple[str, ...] = ()
+    """The containers whose files may tell more."""
+    assumed: bool = False
+    """A server's command is all that speaks for it: its files may say otherwise."""
 
 
 def recognise(template: TemplateView, enable: bool | None = None, told: Told = NOTHING) -> Known:
@@ -102,14 +64,15 @@ def recognise(template: TemplateView, enable: bool | None = None, told: Told = N
     found = [_container(one, told) for one in template.containers]
     if enable is not None:
         return _annotated(template, found, enable=enable)
-    for one in found:
+    for one in sorted(found, key=lambda one: one.assumed):
         if one.framework == "fastapi":
             return one
     questions = tuple(each for one in found for each in one.questions)
     unknown = [one for one in found if one.framework == "unknown"]
     if unknown:
         first = next((one for one in unknown if one.container == template.default_container), unknown[0])
-        return msgspec.structs.replace(first, questions=questions)
+        candidates = tuple(dict.fromkeys([*first.candidates, *(each for one in unknown for each in one.candidates)]))
+        return msgspec.structs.replace(first, questions=questions, candidates=candidates)
     return found[0] if found else Known("other", "it has no containers", None)
 
 
@@ -121,37 +84,42 @@ def _annotated(template: TemplateView, found: list[Known], *, enable: bool) -> K
     )
     if serving is None:
         return Known("other", "it has no containers", None)
-    return Known("fastapi" if enable else "other", why, serving.container, serving.command)
+    candidates = (serving.container,) if enable and serving.container is not None else ()
+    return Known("fastapi" if enable else "other", why, serving.container, serving.command, candidates=candidates)
 
 
 def _container(found: ContainerView, told: Told) -> Known:
     known = _judged(found, told)
-    if known.framework == "unknown" and told.before == found.name and not told.asked:
+    fresh = not told.asked and found.name not in told.inside
+    if known.framework == "unknown" and told.before == found.name and fresh:
         # A new image that does not even start must not take its service off the list.
-        why = "it served FastAPI's document at /openapi.json before its template was changed"
-        return msgspec.structs.replace(known, framework="fastapi", why=why)
-    return known
+        why = "it was known to serve FastAPI before its template was changed"
+        known = msgspec.structs.replace(known, framework="fastapi", why=why)
+    if known.framework == "other":
+        return known
+    return msgspec.structs.replace(known, candidates=(found.name,))
 
 
 def _judged(found: ContainerView, told: Told) -> Known:
-    documented = told.documented == found.name
-    command = _command(found, told)
-    if not found.argv:
-        if documented:
-            return Known("fastapi", "it serves FastAPI's document at /openapi.json", found.name)
-        return _open(found, None, "its command stands in its image", told)
-    if documented:
+    inside = told.inside.get(found.name)
+    command = startcommand.command(found, told)
+    if inside is not None and inside.by_source and inside.framework != "unknown":
+        return Known(inside.framework, inside.why, found.name, command)
+    if told.documented == found.name:
         under = f" under {command.server}" if command else ""
         return Known("fastapi", f"it serves FastAPI's document at /openapi.json{under}", found.name, command)
+    if inside is not None and inside.framework != "fastapi" and (command is None or command is inside.command):
+        return _open(found, command, inside.why, told)
     if command is None:
-        return _open(found, None, f"what {_program(found)} serves cannot be told from here", told)
+        known = f"what {_program(found)} serves cannot be told from here"
+        return _open(found, None, known if found.argv else "its command stands in its image", told)
     taken, why = framework.by_command(command)
     if taken != "fastapi":
         return _open(found, command, why, told)
     against = _contradiction(found, command, told)
     if against is None:
-        return Known("fastapi", why, found.name, command)
-    if told.packages:
+        return Known("fastapi", why, found.name, command, assumed=True)
+    if _packages(found, told):
         return Known("other", against, found.name, command)
     return _open(found, command, against, told)
 
@@ -176,7 +144,8 @@ def _program(found: ContainerView) -> str:
 
 def _contradiction(found: ContainerView, command: ServerCommand, told: Told) -> str | None:
     """What speaks against FastAPI although an ASGI server runs."""
-    if told.packages and command.server in told.packages and not {"fastapi", "fastapi-slim"} & told.packages.keys():
+    installed = _packages(found, told)
+    if command.server in installed and not {"fastapi", "fastapi-slim"} & installed:
         return f"fastapi is not installed beside {command.server}"
     if _DJANGO in found.environment or _DJANGO in found.environment_from:
         return f"{_DJANGO} is set"
@@ -185,97 +154,11 @@ def _contradiction(found: ContainerView, command: ServerCommand, told: Told) -> 
     return None
 
 
+def _packages(found: ContainerView, told: Told) -> frozenset[str]:
+    """What the container can import; empty where nobody looked into it last."""
+    return frozenset(told.packages) if list(told.inside)[-1:] == [found.name] else frozenset()
+
+
 def _ports(found: ContainerView, command: ServerCommand | None) -> tuple[int, ...]:
     bound = [port for _, port in command.binds()] if command is not None else []
     return tuple(dict.fromkeys([*bound, *found.ports]))[:_PORTS_ASKED]
-
-
-def _command(found: ContainerView, told: Told) -> ServerCommand | None:
-    """The server's command with the settings that are certain: much that decides the others is not seen from here."""
-    directory = found.working_dir or FIRST_DIRECTORY
-    if told.files:
-        known = {path: body for path, body in told.files.items() if body is not None}
-        command = _shown(servers.parse(found.argv, found.environment, known.get, directory))
-    else:
-        command = _parsed(found.argv, _relevant(found), directory)
-    if command is None:
-        return None
-    certain = command.server != "gunicorn" or _config(found, command) in told.files
-    unknown = _by_other_variables(found, command)
-    settings = {
-        name: setting
-        for name, setting in command.settings.items()
-        if not (setting.source == "default" and (name in unknown or not certain))
-        and not (isinstance(setting.value, str) and "$(" in setting.value)
-    }
-    return _without_directory(msgspec.structs.replace(command, settings=settings))
-
-
-def _without_directory(command: ServerCommand) -> ServerCommand:
-    """Paths in a directory that is not known by name, as they are given."""
-    if not any(one and one.startswith(FIRST_DIRECTORY) for one in (command.config_file, command.app_dir)):
-        return command
-    head = f"{FIRST_DIRECTORY}/"
-    settings = {
-        name: Setting(str(one.value).removeprefix(head), one.source.removeprefix(head))
-        if isinstance(one.value, str)
-        else Setting(one.value, one.source.removeprefix(head))
-        for name, one in command.settings.items()
-    }
-    config = command.config_file.removeprefix(head) if command.config_file else None
-    app_dir = command.app_dir.removeprefix(head) if command.app_dir else None
-    return msgspec.structs.replace(command, settings=settings, config_file=config, app_dir=app_dir)
-
-
-@lru_cache(maxsize=2048)
-def _parsed(argv: tuple[str, ...], environment: tuple[tuple[str, str], ...], directory: str) -> ServerCommand | None:
-    """Many services start by the same words."""
-    return _shown(servers.parse(argv, dict(environment), servers.no_files, directory))
-
-
-def _relevant(found: ContainerView) -> tuple[tuple[str, str], ...]:
-    """The variables that a command may read: all of them where a shell fills them in."""
-    items = found.environment.items()
-    if any("$" in one for one in found.argv):
-        return tuple(items)
-    return tuple(one for one in items if one[0].startswith(_READ_BY_SERVERS))
-
-
-def _shown(command: ServerCommand | None) -> ServerCommand | None:
-    """Cleaned and redacted."""
-    if command is None:
-        return None
-    settings = {
-        name: Setting(text.line(one.value, 500), one.source) if isinstance(one.value, str) else one
-        for name, one in command.settings.items()
-    }
-    app = text.line(command.app, 300) if command.app is not None else None
-    return msgspec.structs.replace(command, settings=settings, app=app)
-
-
-def config_path(found: ContainerView) -> str | None:
-    """The configuration file that decides gunicorn's settings, by absolute path; ``None`` for other servers.
-
-    Where only the image tells the working directory, it is that of the container's first process.
-    """
-    command = _parsed(found.argv, _relevant(found), found.working_dir or FIRST_DIRECTORY)
-    return _config(found, command) if command is not None and command.server == "gunicorn" else None
-
-
-def _config(found: ContainerView, command: ServerCommand) -> str:
-    return command.config_file or posixpath.join(found.working_dir or FIRST_DIRECTORY, "gunicorn.conf.py")
-
-
-def _by_other_variables(found: ContainerView, command: ServerCommand) -> set[str]:
-    """Settings whose default does not hold for certain: a variable gives them whose value is not seen from here."""
-    elsewhere = found.environment_from.keys()
-    unseen = {name for name in elsewhere if not name.endswith("*")}
-    if any(name.endswith("*") for name in elsewhere):
-        unseen |= {"WEB_CONCURRENCY", "PORT", "GUNICORN_CMD_ARGS"} - found.environment.keys()
-    names: set[str] = set()
-    for server, variable, given in _BY_VARIABLE:
-        if variable in unseen and server in {"*", command.server}:
-            names.update(given)
-    if command.server == "gunicorn" and "GUNICORN_CMD_ARGS" in unseen:
-        names.update(command.settings)
-    return names

@@ -12,7 +12,7 @@ from probes.model import Latency, Memory
 from probes.orchestrator import Autoscaler, DisruptionBudget, Managed, Revision, Rollout, ServicePort
 from probes.targets.kubernetes.ids import replica_id
 from probes.targets.kubernetes.measured import Measured
-from probes.targets.kubernetes.recognition import Told
+from probes.targets.kubernetes.told import Told
 from tests.probes.kubernetes._cluster import (
     NOW,
     Given,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +11,11 @@ import pytest
 from probes.base import Failure
 from probes.target import ReadOnly, Unreadable
 from probes.targets.kubernetes.contents import Contents
-from probes.targets.kubernetes.recognition import Known, Told, config_path, recognise
+from probes.targets.kubernetes.recognition import Known, recognise
+from probes.targets.kubernetes.startcommand import config_path
+from probes.targets.kubernetes.told import Looked, Told
 from tests.probes.kubernetes._cluster import UVICORN, Given, container, pod, pod_view
+from tests.probes.kubernetes._inside import Inside
 
 
 def known(*containers: dict[str, Any], told: Told | None = None, enable: bool | None = None, **metadata: Any) -> Known:
@@ -26,6 +27,7 @@ def run(*argv: str, **changes: Any) -> dict[str, Any]:
     return container(command=list(argv), args=None, **changes)
 
 
+SEEN = {"app": Looked("unknown", "its source does not say")}
 SHELL = "set -e; exec uvicorn main:app --host 0.0.0.0 --port ${PORT:-9000}"
 
 
@@ -101,10 +103,10 @@ def test_django_under_an_asgi_server_is_not_taken_for_fastapi() -> None:
 
 
 def test_packages_that_were_read_contradict_the_command() -> None:
-    found = known(container(), told=Told(looked=True, packages={"uvicorn": "0.30", "starlette": "0.40"}))
+    found = known(container(), told=Told(inside=SEEN, packages={"uvicorn": "0.30", "starlette": "0.40"}))
     assert (found.framework, found.why) == ("other", "fastapi is not installed beside uvicorn")
     assert (
-        known(container(), told=Told(looked=True, packages={"uvicorn": "0.30", "fastapi": "0.115"})).framework
+        known(container(), told=Told(inside=SEEN, packages={"uvicorn": "0.30", "fastapi": "0.115"})).framework
         == "fastapi"
     )
 
@@ -174,27 +176,6 @@ def test_no_secret_of_a_command_is_told() -> None:
 # Looking into a container
 
 
-class Inside:
-    """Runs the program here, as a container would, or refuses."""
-
-    def __init__(self, root: Path, refusal: Exception | None = None) -> None:
-        self.root = root
-        self.refusal = refusal
-        self.asked: list[tuple[str, str, str]] = []
-
-    async def execute(self, namespace: str, pod: str, container: str, argv: Any, **_: Any) -> bytes:
-        self.asked.append((namespace, pod, container))
-        if self.refusal is not None:
-            raise self.refusal
-        prefixes, config = json.loads(argv[3])
-        arguments = json.dumps([[f"{self.root}{one}" for one in prefixes], f"{self.root}{config}"])
-        done = await asyncio.create_subprocess_exec(
-            sys.executable, "-S", "-c", argv[2], arguments, stdout=asyncio.subprocess.PIPE, env={"PATH": "/bin"}
-        )
-        output, _error = await done.communicate()
-        return output
-
-
 GUNICORN = ["/opt/venv/bin/gunicorn", "-k", "uvicorn_worker.UvicornWorker", "main:app"]
 
 
@@ -220,6 +201,7 @@ async def test_one_look_tells_packages_and_what_gunicorn_does(tmp_path: Path) ->
         (library / name).mkdir(parents=True)
     (tmp_path / "srv").mkdir()
     (tmp_path / "srv/gunicorn.conf.py").write_text("workers = 5\n")
+    (tmp_path / "srv/main.py").write_text("from fastapi import FastAPI\napp = FastAPI()\n")
     given = Given().put("pods", gunicorn_pod())
     inside = Inside(tmp_path)
     await looked(given, inside)
