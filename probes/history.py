@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from probes.base import DeploymentId
-from probes.model import Deployment, Replica, TargetState
+from probes.model import Cpu, Deployment, Replica, TargetState
 
 Metric = Literal[
     "worker-rss",
@@ -137,12 +137,13 @@ def numbers(deployment: Deployment) -> Iterator[tuple[SeriesKey, float, float]]:
         if replica.sampled_at is None:
             continue
         at = replica.sampled_at.timestamp()
+        cpu_at = replica.cpu.at.timestamp() if replica.cpu.at is not None else at
+        for metric, share in _cpu_numbers(replica.cpu):
+            yield SeriesKey(deployment.id, metric, replica.id), cpu_at, share
         established = [x.established for x in replica.listeners or () if x.established is not None]
         whole: dict[Metric, float | None] = {
             "memory-used": replica.memory.used_bytes,
-            "cpu-cores": replica.cpu.used_cores,
             "oom-kills": replica.memory.oom_kills,
-            "throttled-ratio": replica.cpu.throttled_ratio,
             "established": sum(established) if established else None,
             "log-bytes": replica.log_bytes,
         }
@@ -159,6 +160,13 @@ def numbers(deployment: Deployment) -> Iterator[tuple[SeriesKey, float, float]]:
             for metric, value in each.items():
                 if value is not None:
                     yield SeriesKey(deployment.id, metric, f"{replica.id}/{worker.pid}"), at, float(value)
+
+
+def _cpu_numbers(cpu: Cpu) -> Iterator[tuple[Metric, float]]:
+    if cpu.used_cores is not None:
+        yield "cpu-cores", cpu.used_cores
+    if cpu.throttled_ratio is not None:
+        yield "throttled-ratio", cpu.throttled_ratio
 
 
 def _probe_numbers(deployment: DeploymentId, replica: Replica) -> Iterator[tuple[SeriesKey, float, float]]:

@@ -83,6 +83,8 @@ class Cpu(Frozen, frozen=True):
     """Throttled periods over all periods between the two latest samples, 0 … 1."""
     throttled_time_ratio: float | None = None
     """Seconds throttled per second of wall time between the two latest samples (may exceed 1: all threads count)."""
+    at: datetime | None = None
+    """When it was measured, where that is later than what else was sampled of the replica."""
 
 
 class Worker(Frozen, frozen=True):

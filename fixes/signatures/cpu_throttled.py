@@ -14,7 +14,7 @@ What to do. A higher quota, or fewer workers on the same one.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Threshold, Verdict, View
 from fixes.signatures import _cases, _shared
@@ -44,7 +44,8 @@ def detect(view: View) -> Verdict:
             limit = replica.cpu.limit.value if replica.cpu.limit.limited else None
             of = f" of its {limit:g} cores" if limit else ""
             text = f"{points[-1].value:.0%} of the periods{of} were throttled, {time:.0%} of the time"
-            evidence.append(Evidence("cgroup", text, at=replica.sampled_at, replica=replica.id, value=points[-1].value))
+            at = datetime.fromtimestamp(points[-1].at, UTC)
+            evidence.append(Evidence("cgroup", text, at=at, replica=replica.id, value=points[-1].value))
     if not evidence:
         return SILENT
     share = max(e.value or 0 for e in evidence)

@@ -163,7 +163,9 @@ class Meter:
             known = self._readings.of(replica).cpu
             cpu = None
             if figure.used_cores is not None:
-                cpu = msgspec.structs.replace(known or _NO_CPU, used_cores=figure.used_cores)
+                # Shares of throttled periods are of the time when they were measured, which is over.
+                known = msgspec.structs.replace(known or _NO_CPU, throttled_ratio=None, throttled_time_ratio=None)
+                cpu = msgspec.structs.replace(known, used_cores=figure.used_cores)
             self._readings.figure(replica, LIST, figure.at, memory, cpu)
 
     async def _ask_nodes(self, running: Mapping[ReplicaId, tuple[DeploymentId, Replica]], now: float) -> None:

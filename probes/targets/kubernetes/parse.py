@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from probes import text
 from probes.base import NodeId
 from probes.model import UNKNOWN_LIMIT, Cpu, Limit, Memory, Replica, ReplicaState
@@ -235,11 +237,4 @@ def _cpu(measured: Cpu | None, limit: Limit) -> Cpu:
         return Cpu(limit=limit)
     if measured.limit != UNKNOWN_LIMIT:
         return measured
-    return Cpu(
-        measured.used_cores,
-        limit,
-        measured.periods,
-        measured.throttled_periods,
-        measured.throttled_ratio,
-        measured.throttled_time_ratio,
-    )
+    return replace(measured, limit=limit)

@@ -19,6 +19,10 @@ INSIDE, CADVISOR, LIST = 3, 2, 1
 """Ranks of sources: the container's own control group, its node's counters, a list that lags."""
 _STALE_SECONDS = 150.0
 """A source that has told nothing for so long gives way to a lesser one."""
+_LATE_SECONDS = 30.0
+"""Containers that nobody looks at are looked into every two minutes: so long after a look, their node's counters begin
+to tell of the CPU. They are the same numbers of the kernel, every 15 s. Memory stays with one source, as its count of
+kills must."""
 
 
 class Readings:
@@ -60,15 +64,18 @@ class Readings:
         """Takes memory and CPU that a source measured at ``at``; what is older than what is known is dropped."""
         now = time.monotonic()
         best, since = self._rank.get(replica, (0, 0.0))
-        if best > rank and now - since < _STALE_SECONDS:
+        outranked = best > rank and now - since < _STALE_SECONDS
+        if outranked and (rank != CADVISOR or now - since < _LATE_SECONDS):
             return
         known = self.of(replica)
         if known.sampled_at is not None and at <= known.sampled_at:
             return
-        self._rank[replica] = (rank, now)
-        self.measured[replica] = msgspec.structs.replace(
-            known, memory=memory or known.memory, cpu=cpu or known.cpu, sampled_at=at
-        )
+        if outranked:
+            known = msgspec.structs.replace(known, cpu=msgspec.structs.replace(cpu, at=at) if cpu else known.cpu)
+        else:
+            self._rank[replica] = (rank, now)
+            known = msgspec.structs.replace(known, memory=memory or known.memory, cpu=cpu or known.cpu, sampled_at=at)
+        self.measured[replica] = known
         self._failures.get(replica, {}).pop("figures", None)
         self._put(replica)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -115,6 +116,29 @@ def test_a_source_that_tells_less_never_overwrites_one_that_tells_more() -> None
     readings.figure(APP, INSIDE, NOW, Memory(used_bytes=5), None)  # older than what is known
     assert (kept[APP].memory or Memory()).used_bytes == 4
     assert kept[APP].sampled_at == NOW + timedelta(seconds=3)
+
+
+def test_long_after_a_look_inside_the_nodes_counters_tell_of_the_cpu_and_of_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept: dict[ReplicaId, Measured] = {}
+    readings = Readings(kept, lambda _: None)
+    readings.begin(Replica(id=APP, name="web-1", state="running", started_at=NOW))
+    group = Memory(used_bytes=4, oom_kills=1, source="cgroup v2")
+    readings.inside(APP, Inside(at=NOW, memory=group, cpu=Cpu(used_cores=0.1, throttled_ratio=0.9)))
+    node, fifteen = Memory(used_bytes=9, oom_kills=0, source="node"), timedelta(seconds=15)
+    readings.figure(APP, CADVISOR, NOW + fifteen, node, Cpu(throttled_ratio=0.2))
+    assert kept[APP].cpu == Cpu(used_cores=0.1, throttled_ratio=0.9)
+    ahead = time.monotonic() + 40.0
+    monkeypatch.setattr(time, "monotonic", lambda: ahead)
+    for number in (2, 3):
+        at = NOW + number * fifteen
+        readings.figure(APP, LIST, at, node, Cpu(used_cores=2.0))
+        readings.figure(APP, CADVISOR, at, node, Cpu(throttled_ratio=number / 10))
+        assert kept[APP].cpu == Cpu(throttled_ratio=number / 10, at=at)
+    assert (kept[APP].memory, kept[APP].sampled_at) == (group, NOW)
+    readings.inside(APP, Inside(at=NOW + 4 * fifteen, memory=group, cpu=Cpu(throttled_ratio=0.4)))
+    assert kept[APP].cpu == Cpu(throttled_ratio=0.4)
 
 
 def test_a_new_run_begins_with_nothing_known_and_failures_end_with_what_they_were_of() -> None:
