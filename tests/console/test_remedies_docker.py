@@ -141,7 +141,8 @@ def test_advise_shows_what_to_write_and_changes_nothing(lab: Lab, watch: Watch) 
         one.apply(plan)
 
 
-def test_a_leak_is_bounded_by_recycling(docker_client: Any, lab: Lab, watch: Watch) -> None:
+@pytest.mark.timeout(1200)  # twice the time in which a leak is told, and its verification
+def test_a_leak_is_bounded_by_recycling_and_told_again_without_it(docker_client: Any, lab: Lab, watch: Watch) -> None:
     """Each worker that is recycled lives for less than the two minutes in which a leak could be told."""
     leaking = Case(
         "leaks-per-request",
@@ -160,3 +161,4 @@ def test_a_leak_is_bounded_by_recycling(docker_client: Any, lab: Lab, watch: Wat
     undone = one.remedied.undo(outcome)
     assert undone.applied, (undone, one.remedied.said)
     one.is_as_before()
+    one.remedied.await_found(LEAK_SECONDS)

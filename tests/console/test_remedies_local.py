@@ -185,6 +185,7 @@ def test_each_illness_of_the_demo_is_found(watch: Watch, service: str) -> None:
     of(watch, service, wanted)
 
 
+@pytest.mark.timeout(900)  # twice the time in which a leak is told, and its verification
 def test_one_key_bounds_the_demos_leak_by_gunicorns_configuration_and_a_hup(watch: Watch, demo: Demo) -> None:
     one = of(watch, "catalog", "memory-leak")
     file = folder(demo, "catalog") / "gunicorn.conf.py"
@@ -206,3 +207,4 @@ def test_one_key_bounds_the_demos_leak_by_gunicorns_configuration_and_a_hup(watc
     assert not workers & {p.pid for p in psutil.Process(master).children()}
     assert one.undo(outcome).applied, one.said
     assert file.read_bytes() == text
+    one.await_found(FOUND_SECONDS)
