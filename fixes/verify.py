@@ -6,7 +6,8 @@ Three kinds of findings end in three ways; which one it is says each signature's
   them decides. Silent is ``gone`` at once; still there at the end of the window is ``present``.
 * **start** (it did not boot, a variable is missing, every worker was killed while it started): ``gone`` when the
   service has started since, runs, and is silent to the window's end. A start needs no load to fail again.
-* **load** (kills, time-outs, exhaustion, leaks, a blocked loop): firing again is ``present`` at once.
+* **load** (kills, time-outs, exhaustion, leaks, a blocked loop): firing again is ``present`` at once, unless all that
+  it fires on was measured before the change: then the next measurement is waited for.
   Silence counts only where the service was used as before: at least half of the established connections, or of the
   CPU, of the five minutes before the change, or any load at all where it was idle then. Where neither was measured, an
   answer to a request of fastops is enough. Else the verdict is ``untested``: nothing happened that could have failed.
@@ -129,7 +130,8 @@ def judge(
     quiet = (now - verification.applied_at).total_seconds()
     over = quiet >= verification.window_seconds
     if isinstance(verdict, Fires):
-        return Answer("present", verdict.title) if over or verification.proof.basis != "settings" else Answer(None)
+        decides = over or (verification.proof.basis != "settings" and not _measured_before(verdict, verification))
+        return Answer("present", verdict.title) if decides else Answer(None)
     if isinstance(verdict, Silent):
         why = _unproven(verification, deployment, series, now)
         if why is None and (over or quiet >= _earliest(verification)):
@@ -145,6 +147,11 @@ def _earliest(verification: Verification) -> float:
     if proof.basis == "settings":
         return 0.0
     return verification.window_seconds if proof.earliest_seconds is None else proof.earliest_seconds
+
+
+def _measured_before(fires: Fires, verification: Verification) -> bool:
+    """Whether all that it fires on is from before the change: a replica that was not measured since."""
+    return bool(fires.evidence) and all(e.at is not None and e.at <= verification.evidence_from for e in fires.evidence)
 
 
 def _unproven(verification: Verification, deployment: Deployment | None, series: Series, now: datetime) -> str | None:

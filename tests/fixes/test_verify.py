@@ -79,6 +79,15 @@ def test_a_failure_that_happens_again_is_present_at_once(signature: str) -> None
     assert answer(signature, FIRES, 2, up()).verified == "present"
 
 
+def test_what_was_measured_before_a_change_does_not_tell_that_it_failed() -> None:
+    def full(seconds: float) -> Fires:
+        return Fires("critical", "it is full", (Evidence("proc", "64 of 64 descriptors are open", at=after(seconds)),))
+
+    assert answer("fd-exhausted", full(-1), 2, up()).verified is None
+    assert answer("fd-exhausted", full(6), 7, up()).verified == "present"
+    assert answer("fd-exhausted", full(-1), 30, up()).verified == "present", "nothing newer came to the window's end"
+
+
 def test_silence_under_the_same_load_is_gone_at_the_end_of_the_window() -> None:
     assert answer("oom-killed", SILENT, 29, up()).verified is None
     assert answer("oom-killed", SILENT, 30, up()).verified == "gone"
