@@ -17,7 +17,7 @@ from console.session import Session
 from fixes.journal import OPEN_STATES
 from fixes.model import ChangeId, Entry, Outcome, Report
 from probes import text
-from probes.base import Failure
+from probes.base import Failure, TargetId
 from probes.model import Deployment, TargetState
 
 T = TypeVar("T")
@@ -153,19 +153,35 @@ def _slow_and_young(report: Report) -> bool:
 
 def unread(report: Report, session: Session) -> list[str]:
     """A sentence for each target of which less than everything was read, and for each signature that was not judged."""
-    sentences = []
-    for name in session.targets:
-        state = report.snapshot.targets.get(name)
-        if state is None:
-            sentences.append(f"{name}: no answer within {FIRST_ANSWER_SECONDS:g} s")
-        elif state.link.state != "live":
-            why = state.link.why or f"it is {state.link.state}"
-            sentences.append(f"{name}: {why.rstrip('.')}" + (f" ({state.link.hint})" if state.link.hint else ""))
-        else:
-            sentences += [f"{name}: {told(failure)}" for failure in state.failures]
-            if not state.complete:
-                sentences.append(f"{name}: not everything was read within {FIRST_ANSWER_SECONDS:g} s")
-    return sentences + [told(failure) for failure in report.failures]
+    of_targets = [sentence for name in session.targets for sentence in unread_of(report, name)]
+    return of_targets + [told(failure) for failure in report.failures]
+
+
+def unread_of(report: Report, target: TargetId) -> list[str]:
+    """A sentence for each part of a target that was not read; none where all of it was."""
+    state = report.snapshot.targets.get(target)
+    if state is None or state.link.state != "live":
+        return [unreached(report, target)]
+    sentences = [f"{target}: {told(failure)}" for failure in state.failures]
+    return sentences if state.complete else [*sentences, unreached(report, target)]
+
+
+def unreached(report: Report, target: TargetId) -> str:
+    """Why a target as a whole was not read; empty where it was."""
+    state = report.snapshot.targets.get(target)
+    if state is None:
+        return f"{target}: no answer within {FIRST_ANSWER_SECONDS:g} s"
+    if state.link.state != "live":
+        why = state.link.why or f"it is {state.link.state}"
+        return f"{target}: {why.rstrip('.')}" + (f" ({state.link.hint})" if state.link.hint else "")
+    return "" if state.complete else f"{target}: not everything was read within {FIRST_ANSWER_SECONDS:g} s"
+
+
+def must_answer(report: Report, target: TargetId) -> None:
+    """Raises :class:`Stop` where a target that is to be changed cannot be reached."""
+    state = report.snapshot.targets.get(target)
+    if state is None or state.link.state != "live":
+        raise Stop(f"nothing was changed: {unreached(report, target)}", PARTIAL)
 
 
 def told(failure: Failure) -> str:
@@ -173,8 +189,11 @@ def told(failure: Failure) -> str:
     return f"{failure.what}: {failure.why}" + (f" ({failure.hint})" if failure.hint else "")
 
 
-def find(report: Report, named: str) -> Deployment:
-    """The deployment that a person named by its id or an unambiguous part of it; raises :class:`Stop`."""
+def find(report: Report, targets: Sequence[TargetId], named: str) -> Deployment:
+    """The deployment that a person named by its id or an unambiguous part of it; raises :class:`Stop`.
+
+    That there is none can be said only where everything was read.
+    """
     everything = report.snapshot.deployments()
     matching = meant(named, everything)
     if len(matching) == 1:
@@ -182,6 +201,11 @@ def find(report: Report, named: str) -> Deployment:
     if matching:
         more = f" or one of {len(matching) - MOST_NAMED} more" if len(matching) > MOST_NAMED else ""
         raise Stop(f"{named!r} could be {', '.join(d.id for d in matching[:MOST_NAMED])}{more}: say which", USAGE)
+    missing = [sentence for target in targets for sentence in unread_of(report, target)]
+    if missing:
+        more = f"; and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
+        told_all = "; ".join(missing[:MOST_NAMED])
+        raise Stop(f"there is no deployment {named!r} in what could be read. Not read: {told_all}{more}", PARTIAL)
     if everything:
         more = f" and {len(everything) - MOST_NAMED} more" if len(everything) > MOST_NAMED else ""
         there = ", ".join(d.id for d in everything[:MOST_NAMED])

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from console import config as configuration
 from console import contract, output, rules
-from console.commands._session import drafted, find, finished, opened, progress, say, settle, unread
+from console.commands._session import drafted, find, finished, opened, progress, say, settle, unreached, unread
 from console.config import seconds
 from console.exits import FINE, PARTIAL, REFUSED, UNVERIFIED, USAGE, Stop
 from console.session import Session
@@ -106,7 +106,7 @@ def ask(question: str) -> None:
 def _await_finding(session: Session, named: str, signature: SignatureId, observe_seconds: float) -> Deployment:
     """The deployment, once it has the finding; raises :class:`Stop`."""
     report = settle(session, observe_seconds)
-    deployment = find(report, named)
+    deployment = find(report, session.targets, named)
     if any(f.signature == signature for f in report.of(deployment.id)):
         return deployment
     for sentence in unread(report, session):
@@ -116,6 +116,8 @@ def _await_finding(session: Session, named: str, signature: SignatureId, observe
         raise Stop(
             f"{signature} cannot be decided yet for {deployment.id}: it needs {needs}; --observe gives it time", PARTIAL
         )
+    if why := unreached(report, deployment.target):
+        raise Stop(f"{signature} was not found on {deployment.id}, of which not everything was read: {why}", PARTIAL)
     found = ", ".join(f.signature for f in report.of(deployment.id)) or "nothing"
     raise Stop(f"{deployment.id} does not have {signature}: found there is {found}; nothing to fix", USAGE)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from console import output
-from console.commands._session import finished, progress, settle
+from console.commands._session import finished, must_answer, progress, settle
 from console.commands.fix import ask, opened_for, refuse_closed
 from console.commands.undo import concluded
 from console.exits import REFUSED, UNVERIFIED, USAGE, Stop
 from console.repairs import journal
 from fixes.journal import OPEN_STATES
 from fixes.model import Entry
+from probes.base import target_of
 from probes.target import Refused
 
 
@@ -22,7 +23,7 @@ def run(change: str | None, *, yes: bool, take_back: bool, as_json: bool, read_o
     if not yes:
         ask("Take back what it left?" if take_back else "Finish it?")
     with opened_for(entry.deployment, read_only=read_only) as session:
-        settle(session, 0)
+        must_answer(settle(session, 0), target_of(entry.deployment))
         refuse_closed(session, entry.deployment)
         with progress("taking back" if take_back else "finishing") as told:
             try:

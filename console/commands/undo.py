@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from console import contract, output
-from console.commands._session import drafted, finished, progress, say, settle
+from console.commands._session import drafted, finished, must_answer, progress, say, settle
 from console.commands.fix import ask, finish_dry, opened_for, refuse_closed
 from console.exits import FINE, REFUSED, UNVERIFIED, USAGE, Stop
 from console.repairs import journal
 from fixes.model import ChangeId, Entry, Outcome, Plan
+from probes.base import target_of
 
 
 def run(change: str | None, *, dry_run: bool, yes: bool, as_json: bool, read_only: bool | None) -> int:
     """Undoes one change; returns the exit status."""
     entry = _undoable(change)
     with opened_for(entry.deployment, read_only=read_only) as session:
-        settle(session, 0)
+        report = settle(session, 0)
         plan = drafted(session.undo_preview(entry.id))
         if not as_json:
             output.print_plan(plan)
         if dry_run:
             return finish_dry(plan, as_json=as_json)
+        must_answer(report, target_of(entry.deployment))
         refuse_closed(session, entry.deployment)
         if not yes:
             ask(f"Take {entry.id} back?")
