@@ -1,0 +1,87 @@
+"""One connection to one server, in a session that can only read."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any, Final
+
+from probes.database import tls
+from probes.database.dsn import Dsn
+
+APPLICATION: Final = "fastops"
+CONNECT_SECONDS = 5.0
+STATEMENT_SECONDS = 3.0
+CLOSE_SECONDS = 1.0
+_SESSION = {
+    "application_name": APPLICATION,
+    "default_transaction_read_only": "on",
+    "statement_timeout": f"{STATEMENT_SECONDS * 1000:.0f}",
+    "lock_timeout": "1000",
+    "idle_in_transaction_session_timeout": "10000",
+}
+
+
+class Pooler(Exception):
+    """The port is PgBouncer's: it refuses the settings that make a session read-only."""
+
+
+async def connect(dsn: Dsn, address: str, port: int, root: bytes | None = None) -> Any:
+    """An asyncpg connection at an address that stands for the DSN's host.
+
+    Raises :class:`Pooler`, ``OSError``, ``TimeoutError`` and asyncpg's errors.
+    """
+    import asyncpg
+
+    try:
+        return await _open(dsn, address, port, root, dsn.database, _SESSION)
+    except asyncpg.ProtocolViolationError as error:
+        if "unsupported startup parameter" in str(error):
+            raise Pooler from None
+        raise
+
+
+async def console(dsn: Dsn, address: str, port: int, root: bytes | None = None) -> Any:
+    """A connection to PgBouncer's own console, which has no settings and cannot touch the servers behind it."""
+    return await _open(dsn, address, port, root, "pgbouncer", {"application_name": APPLICATION})
+
+
+async def close(connection: Any) -> None:
+    """Ends a connection, whatever state it is in."""
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await connection.close()
+            return
+    connection.terminate()
+
+
+async def _open(dsn: Dsn, address: str, port: int, root: bytes | None, database: str, settings: dict[str, str]) -> Any:
+    """TLS first where it is preferred; clear text only where the DSN allows that."""
+    import asyncpg
+
+    context = tls.context(dsn, root)
+    kept = {
+        "host": address,
+        "port": port,
+        "user": dsn.user,
+        "password": dsn.password,
+        "database": database,
+        "timeout": CONNECT_SECONDS,
+        "command_timeout": STATEMENT_SECONDS,
+        "statement_cache_size": 0,
+        "server_settings": settings,
+    }
+    try:
+        return await asyncpg.connect(**kept, ssl=context or False)
+    except asyncpg.InvalidPasswordError:
+        raise
+    except asyncpg.InvalidAuthorizationSpecificationError:
+        if dsn.sslmode == "prefer":
+            return await asyncpg.connect(**kept, ssl=False)
+        if dsn.sslmode == "allow":
+            return await asyncpg.connect(**kept, ssl=tls.optional(dsn))
+        raise
+    except ConnectionError as error:
+        if dsn.sslmode == "prefer" and "rejected SSL" in str(error):
+            return await asyncpg.connect(**kept, ssl=False)
+        raise

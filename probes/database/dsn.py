@@ -1,0 +1,120 @@
+"""DSNs of PostgreSQL: where a server is and who asks. They hold passwords, and show them nowhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
+DEFAULT_PORT = 5432
+_SCHEME = re.compile(r"(?i)\s*(?:postgres|postgresql)(?:\+\w+)?://")
+_MODES: Mapping[str, SslMode] = {mode: mode for mode in get_args(SslMode)} | {
+    "true": "require", "1": "require", "on": "require", "false": "disable", "0": "disable", "off": "disable"
+}  # fmt: skip
+
+
+class BadDsn(Exception):
+    """A text that cannot be used as a DSN; the sentence names no part of it."""
+
+
+@dataclass(frozen=True)
+class Dsn:
+    """One server and the credentials for it. Its ``repr`` has neither user nor password."""
+
+    host: str
+    port: int
+    user: str = field(repr=False)
+    password: str = field(repr=False)
+    database: str = field(repr=False)
+    sslmode: SslMode = "prefer"
+    root: str | None = None
+    """The file with the authority that is trusted, as the DSN names it."""
+    client_certificate: bool = False
+    """It asks for a certificate of the client, which fastops does not use."""
+
+    @property
+    def name(self) -> str:
+        """``HOST:PORT``, for people."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def is_dsn(text: str) -> bool:
+    """Whether a text looks like a DSN of PostgreSQL."""
+    return _SCHEME.match(text) is not None
+
+
+def parse(text: str, environment: Mapping[str, str] = {}) -> Dsn:
+    """A URL of PostgreSQL, with SQLAlchemy's driver names or without.
+
+    ``environment`` is that of whoever uses it: ``PGSSLMODE``, ``PGUSER`` and the like count where the URL is silent, as
+    in libpq. Raises :class:`BadDsn`.
+    """
+    if not is_dsn(text):
+        raise BadDsn("it is no URL of PostgreSQL (postgresql://USER:PASSWORD@HOST:PORT/DATABASE)")
+    try:
+        url = urlsplit(text.strip())
+        options = {name.lower(): value for name, value in parse_qsl(url.query, keep_blank_values=True)}
+        if "," in url.netloc or "," in options.get("host", ""):
+            raise BadDsn("it names several hosts; give the DSN of one server")
+        host = unquote(url.hostname or "") or options.get("host") or environment.get("PGHOST", "")
+        port = url.port or int(options.get("port") or environment.get("PGPORT") or DEFAULT_PORT)
+        user = unquote(url.username or "") or options.get("user") or environment.get("PGUSER", "")
+        password = unquote(url.password or "") or options.get("password") or environment.get("PGPASSWORD", "")
+    except ValueError:
+        raise BadDsn("it is no valid URL") from None
+    database = unquote(url.path.lstrip("/")) or options.get("dbname") or environment.get("PGDATABASE") or user
+    return _made(host, port, user, password, database, options, environment)
+
+
+def found(environment: Mapping[str, str]) -> dict[str, Dsn]:
+    """The DSNs in an environment by the variable's name, those of one server and user once; ``PGHOST`` last."""
+    made: dict[str, Dsn] = {}
+    for name, value in sorted(environment.items()):
+        if is_dsn(value):
+            try:
+                one = parse(value, environment)
+            except BadDsn:
+                continue
+            if all((o.host, o.port, o.user) != (one.host, one.port, one.user) for o in made.values()):
+                made[name] = one
+    if not made and environment.get("PGHOST") and environment.get("PGUSER"):
+        try:
+            made["PGHOST"] = parse("postgresql://", environment)
+        except BadDsn:
+            return made
+    return made
+
+
+def _made(
+    host: str,
+    port: int,
+    user: str,
+    password: str,
+    database: str,
+    options: Mapping[str, str],
+    environment: Mapping[str, str],
+) -> Dsn:
+    if not host or host.startswith("/"):
+        raise BadDsn("it names a Unix socket; give the DSN of a host")
+    if not user:
+        raise BadDsn("it names no user")
+    if not 0 < port < 65536:
+        raise BadDsn("its port is none")
+    asked = options.get("sslmode") or options.get("ssl") or environment.get("PGSSLMODE") or "prefer"
+    mode = _MODES.get(asked.strip().lower())
+    if mode is None:
+        raise BadDsn("its sslmode is none that PostgreSQL knows")
+    root = options.get("sslrootcert") or environment.get("PGSSLROOTCERT") or None
+    return Dsn(
+        host=host,
+        port=port,
+        user=user,
+        password=password,
+        database=database,
+        sslmode=mode,
+        root=None if root == "system" else root,
+        client_certificate=bool(options.get("sslcert") or environment.get("PGSSLCERT")),
+    )

@@ -1,0 +1,117 @@
+"""One server that is asked again and again over one connection."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from msgspec.structs import replace
+
+from probes.base import Failure
+from probes.database import connecting, failures, pgbouncer, statistics
+from probes.database.dsn import Dsn
+from probes.database.statistics import SessionRow
+from probes.pools import DatabaseServer
+
+
+class Looked(NamedTuple):
+    """What a server said, and whose sessions it has; ``unattributed`` is not known yet."""
+
+    server: DatabaseServer
+    sessions: tuple[SessionRow, ...]
+
+
+class Unanswered(Exception):
+    """The server could not be asked; carries why."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.why)
+        self.failure = failure
+
+
+class Asked:
+    """A server at an address, with credentials. Not for two tasks at once."""
+
+    def __init__(self, dsn: Dsn, address: str, port: int, root: bytes | None = None) -> None:
+        self.dsn = dsn
+        self.address = address
+        self.port = port
+        self._root = root
+        self._connection: Any = None
+        self._pooler = False
+        self._given_up: Failure | None = None
+
+    async def look(self) -> Looked:
+        """Asks once; raises :class:`Unanswered`. What cannot get better by asking again is not asked again."""
+        if self._given_up is not None:
+            raise Unanswered(self._given_up)
+        try:
+            return await self._pooler_look() if self._pooler else await self._look()
+        except connecting.Pooler:
+            self._pooler = True
+            return await self.look()
+        except Exception as error:  # noqa: BLE001 -- asyncpg has errors of several families; all are failures
+            await self.close()
+            failure = self._told(error)
+            if failures.permanent(failure):
+                self._given_up = failure
+            raise Unanswered(failure) from None
+
+    async def close(self) -> None:
+        """Ends the connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connecting.close(connection)
+
+    async def _look(self) -> Looked:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await connecting.connect(self.dsn, self.address, self.port, self._root)
+        said = await statistics.read(self._connection)
+        return self._looked(
+            DatabaseServer(
+                name=self.dsn.name,
+                kind="postgresql",
+                asked_at=datetime.now(UTC),
+                version=said.version,
+                usable=said.usable,
+                hidden=said.hidden,
+            ),
+            said.sessions,
+        )
+
+    async def _pooler_look(self) -> Looked:
+        """The console's connection cannot be kept: asyncpg cannot go on with it."""
+        connection = await connecting.console(self.dsn, self.address, self.port, self._root)
+        try:
+            said = await pgbouncer.read(connection)
+        finally:
+            connection.terminate()
+        return self._looked(
+            DatabaseServer(
+                name=self.dsn.name,
+                kind="pgbouncer",
+                asked_at=datetime.now(UTC),
+                version=said.version,
+                usable=said.max_clients,
+                pooled=said.pools,
+            ),
+            said.clients,
+        )
+
+    @staticmethod
+    def _looked(server: DatabaseServer, sessions: tuple[SessionRow, ...]) -> Looked:
+        known = [s.encrypted for s in sessions if s.encrypted is not None]
+        made = replace(
+            server,
+            in_use=len(sessions) + server.hidden,
+            encrypted=sum(known) if len(known) == len(sessions) else None,
+            own_encrypted=next((s.encrypted for s in sessions if s.own), None),
+        )
+        return Looked(made, sessions)
+
+    def _told(self, error: Exception) -> Failure:
+        if self._pooler and getattr(error, "sqlstate", None) is not None:
+            what = f"PgBouncer at {self.dsn.name}"
+            why = "its console does not let this user in"
+            return Failure("not-permitted", what, why, "name the user in stats_users of pgbouncer.ini")
+        return failures.of(error, self.dsn.name)
