@@ -20,8 +20,17 @@ app = typer.Typer(
 )
 
 
-class ReportFormat(StrEnum):
+class ScanFormat(StrEnum):
     """How ``scan`` prints."""
+
+    table = "table"
+    json = "json"
+    sarif = "sarif"
+    markdown = "markdown"
+
+
+class PastedFormat(StrEnum):
+    """How ``diagnose`` prints."""
 
     table = "table"
     json = "json"
@@ -118,7 +127,7 @@ def tui(
 def scan(
     targets: Targets = None,
     observe: Annotated[str, typer.Option(help="Watch this long before judging: 30s, 5m.")] = "0s",
-    fmt: Annotated[ReportFormat, typer.Option("--format", help="How to print the report.")] = ReportFormat.table,
+    fmt: Annotated[ScanFormat, typer.Option("--format", help="How to print the report.")] = ScanFormat.table,
     fail_on: Annotated[FailOn, typer.Option(help="Exit with 1 from this severity on.")] = FailOn.error,
     read_only: ReadOnlyFlag = False,
     execute: Annotated[
@@ -139,7 +148,7 @@ def diagnose(
     files: Annotated[
         list[str] | None, typer.Argument(metavar="[FILE]...", help="Texts to read; - (or none) is standard input.")
     ] = None,
-    fmt: Annotated[ReportFormat, typer.Option("--format", help="How to print what was found.")] = ReportFormat.table,
+    fmt: Annotated[PastedFormat, typer.Option("--format", help="How to print what was found.")] = PastedFormat.table,
     fail_on: Annotated[FailOn, typer.Option(help="Exit with 1 from this severity on.")] = FailOn.error,
     read_only: ReadOnlyFlag = False,
 ) -> None:

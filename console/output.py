@@ -14,9 +14,16 @@ from probes.model import Deployment
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
-STYLE = {"critical": "bold red", "error": "red", "warning": "yellow", "info": "cyan"}
+STYLE = {
+    "critical": "bold red",
+    "error": "red",
+    "warning": "yellow",
+    "info": "cyan",
+    "ok": "green",
+    "stopped": "dim",
+}
+COLUMNS = ("", "deployment", "server", "replicas", "workers", "memory", "cpu", "restarts", "p95", "worst finding")
 MOST_EVIDENCE = 4
 PIPE_COLUMNS = 5000
 """Wider than the longest line of a log that is kept."""
@@ -48,7 +55,7 @@ def print_report(report: Report) -> None:
     deployments = report.snapshot.deployments()
     if deployments:
         out.print(_table(deployments, report))
-    for one in sorted(deployments, key=lambda d: _rank(report.of(d.id))):
+    for one in sorted(deployments, key=lambda d: rank(report.of(d.id))):
         for finding in report.of(one.id):
             out.print()
             out.print(
@@ -157,37 +164,32 @@ def table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     console().print(made)
 
 
+def cells(one: Deployment, report: Report) -> tuple[str, ...]:
+    """A deployment's row: its worst severity, without a finding ``ok`` only for what runs; below :data:`COLUMNS`."""
+    found = report.of(one.id)
+    worst = found[0] if found else None
+    return (
+        worst.severity if worst is not None else "ok" if one.running else "stopped",
+        one.id,
+        f"{one.server or '?'} {one.server_version or ''}".strip(),
+        f"{sum(r.ready is True for r in one.replicas)}/{one.desired if one.desired is not None else '?'}",
+        str(len(one.workers)) if one.workers or not one.running else "–",
+        _memory(one),
+        _cpu(one),
+        "–" if one.restarts is None else str(one.restarts),
+        _p95(one),
+        f"{worst.signature}{f' and {len(found) - 1} more' if len(found) > 1 else ''}" if worst else "",
+    )
+
+
 def _table(deployments: tuple[Deployment, ...], report: Report) -> Table:
     from rich.text import Text
 
-    made = _plain(
-        "", "deployment", "server", "replicas", "workers", "memory", "cpu", "restarts", "p95", "worst finding"
-    )
-    for one in sorted(deployments, key=lambda d: (_rank(report.of(d.id)), d.id)):
-        found = report.of(one.id)
-        worst = found[0] if found else None
-        made.add_row(
-            _state(one, worst),
-            Text(one.id),
-            Text(f"{one.server or '?'} {one.server_version or ''}".strip()),
-            Text(f"{sum(r.ready is True for r in one.replicas)}/{one.desired if one.desired is not None else '?'}"),
-            Text(str(len(one.workers)) if one.workers or not one.running else "–"),
-            Text(_memory(one)),
-            Text(_cpu(one)),
-            Text("–" if one.restarts is None else str(one.restarts)),
-            Text(_p95(one)),
-            Text(f"{worst.signature}{f' and {len(found) - 1} more' if len(found) > 1 else ''}" if worst else ""),
-        )
+    made = _plain(*COLUMNS)
+    for one in sorted(deployments, key=lambda d: (rank(report.of(d.id)), d.id)):
+        state, *others = cells(one, report)
+        made.add_row(Text(state, STYLE.get(state, "")), *(Text(cell) for cell in others))
     return made
-
-
-def _state(one: Deployment, worst: Finding | None) -> Text:
-    """The worst severity; without a finding ``ok`` only for what runs."""
-    from rich.text import Text
-
-    if worst is not None:
-        return Text(worst.severity, STYLE[worst.severity])
-    return Text("ok", "green") if one.running else Text("stopped", "dim")
 
 
 def _plain(*columns: str) -> Table:
@@ -216,6 +218,7 @@ def _p95(one: Deployment) -> str:
     return "–" if told is None or told.p95_ms is None else f"{told.p95_ms:.0f} ms"
 
 
-def _rank(found: tuple[Finding, ...]) -> int:
+def rank(found: tuple[Finding, ...]) -> int:
+    """Where a deployment with these findings stands: the worst ones first."""
     order = {"critical": 0, "error": 1, "warning": 2, "info": 3}
     return order[found[0].severity] if found else 4

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from console import contract, output
+from console import config as configuration
+from console import contract, output, rules
 from console.commands._session import opened, say, settle, unread
 from console.config import seconds
 from console.exits import FINDINGS, FINE, PARTIAL
@@ -35,6 +36,14 @@ def run(targets: Sequence[str], how: How, *, fmt: str, fail_on: str) -> int:
         read = tuple(t for t, s in report.snapshot.targets.items() if s.link.state == "live")
     if fmt == "json":
         output.write(contract.encode(contract.scan(report)))
+    elif fmt == "sarif":
+        from console import sarif
+
+        output.write(sarif.encode(report, rules.load(configuration.load()).signatures, missing))
+    elif fmt == "markdown":
+        from console import markdown
+
+        output.write(markdown.render(report, missing))
     else:
         output.print_report(report)
     for sentence in missing:

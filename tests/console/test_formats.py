@@ -1,0 +1,161 @@
+"""The report for code hosts and for people's channels: whole, valid, and harmless whatever a service said."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from console import markdown, sarif
+from fixes import catalogue
+from fixes.model import Evidence, Finding
+from tests.console._fastops import Fastops
+from tests.screens.reports import BLOCKED, CHECKOUT, DOCKER, KILLED, OOM, report, state
+
+HOSTILE = (
+    "a | b `c` <script>x</script> ![i](http://x/i.png) [l](http://x) **b** _i_ ~~s~~ @everyone &lt; "
+    "\x1b[31m\n# head \u202e {0} $x$"
+)
+SEVERITY = {"info": "note", "warning": "warning", "error": "error", "critical": "error"}
+
+
+def hostile(said: str = HOSTILE) -> Finding:
+    return replace(OOM, title=said, evidence=(Evidence(source="log", text=said, file="/app/a b.py", line=4),))
+
+
+def log(*findings: Finding, unread: tuple[str, ...] = ()) -> Any:
+    seen = report(findings=findings) if findings else report()
+    return json.loads(sarif.encode(seen, catalogue.signatures(), unread))
+
+
+def test_sarif_has_all_that_the_standard_requires() -> None:
+    told = log()
+    assert told["version"] == "2.1.0"
+    assert told["$schema"].endswith("sarif-2.1.0.json")
+    (run,) = told["runs"]
+    driver = run["tool"]["driver"]
+    assert driver["name"] == "fastops"
+    assert re.fullmatch(r"\d+\.\d+\.\d+.*", driver["semanticVersion"])
+    identities = [rule["id"] for rule in driver["rules"]]
+    assert identities == list(catalogue.signatures())
+    assert len(set(identities)) == len(identities)
+    for rule in driver["rules"]:
+        assert rule["shortDescription"]["text"]
+        assert rule["fullDescription"]["text"]
+        assert rule["help"]["text"]
+        assert rule["help"]["markdown"].startswith(f"# {rule['id']}")
+        assert rule["defaultConfiguration"]["level"] in {"note", "warning", "error"}
+    (invocation,) = run["invocations"]
+    assert invocation["executionSuccessful"] is True
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", invocation["endTimeUtc"])
+
+
+def test_each_finding_is_a_result_with_its_rule_level_place_and_fingerprint() -> None:
+    seen = report()
+    (run,) = log()["runs"]
+    wanted = {finding.id: finding for found in seen.findings.values() for finding in found}
+    results = {result["partialFingerprints"][sarif.FINGERPRINT]: result for result in run["results"]}
+    assert results.keys() == wanted.keys()
+    for identity, result in results.items():
+        finding = wanted[identity]
+        assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"] == finding.signature
+        assert result["level"] == SEVERITY[finding.severity]
+        assert result["message"]["text"].startswith(finding.title)
+        assert all(evidence.text in result["message"]["text"] for evidence in finding.evidence)
+        assert result["occurrenceCount"] >= 1
+        (location,) = result["locations"]
+        (logical,) = location["logicalLocations"]
+        assert logical["fullyQualifiedName"] == finding.deployment
+        assert [e["text"] for e in result["properties"]["evidence"]] == [e.text for e in finding.evidence]
+    cause = results[KILLED.id]["properties"]["explained_by"]
+    assert cause == {"deployment": CHECKOUT.id, "signature": "oom-killed"}
+    place = results[BLOCKED.id]["locations"][0]["physicalLocation"]
+    assert place == {"artifactLocation": {"uri": "file:///app/shop/routes.py"}, "region": {"startLine": 41}}
+
+
+def test_what_was_not_read_is_a_notification_of_sarif() -> None:
+    (run,) = log(unread=("docker: there is no socket",))["runs"]
+    (invocation,) = run["invocations"]
+    assert invocation["executionSuccessful"] is False
+    (notification,) = invocation["toolExecutionNotifications"]
+    assert notification == {"level": "error", "message": {"text": "docker: there is no socket"}}
+
+
+def test_foreign_words_are_neither_placeholders_nor_links_in_sarif() -> None:
+    (result,) = log(hostile())["runs"][0]["results"]
+    said = result["message"]["text"]
+    assert "](" not in said
+    assert "{{0}}" in said
+    assert "\x1b" not in said
+    assert "\u202e" not in said
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "file:///app/a%20b.py"
+
+
+def test_markdown_tells_deployments_findings_evidence_and_what_to_do() -> None:
+    told = markdown.render(report(), ("local: not everything was read",))
+    assert told.startswith("# fastops: 2 critical, 2 error, 2 warning, 1 info\n")
+    rows = [line for line in told.splitlines() if line.startswith("| ")]
+    assert len({line.count("|") for line in rows}) == 1
+    assert sum("docker/checkout" in line for line in rows) == 1
+    assert rows[1].startswith("| critical | docker/")
+    assert "## critical: oom-killed on docker/checkout" in told
+    assert "- explained by oom-killed of docker/checkout" in told
+    assert re.search(r"- cgroup [\d-]+ [\d:]+ UTC: oom_kill rose from 2 to 3", told)
+    assert "`fastops fix docker/checkout oom-killed`" in told
+    assert told.endswith("## Not read\n\n- local: not everything was read")
+
+
+def test_markdown_of_nothing_says_so() -> None:
+    told = markdown.render(report(state(DOCKER, ())), ())
+    assert told.startswith("# fastops: nothing found\n")
+    assert "|" not in told
+
+
+def test_foreign_words_stay_words_in_markdown() -> None:
+    told = markdown.render(
+        report(state(DOCKER, (replace(CHECKOUT, server_version=HOSTILE),)), findings=(hostile(),)), ()
+    )
+    for raw in (
+        "<script",
+        "\n# head",
+        "\x1b",
+        "\u202e",
+        "@everyone",
+        " | b",
+        " `c`",
+        "**b**",
+        " _i_",
+        "~~s",
+        " ![i",
+    ):
+        assert raw not in told, raw
+    assert not re.search(r"(?<!\\)\]\(", told)
+    for kept in (r"a \| b \`c\` &lt;script&gt;", "＠everyone", r"\*\*b\*\*", r"\_i\_", "&amp;lt;", r"\$x\$"):
+        assert kept in told, kept
+    rows = [line for line in told.splitlines() if line.startswith("| ")]
+    assert len({len(re.findall(r"(?<!\\)\|", line)) for line in rows}) == 1
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_one_line_without_marks_of_its_own(said: str) -> None:
+    escaped = markdown.escape(said)
+    assert "\n" not in escaped
+    assert not re.search(r"[<>@]", escaped)
+    bare = re.sub(r"\\[\\`*|~$_\]!\[]", "", escaped)
+    assert not re.search(r"[`*|~\\]|\]\(", bare)
+
+
+def test_scan_prints_both_and_nothing_else(tmp_path: Any) -> None:
+    offline = Fastops(tmp_path / "home", f"unix://{tmp_path}/nobody.sock")
+    done = offline("scan", "docker", "--format", "sarif")
+    assert done.status == 3, done.said
+    (invocation,) = done.json["runs"][0]["invocations"]
+    assert "there is no socket" in invocation["toolExecutionNotifications"][0]["message"]["text"]
+    done = offline("scan", "docker", "--format", "markdown")
+    assert done.status == 3, done.said
+    assert done.out.startswith("# fastops: nothing found\n")
+    assert "## Not read" in done.out
