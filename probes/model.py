@@ -14,6 +14,7 @@ from typing import Literal
 from probes.base import DeploymentId, Failure, Frozen, NodeId, ReplicaId, TargetId, Value
 from probes.loghits import LogCoverage, LogHit
 from probes.orchestrator import Ended, Orchestrated, ProbeSpec, Waiting
+from probes.pools import DatabaseServer, Pool
 
 LinkState = Literal["connecting", "live", "stale", "expired", "forbidden", "down"]
 DeploymentKind = Literal[
@@ -325,6 +326,8 @@ class Deployment(Frozen, frozen=True):
     hits: tuple[LogHit, ...] = ()
     logs: LogCoverage = LogCoverage(state="unread")
     latency: Latency | None = None
+    pool: Pool | None = None
+    """Its database connections, of all replicas together."""
     unreadable: tuple[Failure, ...] = ()
 
     @property
@@ -374,6 +377,8 @@ class Snapshot(Frozen, frozen=True):
 
     taken_at: datetime
     targets: Mapping[TargetId, TargetState]
+    databases: tuple[DatabaseServer, ...] = ()
+    """The database servers that were asked, by name."""
 
     def deployments(self) -> tuple[Deployment, ...]:
         """All deployments, by target and id."""

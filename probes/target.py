@@ -78,6 +78,9 @@ class Access(Protocol):
     def dial(self, replica: ReplicaId, host: str, port: int) -> AbstractAsyncContextManager[tuple[str, int]]:
         """An address on this machine that reaches ``host:port`` as the replica would."""
 
+    async def environment(self, replica: ReplicaId) -> Mapping[str, str]:
+        """The environment with its secrets, to connect as the replica does: never kept, shown, logged or written."""
+
     async def stacks(self, replica: ReplicaId, pid: int) -> StackSample:
         """The stack of a worker's main thread; ``pid`` is :attr:`Worker.pid`. The process is never stopped for it."""
 

@@ -17,6 +17,7 @@ from probes.targets.docker import logs
 from probes.targets.docker.client import EngineClient
 from probes.targets.docker.container import Container
 from probes.targets.docker.files import Files
+from probes.targets.docker.parse import Inspect
 
 _ANYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, never bound
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -76,6 +77,11 @@ class DockerAccess:
             )
         yield self._resolve(container, host), port
 
+    async def environment(self, replica: ReplicaId) -> Mapping[str, str]:
+        """As it was made with; secrets included."""
+        container, client = self._connected(replica)
+        return (await client.get(f"/containers/{container.id}/json", Inspect)).environment
+
     async def stacks(self, replica: ReplicaId, pid: int) -> StackSample:
         """A stack by py-spy; only of a process that is the container's."""
         container, _ = self._connected(replica)
@@ -127,9 +133,10 @@ class DockerAccess:
         if host in _LOOPBACK:
             owner = self._network_owner(container)
             return next(iter(owner.base.addresses.values()), "127.0.0.1")
+        mine = self._network_owner(container).base.addresses
         for other in self._containers.values():
-            shared = other.base.addresses.keys() & container.base.addresses.keys()
             names = {other.base.name, other.labels.get("com.docker.compose.service")}
-            if shared and host in names:
-                return other.base.addresses[min(shared)]
+            for network in sorted(other.base.addresses.keys() & mine.keys()):
+                if host in names or host in other.aliases.get(network, ()):
+                    return other.base.addresses[network]
         return host

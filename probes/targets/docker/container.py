@@ -58,6 +58,10 @@ class Container:
         self.tty = found.config.tty
         self.log_path = found.log_path
         self.labels = found.labels
+        self.aliases = {
+            name: frozenset((*(one.aliases or ()), *(one.dns_names or ())))
+            for name, one in (found.network_settings.networks or {}).items()
+        }
         self.host = found.host_config
         self.mounts = found.mounts or ()
         self.exposed = tuple(sorted(int(p) for p in _tcp(found.config.exposed_ports or {})))

@@ -133,6 +133,8 @@ class Network(Frozen, frozen=True, rename="pascal"):
 
     ip_address: str = msgspec.field(default="", name="IPAddress")
     global_ipv6_address: str = msgspec.field(default="", name="GlobalIPv6Address")
+    aliases: tuple[str, ...] | None = None
+    dns_names: tuple[str, ...] | None = msgspec.field(default=None, name="DNSNames")
 
 
 class Binding(Frozen, frozen=True, rename="pascal"):

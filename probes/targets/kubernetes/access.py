@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 
@@ -88,6 +88,12 @@ class ClusterAccess:
             hint = "run fastops in the cluster, or where its network is"
             raise Unreadable(Failure("unreachable", f"{text.clean(host, 200)}:{port}", why, hint))
         yield host, port
+
+    async def environment(self, replica: ReplicaId) -> Mapping[str, str]:
+        """Refused: pods usually have their credentials from Secrets, which fastops does not read."""
+        self._known(replica)
+        why = "pods usually have their credentials from Secrets, which fastops does not read"
+        raise Unreadable(Failure("not-supported", "the pods' environment", why, "give --database env:VAR"))
 
     async def stacks(self, replica: ReplicaId, pid: int) -> StackSample:
         """A stack by the py-spy of the container's own image; the process is never stopped."""

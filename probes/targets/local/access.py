@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -105,6 +105,14 @@ class LocalAccess:
         """The same address: a local process has this machine's network."""
         del replica
         return _same(host, port)
+
+    async def environment(self, replica: ReplicaId) -> Mapping[str, str]:
+        """As it was started with; secrets included."""
+        found = self._procfs.environ(pid_of(replica))
+        if found is None:
+            why = "this user may not read it, or the process is gone"
+            raise Unreadable(Failure("permission-denied", f"the environment of {replica}", why, "run fastops as root"))
+        return found
 
     async def stacks(self, replica: ReplicaId, pid: int) -> StackSample:
         """The stack of a worker's event loop."""
