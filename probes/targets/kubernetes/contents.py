@@ -12,13 +12,15 @@ import time
 from collections.abc import Collection, Iterable, Iterator
 from typing import Protocol
 
-from probes.base import DeploymentId, NodeId
+from probes.base import DeploymentId, NodeId, ReplicaId
 from probes.model import Deployment, Interest
 from probes.target import ReadOnly, Unreadable
 from probes.targets.kubernetes.choice import FEW
+from probes.targets.kubernetes.ids import replica_id
 from probes.targets.kubernetes.kubelets import Kubelets
 from probes.targets.kubernetes.looking import Look, nothing
 from probes.targets.kubernetes.lookprogram import OUTPUT_BYTES
+from probes.targets.kubernetes.measured import Measured
 from probes.targets.kubernetes.told import Told
 from probes.targets.kubernetes.undecided import Undecided, Unseen
 from probes.targets.kubernetes.views import PodView, TemplateView
@@ -30,6 +32,8 @@ _REFUSED_SECONDS = 300.0
 _DEADLINE_SECONDS = 10.0
 _WHOLE_SECONDS = 25.0
 """For all rounds of one container."""
+_SHORT_BYTES = 32 << 20
+"""With less left below its memory limit nothing is run in a container: Python needs half of that."""
 _REMEMBERED = 20_000
 _INTERPRETERS = ("python3", "python")
 
@@ -55,6 +59,7 @@ class Holding(Protocol):
     """What is needed of a fleet."""
 
     deployments: dict[DeploymentId, Deployment]
+    measured: dict[ReplicaId, Measured]
     undecided: Undecided
 
     def unseen(self, among: Iterable[DeploymentId]) -> Iterator[Unseen]:
@@ -89,7 +94,7 @@ class Contents:
             return True
         if self._running or self._fleet.undecided.waiting:
             return False
-        return all(_key(one) in self._tried or self._silent(one) for one in self._unseen())
+        return all(_key(one) in self._tried or self._closed(one) for one in self._unseen())
 
     async def run(self, client: Executing) -> None:
         """Looks into what is worth it until cancelled. Never raises."""
@@ -142,12 +147,18 @@ class Contents:
         found: dict[DeploymentId, Unseen] = {}
         for one in self._unseen():
             due = self._tried.get(_key(one), (0, 0.0))[1] <= now
-            if due and one.deployment not in busy and not self._silent(one):
+            if due and one.deployment not in busy and not self._closed(one):
                 found.setdefault(one.deployment, one)
         return list(found.values())
 
-    def _silent(self, one: Unseen) -> bool:
-        return self._ways_in.silent(_node(one.pod)) is not None
+    def _closed(self, one: Unseen) -> bool:
+        """Nothing is to be run there now: its node does not answer, or its memory is short."""
+        if self._ways_in.silent(_node(one.pod)) is not None:
+            return True
+        limit = one.container.memory_limit.value
+        known = self._fleet.measured.get(replica_id(one.pod.namespace, one.pod.name, one.container.name))
+        used = known.memory.used_bytes if known is not None and known.memory is not None else None
+        return limit is not None and used is not None and limit - used < _SHORT_BYTES
 
     async def _look(self, client: Executing, one: Unseen) -> None:
         if len(self._tried) > _REMEMBERED:

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from probes.base import Failure
+from probes.model import Memory
 from probes.target import Unreadable
 from probes.targets.kubernetes.contents import Contents
+from probes.targets.kubernetes.measured import Measured
 from probes.targets.kubernetes.undecided import LOOK_SECONDS, STARTING_SECONDS, Undecided
 from tests.probes.kubernetes._cluster import TARGET, Given, container, pod, running, workload
 from tests.probes.kubernetes._inside import Inside
@@ -193,6 +195,22 @@ async def test_an_image_without_python_is_tried_once_and_its_command_counts(tmp_
         assert await until_settled(given, contents) == {WEB}
         assert len(inside.asked) == 4, "two names of the interpreter for each"
         assert list(given.fleet.undecided.unseen()) == []
+
+
+async def test_nothing_is_run_where_memory_is_short(tmp_path: Path) -> None:
+    inside = Inside(tmp_path)
+    inside.write({**PACKAGES, **STARLETTE})
+    limited = container(resources={"limits": {"memory": "64Mi"}})
+    given = Given().put("pods", pod(spec={"containers": [limited]}))
+    replica = given[WEB].replicas[0].id
+    given.fleet.measured[replica] = Measured(memory=Memory(used_bytes=60 << 20))
+    async with watched(given, inside) as contents:
+        assert await until_settled(given, contents) == {WEB}
+        assert inside.asked == []
+        given.fleet.measured[replica] = Measured(memory=Memory(used_bytes=20 << 20))
+        assert not contents.settled
+        await until_settled(given, contents)
+        assert given.ids() == set()
 
 
 async def test_a_refusal_leaves_what_the_command_says(tmp_path: Path) -> None:
