@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 from console import __version__
 
@@ -77,10 +78,20 @@ Targets = Annotated[
     ),
 ]
 ReadOnlyFlag = Annotated[bool, typer.Option("--read-only", help="Nothing can be changed: refused below every client.")]
+
+
+def _uncontradicted(context: typer.Context, read_only: bool | None) -> bool | None:
+    """Refuses ``fastops --read-only COMMAND --no-read-only``: nobody can tell which one was meant."""
+    if read_only is False and context.parent is not None and context.parent.params.get("read_only"):
+        raise typer.BadParameter("it contradicts the --read-only before the command", context)
+    return read_only
+
+
 Changeable = Annotated[
     bool | None,
     typer.Option(
         "--read-only/--no-read-only",
+        callback=_uncontradicted,
         help="Nothing can be changed: refused below every client. --no-read-only: production may be changed.",
         show_default=False,
     ),
@@ -102,9 +113,15 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def root(
+    context: typer.Context,
+    read_only: ReadOnlyFlag = False,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
     """The operations console for FastAPI in production."""
+    del version  # its callback prints it
+    if read_only:  # before a command it means what it means behind it
+        assert isinstance(context.command, TyperGroup)
+        context.default_map = {name: {"read_only": True} for name in context.command.commands}
 
 
 @app.command()

@@ -69,6 +69,7 @@ def _remedies() -> Iterator[str]:
 def _commands() -> Iterator[str]:
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)
+    yield "Before any command, `fastops --read-only COMMAND …` means what `--read-only` behind it means."
     for name, command in group.commands.items():
         context = command.make_context(f"fastops {name}", [], resilient_parsing=True, max_content_width=100)
         usage = command.get_usage(context).removeprefix("Usage: ")

@@ -13,8 +13,11 @@ from typing import Any
 import jsonschema
 import msgspec
 import pytest
+import typer
+from typer.core import TyperGroup
 
 from console import contract
+from console.cli import app
 from fixes import catalogue
 from fixes.model import SEVERITIES
 from tests.console._fastops import Done, Fastops, until
@@ -158,6 +161,17 @@ def test_wrong_use_ends_with_2_and_says_what_is_wrong(
     assert "Traceback" not in done.err
     for word in words:
         assert word in done.err, done.said
+
+
+def test_read_only_before_a_command_reaches_every_command(offline: Fastops) -> None:
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    without = [name for name, one in group.commands.items() if "read_only" not in {p.name for p in one.params}]
+    assert without == []
+    assert offline("--read-only", "rbac").out == offline("rbac", "--read-only").out != offline("rbac").out
+    done = offline("--read-only", "doctor", "docker", "--no-read-only")
+    assert done.status == 2, done.said
+    assert "contradicts" in done.err
 
 
 def test_a_deployment_that_is_not_there_or_not_sick_is_wrong_use(

@@ -58,10 +58,11 @@ def test_the_proxy_sees_what_a_fix_writes(fastops: Fastops, proxy: Proxy, lab: L
     assert running.inspect()["HostConfig"]["Memory"] == 1 << 30
 
 
-@pytest.mark.parametrize("how", ["option", "environment", "configuration", "target"])
+@pytest.mark.parametrize("how", ["option", "before", "environment", "configuration", "target"])
 def test_every_command_only_reads(fastops: Fastops, proxy: Proxy, sick: Running, how: str) -> None:
     before = lasting(sick.inspect())
     option = ("--read-only",) if how == "option" else ()
+    before_it = ("--read-only",) if how == "before" else ()
     env = {"FASTOPS_READ_ONLY": "1"} if how == "environment" else {}
     fastops.config.write_text(
         {"configuration": "read_only = true", "target": "[targets.docker]\nread_only = true"}.get(how, "")
@@ -75,14 +76,14 @@ def test_every_command_only_reads(fastops: Fastops, proxy: Proxy, sick: Running,
         ("fix", sick.deployment, "bind-loopback", "--dry-run"),
         ("fix", sick.deployment, "single-process", "--dry-run", "--format", "json", "--observe", "10s"),
     ):
-        done = fastops(*arguments, *option, env=env)
+        done = fastops(*before_it, *arguments, *option, env=env)
         assert done.status in (0, 1), (arguments, done.said)
     for arguments in (
         ("fix", sick.deployment, "bind-loopback", "--yes"),
         ("fix", sick.deployment, "memory-limit-low", "--yes", "--confirm", sick.names[0]),
     ):
-        refused(fastops(*arguments, *option, env=env))
-    with fastops.begin("watch", "docker", *option, env=env) as watch:
+        refused(fastops(*before_it, *arguments, *option, env=env))
+    with fastops.begin(*before_it, "watch", "docker", *option, env=env) as watch:
         until("a finding", lambda: sick.deployment in watch.out)
         watch.interrupt()
         watch.wait(20)
