@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from console.pooled import PooledBoard
 from console.supervise import Defects
 from fixes.model import ChangeId, Report
 from probes.base import DeploymentId, Failure
-from probes.board import Board
 from probes.history import History, Metric, Point, SeriesKey
 from probes.model import Interest, Snapshot, TargetState
 
@@ -31,7 +31,7 @@ class Judging:
 
     def __init__(self, changed: Callable[[], None]) -> None:
         """``changed`` is called when a target has published something."""
-        self.board = Board(self._published)
+        self.board = PooledBoard(self._published)
         self.history = History()
         self.defects = Defects()
         self.report = Report(snapshot=Snapshot(taken_at=datetime.now(UTC), targets={}))
@@ -40,6 +40,9 @@ class Judging:
         self._began = time.monotonic()
         self._listeners: list[Listener] = []
         self._deaf: Failure | None = None
+        self._unasked: tuple[Failure, ...] = ()
+        self.databases_asked = False
+        """The database servers that were wanted were asked once."""
 
     def begin(self) -> None:
         """From now on it is observed."""
@@ -67,13 +70,19 @@ class Judging:
         except Exception as error:  # noqa: BLE001 -- what was found so far is shown, with the newest snapshot
             failure = self.defects.note("judging what was read", error)
             self.report = replace(self.report, snapshot=snapshot, opened=(), closed=(), failures=(failure,))
-        if self._deaf is not None:
-            self.report = replace(self.report, failures=(*self.report.failures, self._deaf))
+        more = self._unasked if self._deaf is None else (*self._unasked, self._deaf)
+        if more:
+            self.report = replace(self.report, failures=(*self.report.failures, *more))
         for listener in tuple(self._listeners):
             try:
                 listener(self.report)
             except Exception as error:  # noqa: BLE001 -- the other listeners are told all the same
                 self._deaf = self.defects.note("showing what was found", error)
+
+    def databases_told(self, failures: tuple[Failure, ...]) -> None:
+        """The database servers were asked; this is what could not be read."""
+        self._unasked, self.databases_asked = failures, True
+        self._changed()
 
     def settled(self) -> bool:
         """Whether every target that was heard of was read whole, and nobody waits for first answers."""

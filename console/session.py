@@ -18,6 +18,7 @@ from console.changes import Changes, Working, applying, taking_back
 from console.config import Config, Maker, Wanted
 from console.judging import Judging, Listener
 from console.supervise import supervise
+from console.wanted_databases import NONE, Databases, watching
 from fixes.model import Advice, ChangeId, Entry, Outcome, Plan, RemedyId, Report, SignatureId
 from fixes.run import BACK_SECONDS
 from probes.base import DeploymentId, TargetId, Value, target_of
@@ -59,6 +60,7 @@ class Session:
         execute: bool = False,
         namespace: str | None = None,
         makers: Sequence[Maker] = (),
+        databases: Databases = NONE,
     ) -> None:
         """Takes what is to be opened: targets by name, and those that ``makers`` make. :meth:`start` opens them.
 
@@ -78,6 +80,7 @@ class Session:
             execute=execute,
             namespace=namespace,
         )
+        self._databases = databases
         self._targets: dict[TargetId, Target] = {}
         self._loop = asyncio.new_event_loop()
         self._changed = asyncio.Event()
@@ -96,6 +99,11 @@ class Session:
         self._repairs: Repairs
 
     # What a front end asks for.
+
+    @property
+    def databases_asked(self) -> bool:
+        """Whether the database servers that are wanted were asked once, or none is wanted."""
+        return not self._databases or self._judging.databases_asked
 
     @property
     def report(self) -> Report:
@@ -261,6 +269,7 @@ class Session:
             asyncio.create_task(supervise(t, self._judging.board, self._judging.defects))
             for t in self._targets.values()
         ]
+        runs += watching(self._databases, self._targets, self._judging)
         try:
             while not self._closing.is_set():
                 await _within(TICK_SECONDS, self._changed)

@@ -14,6 +14,7 @@ from console.exits import INTERRUPTED, PARTIAL, USAGE, Stop
 from console.naming import meant
 from console.repairs import journal
 from console.session import Session
+from console.wanted_databases import wanted
 from fixes.journal import OPEN_STATES
 from fixes.model import ChangeId, Entry, Outcome, Report
 from probes import text
@@ -31,6 +32,8 @@ SETTLE_SECONDS = 15.0
 LOOP_PROBES = 3
 """Answers of a slow loop that make a judgement."""
 SLOW_SECONDS = 1.0
+DATABASE_SECONDS = 20.0
+"""How long the database servers may take that are to be asked."""
 READ_SECONDS = 60.0
 """How long a plan or a look at stacks may take: engines have deadlines of their own, a busy one needs several."""
 MOST_NAMED = 20
@@ -45,11 +48,20 @@ def opened(
     unknown: bool = False,
     execute: bool = False,
     namespace: str | None = None,
+    databases: Sequence[str] = (),
 ) -> Iterator[Session]:
     """A running session over the named targets, or over all that is here."""
     config = configuration.load()
     named = configuration.namespace(namespace)
-    session = Session(targets, config, read_only=read_only, unknown=unknown, execute=execute, namespace=named)
+    session = Session(
+        targets,
+        config,
+        read_only=read_only,
+        unknown=unknown,
+        execute=execute,
+        namespace=named,
+        databases=wanted(databases),
+    )
     with session:
         warn_interrupted(session.pending())
         yield session
@@ -122,6 +134,7 @@ def settle(session: Session, observe_seconds: float) -> Report:
         session.wait(FIRST_ANSWER_SECONDS, lambda r: _read_once(r, session))
         session.wait(ASK_SECONDS, _asked)
         session.wait(SETTLE_SECONDS, lambda r: not _slow_and_young(r))
+        session.wait(DATABASE_SECONDS, lambda _: session.databases_asked)
         if observe_seconds > 0:
             told(f"observing for {observe_seconds:g} s")
             threading.Event().wait(observe_seconds)
@@ -154,6 +167,8 @@ def _slow_and_young(report: Report) -> bool:
 def unread(report: Report, session: Session) -> list[str]:
     """A sentence for each target of which less than everything was read, and for each signature that was not judged."""
     of_targets = [sentence for name in session.targets for sentence in unread_of(report, name)]
+    if not session.databases_asked:
+        of_targets.append(f"the database servers were not asked within {DATABASE_SECONDS:g} s")
     return of_targets + [told(failure) for failure in report.failures]
 
 

@@ -41,6 +41,11 @@ class Asked:
         self._pooler = False
         self._given_up: Failure | None = None
 
+    @property
+    def given_up(self) -> bool:
+        """Whether these credentials, or this way, will never do."""
+        return self._given_up is not None
+
     async def look(self) -> Looked:
         """Asks once; raises :class:`Unanswered`. What cannot get better by asking again is not asked again."""
         if self._given_up is not None:

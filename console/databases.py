@@ -1,0 +1,169 @@
+"""Asks the database servers again and again, beside the targets: nobody waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+
+from msgspec.structs import replace
+
+from console.database_sources import Source, Sources
+from console.pooled import PooledBoard
+from console.supervise import Defects
+from console.wanted_databases import Databases
+from probes.aside import Aside
+from probes.base import DeploymentId, Failure, TargetId
+from probes.database import attribution, sockets
+from probes.database.server import Looked, Unanswered
+from probes.model import Deployment, Snapshot
+from probes.pools import DatabaseServer, Held
+from probes.target import Target, Unreadable
+
+INTERVAL_SECONDS = 10.0
+FIRST_SECONDS = 15.0
+"""How long the first look waits for the targets to be read, which say whose an address is."""
+_STEP_SECONDS = 0.25
+_SOCKETS_SECONDS = 3.0
+_AT_ONCE = 4
+
+Whose = dict[tuple[str, int], tuple[Looked, Mapping[str, DeploymentId], attribution.Sockets]]
+"""Place of a server → what it said, and whose the addresses and the sockets are."""
+
+
+class DatabaseWatch:
+    """Runs in the session's loop; what it learns goes to the board, what it could not to :attr:`failures`."""
+
+    def __init__(
+        self,
+        wanted: Databases,
+        targets: Mapping[TargetId, Target],
+        board: PooledBoard,
+        defects: Defects,
+        told: Callable[[tuple[Failure, ...]], None],
+    ) -> None:
+        """``told`` is called after each look with what could not be read."""
+        self._targets = targets
+        self._board = board
+        self._defects = defects
+        self._told = told
+        self._sources = Sources(targets, wanted.given, own=wanted.own)
+        self._aside = Aside("fastops-sockets")
+
+    async def run(self) -> None:
+        """Looks until cancelled; then every connection is ended."""
+        try:
+            await self._targets_read()
+            while True:
+                try:
+                    failures = await self._look()
+                except Exception as error:  # noqa: BLE001 -- a defect here must not end the session
+                    failures = (self._defects.note("asking the database servers", error),)
+                self._told(failures)
+                await asyncio.sleep(INTERVAL_SECONDS)
+        finally:
+            await self._sources.close()
+
+    async def _targets_read(self) -> None:
+        for _ in range(int(FIRST_SECONDS / _STEP_SECONDS)):
+            states = self._board.snapshot().targets
+            if len(states) == len(self._targets) and all(
+                s.complete or s.link.state in {"down", "forbidden", "expired"} for s in states.values()
+            ):
+                return
+            await asyncio.sleep(_STEP_SECONDS)
+
+    async def _look(self) -> tuple[Failure, ...]:
+        snapshot = self._board.snapshot()
+        deployments = snapshot.deployments()
+        sources = await self._sources.find(deployments)
+        failures = dict(self._sources.failures)
+        by_place: dict[tuple[str, int], list[Source]] = {}
+        for source in sources:
+            by_place.setdefault(source.place, []).append(source)
+        turns = asyncio.Semaphore(_AT_ONCE)
+        looks = await asyncio.gather(*(self._ask(ways, turns, failures) for ways in by_place.values()))
+        said = {place: looked for place, looked in zip(by_place, looks, strict=True) if looked is not None}
+        whose = await self._whose(snapshot, deployments, said, failures)
+        owners = {place: {w.owner for w in ways if w.owner is not None} for place, ways in by_place.items()}
+        held: dict[DeploymentId, Held] = {}
+        servers: list[DatabaseServer] = []
+        for place, (looked, by_address, by_socket) in whose.items():
+            sessions, nobodys = attribution.attribute(looked.sessions, by_address, by_socket)
+            server = replace(looked.server, unattributed=nobodys)
+            servers.append(server)
+            if nobodys and not sessions:
+                failures[f"{server.name} attribution"] = _nobodys(server)
+            for deployment in sessions.keys() | owners[place]:
+                one = attribution.held(server, sessions.get(deployment, []), own=deployment in owners[place])
+                known = held.get(deployment)
+                if known is None or (one.connections or 0) > (known.connections or 0):
+                    held[deployment] = one
+        self._board.hold(held, tuple(sorted(servers, key=lambda s: s.name)))
+        return tuple(failures.values())
+
+    async def _ask(self, ways: list[Source], turns: asyncio.Semaphore, failures: dict[str, Failure]) -> Looked | None:
+        """One connection to each server: the first credentials that are let in."""
+        told: Failure | None = None
+        for way in ways:
+            async with turns:
+                try:
+                    return await way.asked.look()
+                except Unanswered as unanswered:
+                    told = told or unanswered.failure
+                    await self._sources.forget(way.asked)
+            if not way.asked.given_up:
+                break  # the server itself does not answer: other credentials change nothing
+        if told is not None:
+            failures[told.what] = told
+        return None
+
+    async def _whose(
+        self,
+        snapshot: Snapshot,
+        deployments: Iterable[Deployment],
+        said: Mapping[tuple[str, int], Looked],
+        failures: dict[str, Failure],
+    ) -> Whose:
+        """Whose addresses and sockets the sessions' are."""
+        if not said:
+            return {}
+        here = {t for t in snapshot.targets if t.startswith("k8s/") or await self._is_here(snapshot, t)}
+        known = [d for d in deployments if d.target in here]
+        by_address = attribution.addresses(known)
+        processes = sockets.processes(d for d in known if not d.target.startswith("k8s/"))
+        wide = {address for address, d in by_address.items() if d.startswith("k8s/")}
+
+        def read() -> Whose:
+            found = sockets.read(processes, frozenset(port for _, port in said))
+            made: Whose = {}
+            for place, looked in said.items():
+                told = {attribution.plain(s.address) for s in looked.sessions if s.address} & by_address.keys()
+                mine = {a: by_address[a] for a in told if a in wide or sockets.near(place[0], a)}
+                made[place] = (looked, mine, found)
+            return made
+
+        try:
+            return await self._aside.call(read, within_seconds=_SOCKETS_SECONDS)
+        except TimeoutError:
+            what, why = "the sockets of this machine's processes", "they could not be read in time"
+            failures["sockets"] = Failure("timeout", what, why, "it is tried again by itself")
+            return {}
+
+    async def _is_here(self, snapshot: Snapshot, target: TargetId) -> bool:
+        """Whether the addresses of a target's replicas are this machine's."""
+        for deployment in snapshot.targets[target].deployments.values():
+            for replica in deployment.running[:1]:
+                try:
+                    async with self._targets[target].access.dial(replica.id, "localhost", 1):
+                        return True
+                except Unreadable:
+                    return False
+        return False
+
+
+def _nobodys(server: DatabaseServer) -> Failure:
+    why = (
+        f"all {server.unattributed} come from addresses that are no replica's: through NAT, a pooler, a Unix socket or "
+        "from another machine"
+    )
+    return Failure("not-attributed", f"the connections on {server.name}", why, "no deployment is given any of them")

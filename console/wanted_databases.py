@@ -1,0 +1,76 @@
+"""``--database``: which servers may be asked, and with whose credentials."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from console.config import BadConfig
+from probes.base import TargetId
+from probes.database.dsn import BadDsn, Dsn, is_dsn, parse
+from probes.target import Target
+from probes.text import line
+
+if TYPE_CHECKING:
+    from console.judging import Judging
+
+
+class Databases(NamedTuple):
+    """Without ``own`` and without a DSN no database is contacted."""
+
+    own: bool = False
+    """With the deployments' own credentials."""
+    given: tuple[Dsn, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.own or bool(self.given)
+
+
+NONE = Databases()
+
+
+def wanted(asked: Sequence[str]) -> Databases:
+    """What the command line asks for; raises :class:`BadConfig`, whose sentence repeats no DSN."""
+    own = False
+    given: list[Dsn] = []
+    for one in asked:
+        kind, colon, name = one.partition(":")
+        if one == "own":
+            own = True
+        elif "://" in one or is_dsn(one) or "=" in one:
+            raise BadConfig(
+                "--database: a DSN on the command line is seen by everybody on this machine; put it into an "
+                "environment variable and write env:VARIABLE"
+            )
+        elif kind == "env" and colon and name:
+            given.append(_given(name))
+        else:
+            raise BadConfig(f"--database: {line(one, 80)!r} is neither own nor env:VARIABLE")
+    return Databases(own, tuple(given))
+
+
+def _given(name: str) -> Dsn:
+    value = os.environ.get(name)
+    if value is None:
+        raise BadConfig(f"--database: the environment has no variable {line(name, 80)}")
+    try:
+        made = parse(value, os.environ)
+    except BadDsn as error:
+        raise BadConfig(f"--database: the DSN in {line(name, 80)} cannot be used: {error}") from None
+    if made.client_certificate:
+        raise BadConfig(
+            f"--database: the DSN in {line(name, 80)} asks for a client certificate, which is not supported"
+        )
+    return made
+
+
+def watching(wanted: Databases, targets: Mapping[TargetId, Target], judging: Judging) -> list[asyncio.Task[None]]:
+    """The task that asks the servers, where any is wanted."""
+    if not wanted:
+        return []
+    from console.databases import DatabaseWatch
+
+    watch = DatabaseWatch(wanted, targets, judging.board, judging.defects, judging.databases_told)
+    return [asyncio.create_task(watch.run())]
