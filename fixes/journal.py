@@ -33,6 +33,9 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _TICKS_PER_DAY = 36**4
 _SETTLED_SECONDS = 1.0
 """A folder whose time of change is younger may be written again without a later one: file systems count in ticks."""
+_ENTRY = msgspec.json.Decoder(Entry)
+"""Made when this is imported: msgspec gets to know a type at its first use, and a thread that decodes one of which
+another thread gets to know just then crashes the program."""
 
 
 class Journal:
@@ -153,7 +156,7 @@ class Journal:
 
     def _load(self, path: Path) -> Entry | Failure | None:
         try:
-            return msgspec.json.decode(path.read_bytes(), type=Entry)
+            return _ENTRY.decode(path.read_bytes())
         except FileNotFoundError:
             return None
         except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -50,6 +50,7 @@ class Fastops:
             "FASTOPS_CONFIG": str(self.config),
             "PYTHONPATH": str(ROOT),
             "PYTHONWARNINGS": "default",
+            "PYTHONFAULTHANDLER": "1",
             "KUBECONFIG": str(kubeconfig or folder / "no-kubeconfig"),
         }
         if engine is not None:

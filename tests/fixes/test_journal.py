@@ -223,3 +223,35 @@ def _age(folder: Path) -> None:
     """As if it had been written a while ago."""
     stat = folder.stat()
     os.utime(folder, ns=(stat.st_atime_ns, stat.st_mtime_ns - 10_000_000_000))
+
+
+READERS = """
+import sys, threading
+from pathlib import Path
+from fixes.journal import Journal
+
+sys.setswitchinterval(1e-6)
+journal, together = Journal(Path(sys.argv[1])), threading.Barrier(4)
+found = []
+
+def read():
+    together.wait()
+    found.extend(journal.entries())
+
+threads = [threading.Thread(target=read) for _ in range(4)]
+for one in threads:
+    one.start()
+for one in threads:
+    one.join()
+assert len(found) == 4, found
+"""
+
+
+async def test_threads_that_read_it_for_the_first_time_together_do_not_crash(tmp_path: Path) -> None:
+    """What is known of a type is made at its first use: half of these programs died of it by SIGSEGV."""
+    Journal(tmp_path).write(await entry_of())
+    for _ in range(8):
+        ended = subprocess.run(
+            [sys.executable, "-c", READERS, str(tmp_path)], cwd=ROOT, capture_output=True, timeout=60
+        )
+        assert ended.returncode == 0, ended.stderr.decode()

@@ -134,7 +134,7 @@ class Listed:
 
     def _piecewise(self, body: bytes, share: Sharing) -> Page:
         try:
-            page = msgspec.json.decode(body, type=objects_around.RawList)
+            page = _RAW_LIST.decode(body)
         except _ODD as error:
             raise ValueError("no list of objects") from error
         views: list[ObjectView] = []
@@ -147,6 +147,10 @@ class Listed:
             else:
                 views += [view] if view is not None else []
         return Page(views, page.metadata.resource_version if page.metadata else None, odd)
+
+
+_RAW_LIST = msgspec.json.Decoder(objects_around.RawList)
+"""Made here, as it is used by several threads at once: msgspec crashes where two get to know a type together."""
 
 
 class _Version(objects.Part, frozen=True):
