@@ -94,3 +94,8 @@ def limits(memory: str | None = None, cpu: str | None = None, storage: str | Non
 def http(path: str = "/health", port: int = 8000, **more: Any) -> dict[str, Any]:
     """A probe by HTTP every two seconds."""
     return {"httpGet": {"path": path, "port": port}, "periodSeconds": 2, **more}
+
+
+# Two crowded cores start a server slowly and answer late: neither is to end it.
+PATIENT: dict[str, Any] = {"startupProbe": http(failureThreshold=60, timeoutSeconds=5)}
+PROBED = {**PATIENT, "readinessProbe": http(timeoutSeconds=5), "livenessProbe": http(timeoutSeconds=5)}

@@ -10,7 +10,7 @@ from tests.lab import case as lab
 from tests.lab.cases import CASES as DOCKER
 
 from .case import Ended, Fact, KubeCase, Pods, Restarted, Step
-from .manifests import http, limits
+from .manifests import PROBED, limits
 
 LEFT_OUT = {
     "killed-from-outside": "a pod that was stopped is gone; `deleted-stubborn` is its counterpart",
@@ -36,7 +36,7 @@ def translated(case: lab.Case) -> KubeCase:
         memory = None if case.memory is None else f"{case.memory[:-1]}{case.memory[-1].upper()}i"
         container["resources"] = limits(memory, None if case.cpus is None else str(case.cpus))
     if case.healthcheck is not None:
-        container["readinessProbe"] = container["livenessProbe"] = http()
+        container |= PROBED
     until = tuple(_fact(fact) for fact in case.until)
     dies = any(isinstance(fact, Ended | Restarted) for fact in until)
     # What ends on an engine is started again here, again and again.

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from tests.cluster.case import KubeCase
+from tests.cluster.manifests import PROBED
 from tests.lab.case import gunicorn, ids
-
-from .sound import PROBED
 
 UNLIMITED = ids("memory-unlimited")
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tests.cluster.case import Counted, Happened, KubeCase, Pods
-from tests.cluster.manifests import http, limits
+from tests.cluster.manifests import PATIENT, PROBED, http, limits
 from tests.lab.case import Load, gunicorn, ids, uvicorn
 
-from .sound import PATIENT, PROBED, SOUND
+from .sound import SOUND
 
 SLOW = {**PATIENT, "readinessProbe": http(timeoutSeconds=20), "livenessProbe": http(timeoutSeconds=30)}
 

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tests.cluster.case import KubeCase
-from tests.cluster.manifests import http, limits
+from tests.cluster.manifests import PROBED, limits
 from tests.lab.case import gunicorn, uvicorn
 
-# Two crowded cores start a server slowly and answer late: neither is to end it.
-PATIENT: dict[str, Any] = {"startupProbe": http(failureThreshold=60, timeoutSeconds=5)}
-PROBED = {**PATIENT, "readinessProbe": http(timeoutSeconds=5), "livenessProbe": http(timeoutSeconds=5)}
 # What keeps a workload free of advice: a limit, and both probes.
 SOUND = {**PROBED, "resources": limits("1Gi")}
 
