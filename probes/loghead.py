@@ -133,7 +133,8 @@ def _is_head(front: str) -> bool:
         if any(letter.isalpha() and not letter.isascii() for letter in bare):
             return False
         last = bare.rpartition(":")[2]  # LEVEL:logger:message
-        if not bare or _LEVEL.fullmatch(last) or (words == 0 and last != token and last == bare) or _NAME.search(bare):
+        named = any(letter.isalnum() for letter in bare)
+        if not named or _LEVEL.fullmatch(last) or (words == 0 and last != token and last == bare) or _NAME.search(bare):
             words = 0
             continue
         words = words + 1 if last == bare else 1

@@ -18,11 +18,11 @@ HEADER = _wording.complaint(
     r"|Error handling request /",
 )
 """The servers' words for an exception that nothing caught: uvicorn, hypercorn, granian, gunicorn's own workers."""
-OUTERMOST = _wording.pattern(
+OUTERMOST = _wording.unquoted(
     "exception/outermost", r"starlette/middleware/errors\.py\\?\", line \d+, in __call__|in run_endpoint_function"
 )
 """Starlette's last middleware, and the call of an endpoint: what a traceback without its head still shows."""
-SERVER = _wording.pattern("exception/server", r"uvicorn[\w/]*\.py\\?\", line \d+, in run_asgi")
+SERVER = _wording.unquoted("exception/server", r"uvicorn[\w/]*\.py\\?\", line \d+, in run_asgi")
 """uvicorn's frame around a request: it is in a traceback only where nothing caught the exception."""
 BEGIN = _wording.pattern("exception/begin", r"Traceback \(most recent call last\)")
 NAMED = _wording.pattern(

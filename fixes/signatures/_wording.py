@@ -81,9 +81,9 @@ BOOT_FAILURES = (
     raised("boot/class-uri", r"class uri .*invalid or not found"),
     raised("boot/attribute", r"(?P<error>Failed to find attribute '[^']*' in '[^']*')"),
     raised("boot/hypercorn-app", r"NoAppError: (?P<error>Cannot load application from .*)$"),
-    pattern("boot/fastapi-cli", r"(?P<error>Could not find (?:FastAPI app in module|a default file to run)[^\"]*)$"),
+    unquoted("boot/fastapi-cli", r"(?P<error>Could not find (?:FastAPI app in module|a default file to run)[^\"]*)$"),
     # The servers' own code that imports the application stands in a traceback only while it cannot be imported.
-    pattern(
+    unquoted(
         "boot/loader",
         r"(?:uvicorn|uvicorn_worker|gunicorn|hypercorn|granian|fastapi_cli)[\w/\\]*\.py\\?\", line \d+, in "
         r"(?:import_from_string|load_app|load_wsgi|load_wsgiapp|import_app|load_application|load_target|load_module)"
@@ -91,6 +91,6 @@ BOOT_FAILURES = (
         20,
     ),
     complaint("boot/granian-exit", r"Unexpected exit from worker-\d+", 20),
-    pattern("boot/spawn", r"gunicorn/arbiter\.py\\?\", line \d+, in spawn_worker(?:[^_\w]|$)", 12),
+    unquoted("boot/spawn", r"gunicorn/arbiter\.py\\?\", line \d+, in spawn_worker(?:[^_\w]|$)", 12),
 )
 """The application, or the worker that should serve it, did not start."""

@@ -35,7 +35,7 @@ QUEUE = _wording.raised(
 )
 PSYCOPG = _wording.raised("pool/psycopg", r"couldn't get a connection after (?P<timeout>\d+\.\d+) sec")
 PSYCOPG2 = _wording.raised("pool/psycopg2", r"PoolError: (?:connection pool exhausted|Failed getting connection; pool)")
-ACQUIRE = _wording.pattern(
+ACQUIRE = _wording.unquoted(
     "pool/acquire", r"(?P<library>asyncpg|aiomysql|asyncmy|aiopg)/pool\.py\\?\", line \d+, in _?acquire(?:[^_\w]|$)", 20
 )
 CONNECTING = _wording.unquoted("pool/psycopg-connecting", r"error connecting in '[^']+'")

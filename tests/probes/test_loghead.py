@@ -36,6 +36,8 @@ OWN = (
     "CRITICAL:gunicorn.error:",
     "CRITICAL: ",
     "CRITICAL MainThread ",
+    "   server   🚀 ",
+    "│ CRITICAL ",
     "2026-11-22 20:43:18.123 | CRITICAL | gunicorn.arbiter:murder_workers:500 - ",
     "2026-11-22T20:43:18Z [critical ] ",
     "time=2026-11-22T20:43:18Z level=critical msg=",
