@@ -100,6 +100,15 @@ Namespace = Annotated[
     str | None, typer.Option("--namespace", "-n", metavar="NS", help="On Kubernetes: this namespace alone.")
 ]
 Unknown = Annotated[bool, typer.Option("--unknown", help="List services too that cannot be told to be FastAPI.")]
+Databases = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--database",
+        metavar="own|env:VAR",
+        help="Ask the database servers who holds which connections, in a read-only session: with the deployments' own "
+        "credentials, or with the DSN in an environment variable. Without it none is contacted.",
+    ),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Answer the plain question with yes.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the diff and stop.")]
 AsText = Annotated[TextFormat, typer.Option("--format", help="How to print the result.")]
@@ -131,12 +140,20 @@ def tui(
     interval: Annotated[str | None, typer.Option(help="Between two samples of what is looked at: 2s, 500ms.")] = None,
     namespace: Namespace = None,
     unknown: Unknown = False,
+    database: Databases = None,
 ) -> None:
     """Open the console."""
     from console.commands import tui as command
 
     raise typer.Exit(
-        command.run(targets or [], read_only=read_only, interval=interval, unknown=unknown, namespace=namespace)
+        command.run(
+            targets or [],
+            read_only=read_only,
+            interval=interval,
+            unknown=unknown,
+            namespace=namespace,
+            databases=database or [],
+        )
     )
 
 
@@ -152,11 +169,19 @@ def scan(
     ] = False,
     namespace: Namespace = None,
     unknown: Unknown = False,
+    database: Databases = None,
 ) -> None:
     """Look once, print what is wrong, and say it in the exit status."""
     from console.commands import scan as command
 
-    how = command.How(observe=observe, unknown=unknown, namespace=namespace, execute=execute, read_only=read_only)
+    how = command.How(
+        observe=observe,
+        unknown=unknown,
+        namespace=namespace,
+        execute=execute,
+        read_only=read_only,
+        databases=tuple(database or ()),
+    )
     raise typer.Exit(command.run(targets or [], how, fmt=fmt, fail_on=fail_on))
 
 

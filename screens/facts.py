@@ -6,6 +6,7 @@ from datetime import datetime
 
 from rich.text import Text
 
+from probes import pooltext
 from probes.model import Deployment, Worker
 from screens import words
 from screens.findings import hang
@@ -133,6 +134,10 @@ def _surroundings(deployment: Deployment) -> list[tuple[str, str]]:
         found += [("published", ports), ("listens", listeners), ("restart", last.restart_policy or "")]
         if last.health is not None:
             found.append(("health", last.health.status))
+    if deployment.pool is not None:
+        found += [("database", pooltext.sentence(deployment.pool)), ("", deployment.pool.source)]
+        if deployment.pool.held is not None:
+            found.append(("sessions", pooltext.sessions(deployment.pool.held)))
     found += [("packages", ", ".join(f"{k} {v}" for k, v in sorted(deployment.packages.items())))]
     found += [("drivers", ", ".join(deployment.drivers)), ("files", ", ".join(deployment.files))]
     logs = deployment.logs

@@ -21,6 +21,8 @@ class How(NamedTuple):
     namespace: str | None
     execute: bool
     read_only: bool
+    databases: tuple[str, ...] = ()
+    """``own``, ``env:VAR``."""
 
 
 def run(targets: Sequence[str], how: How, *, fmt: str, fail_on: str) -> int:
@@ -28,7 +30,12 @@ def run(targets: Sequence[str], how: How, *, fmt: str, fail_on: str) -> int:
     observe_seconds = seconds(how.observe, "--observe", 0, 86_400)
     execute = how.execute and not how.read_only
     session_of = opened(
-        targets, read_only=None if execute else True, unknown=how.unknown, execute=execute, namespace=how.namespace
+        targets,
+        read_only=None if execute else True,
+        unknown=how.unknown,
+        execute=execute,
+        namespace=how.namespace,
+        databases=how.databases,
     )
     with session_of as session:
         report = settle(session, observe_seconds)

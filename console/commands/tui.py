@@ -15,17 +15,32 @@ if TYPE_CHECKING:
 
 
 def run(
-    targets: Sequence[str], *, read_only: bool | None, interval: str | None, unknown: bool, namespace: str | None
+    targets: Sequence[str],
+    *,
+    read_only: bool | None,
+    interval: str | None,
+    unknown: bool,
+    namespace: str | None,
+    databases: Sequence[str] = (),
 ) -> int:
     """Opens the console on the named targets, or on all that is here."""
     require_terminal()
     from console.session import Session
+    from console.wanted_databases import wanted
 
     config = configuration.load()
     if interval is not None:
         config = msgspec.structs.replace(config, interval=interval)
     named = configuration.namespace(namespace)
-    session = Session(targets, config, read_only=read_only, unknown=unknown, execute=True, namespace=named)
+    session = Session(
+        targets,
+        config,
+        read_only=read_only,
+        unknown=unknown,
+        execute=True,
+        namespace=named,
+        databases=wanted(databases),
+    )
     return show(session, config)
 
 

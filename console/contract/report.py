@@ -8,6 +8,7 @@ from typing import Literal
 from console.contract.base import SCHEMA, Out
 from console.contract.findings import FindingOut, UndecidedOut, finding
 from console.contract.measured import CpuOut, LatencyOut, MemoryOut, cpu, latency, memory
+from console.contract.pools import DatabaseOut, PoolOut, database, pool
 from console.contract.replicas import InstanceOut, OrchestratedOut, coverage, instances, orchestrated
 from fixes.model import Report
 from probes.base import Failure
@@ -66,6 +67,8 @@ class DeploymentOut(Out, frozen=True):
     memory: MemoryOut
     cpu: CpuOut
     latency: LatencyOut | None
+    pool: PoolOut | None
+    """``null`` where nothing is known of its database connections."""
     settings: dict[str, Setting]
     findings: tuple[FindingOut, ...]
     undecided: tuple[UndecidedOut, ...]
@@ -87,6 +90,8 @@ class ScanOut(Out, frozen=True):
     deployments: tuple[DeploymentOut, ...]
     interrupted: tuple[str, ...]
     """Changes that were interrupted and await ``resume``."""
+    databases: tuple[DatabaseOut, ...]
+    """The database servers that were asked (``--database``)."""
 
 
 class WatchOut(Out, frozen=True):
@@ -108,6 +113,7 @@ def scan(report: Report) -> ScanOut:
         targets=tuple(target(state) for state in report.snapshot.targets.values()),
         deployments=tuple(deployment(d, report) for d in report.snapshot.deployments()),
         interrupted=tuple(report.pending),
+        databases=tuple(database(one) for one in report.snapshot.databases),
     )
 
 
@@ -136,6 +142,7 @@ def deployment(one: Deployment, report: Report) -> DeploymentOut:
         memory=memory(one),
         cpu=cpu(one),
         latency=latency(one),
+        pool=pool(one),
         settings=dict(one.settings),
         findings=tuple(finding(f) for f in report.of(one.id)),
         undecided=tuple(UndecidedOut(u.signature, u.needs) for u in report.undecided.get(one.id, ())),
