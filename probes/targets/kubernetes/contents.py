@@ -34,6 +34,8 @@ _WHOLE_SECONDS = 25.0
 """For all rounds of one container."""
 _SHORT_BYTES = 32 << 20
 """With less left below its memory limit nothing is run in a container: Python needs half of that."""
+_ENDED = "container not found"
+"""A kubelet's words for a container that has ended meanwhile."""
 _REMEMBERED = 20_000
 _INTERPRETERS = ("python3", "python")
 
@@ -175,7 +177,10 @@ class Contents:
         except Unreadable as unreadable:
             if unreadable.failure.code == "forbidden":
                 self._rest_until = time.monotonic() + _REFUSED_SECONDS
-            self._ways_in.failed(_node(one.pod), unreadable)
+            if _ENDED in unreadable.failure.why:  # that is a kubelet's answer
+                self._ways_in.answered(_node(one.pod))
+            else:
+                self._ways_in.failed(_node(one.pod), unreadable)
         except (ValueError, TimeoutError):
             pass  # what it printed is nothing that is understood, or it took too long: a later look may tell
         finally:

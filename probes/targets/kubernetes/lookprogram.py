@@ -106,13 +106,15 @@ if not cwd:
     answer["cwd"] = cwd.encode("utf-8", "replace").decode()
     answer["argv"] = [one.decode("utf-8", "replace") for one in line.split(b"\0")[:-1]]
     answer["environment"] = variables
-    prefixes = ask["prefixes"] + [cwd + "/.venv", cwd + "/venv", os.path.dirname(os.path.dirname(sys.executable))]
+    here = cwd.rstrip("/")
+    prefixes = ask["prefixes"] + [here + "/.venv", here + "/venv", os.path.dirname(os.path.dirname(sys.executable))]
     prefixes += [os.environ.get(n, "").rstrip("/") for n in ("VIRTUAL_ENV", "CONDA_PREFIX")]
     prefixes += [os.path.dirname(p.rstrip("/")) for p in os.environ.get("PATH", "").split(":")]
     prefixes += [os.environ.get("HOME", "") + "/.local"]
     prefixes += [os.path.dirname(os.path.dirname(one)) for one in answer["argv"][:3]]
     for prefix in prefixes[:64]:
-        for base in ([prefix + "/lib", prefix + "/lib64"] if prefix.startswith("/") else []):
+        top = prefix.rstrip("/")
+        for base in ([top + "/lib", top + "/lib64"] if prefix.startswith("/") else []):
             for version in [n for n in names(base) if n.startswith("python3")][:8]:
                 for leaf in ("site-packages", "dist-packages"):
                     path = base + "/" + version + "/" + leaf

@@ -132,8 +132,10 @@ RIGHTS: tuple[Right, ...] = (
         "",
         ("pods/exec",),
         ("get", "create"),
-        "The figures of each worker and its stack: a small program in the pod reads /proc. Never in read-only mode.",
-        "memory, descriptors and stacks of single workers are unknown",
+        "Figures and stacks of each worker, and what a service's source says: small programs in the pod read /proc and "
+        "files. Never in read-only mode.",
+        "memory, descriptors and stacks of single workers are unknown, other ASGI frameworks may be listed, and "
+        "services that start their server in their own code may be missed",
         use="fix",
     ),
     Right(

@@ -35,6 +35,7 @@ class Inside:
         program, ask = stdin[:-size], json.loads(stdin[-size:])
         self.wanted.append(dict(ask))
         begins = not ask["cwd"]
+        path = self.first.get("environment", {}).get("PATH", "")
         for name in ("files", "lists", "prefixes"):
             ask[name] = [f"{self.root}{self._real(one)}" for one in ask[name]]
         request = json.dumps(ask).encode()
@@ -42,7 +43,7 @@ class Inside:
             (sys.executable, *argv[1:-1], str(len(request))),
             input=program + request,
             stdout=subprocess.PIPE,
-            env={"PATH": "/nowhere", "HOME": "/nowhere"},
+            env={"PATH": ":".join(f"{self.root}{one}" for one in path.split(":") if one) or "/nowhere", "HOME": "/no"},
             cwd=self.root,
             check=True,
             timeout=20,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -186,6 +187,18 @@ def test_the_applications_code_is_never_run(tmp_path: Path) -> None:
     seen = ran(Request(prefixes=(str(tmp_path),)), tmp_path, PYTHONPATH=str(tmp_path), PYTHONSTARTUP="json.py")
     assert seen.cwd
     assert seen.environment["PYTHONPATH"] == str(tmp_path)
+
+
+def test_the_program_is_understood_by_old_interpreters() -> None:
+    ast.parse(lookprogram._PROGRAM, feature_version=(3, 6))
+
+
+def test_a_path_from_the_root_takes_no_second_round(tmp_path: Path) -> None:
+    files = {"/app/main.py": SERVE, "/lib/python3/dist-packages/six-1.0.dist-info/METADATA": ""}
+    path = {"PATH": "/usr/local/bin:/usr/bin:/bin:/sbin"}
+    told, inside = look(tmp_path, files, UVICORN, environment=path)
+    assert told.inside["app"].by_source
+    assert len(inside.wanted) == 1
 
 
 @given(st.binary() | st.from_regex(rb'\{"files":\{"/a":\{"text":"[^"]{0,9}"\}\},"argv":\[.{0,9}\]\}', fullmatch=True))

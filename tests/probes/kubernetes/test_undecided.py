@@ -213,6 +213,20 @@ async def test_nothing_is_run_where_memory_is_short(tmp_path: Path) -> None:
         assert given.ids() == set()
 
 
+async def test_containers_that_end_meanwhile_do_not_make_their_node_silent(tmp_path: Path) -> None:
+    why = 'Internal error occurred: unable to upgrade connection: container not found ("app")'
+    inside = Inside(tmp_path, Unreadable(Failure("server-error", "a command", why, "")))
+    inside.write({**PACKAGES, **FASTAPI})
+    given = Given().put("pods", *(pod(f"web-{index}", of=[]) for index in range(4)))
+    async with watched(given, inside) as contents:
+        await until_settled(given, contents)
+        assert len(inside.asked) == 4
+        inside.refusal = None
+        given.put("pods", pod("fresh", of=[]))
+        await until_settled(given, contents)
+        assert "is made by" in given["shop/Pod/fresh"].recognised_by
+
+
 async def test_a_refusal_leaves_what_the_command_says(tmp_path: Path) -> None:
     inside = Inside(tmp_path, Unreadable(Failure("forbidden", "a command", "the API server says 403", "")))
     given = Given()
