@@ -69,7 +69,7 @@ def fits(place: Place, front: str, record: str = "", *, below: bool = False) -> 
     unpacked from; ``below`` is a line of it under the first.
     """
     if place == "unquoted":
-        return not (_is_quiet(front, record) and (_is_quoted(front) or not _is_head(_EXCEPTION.sub("", front))))
+        return not (_is_quiet(front, record) and (_is_quoted(front) or not _is_head(front, raised=True)))
     if len(front) > _LONGEST:
         return False
     if place == "raised":
@@ -118,9 +118,11 @@ def _recorded(record: str, *, collected: bool = True) -> str:
     return ""
 
 
-def _is_head(front: str) -> bool:
-    """Whether this is nothing but the head of a line of a log: no prose, no quotation."""
-    rest = front
+def _is_head(front: str, *, raised: bool = False) -> bool:
+    """Whether this is nothing but the head of a line of a log: no prose, no quotation; an exception's name, if told."""
+    if len(front) > _LONGEST:
+        return False
+    rest = _EXCEPTION.sub("", front) if raised else front
     for prefix in (_COMPOSE, _CONTAINERD, _SYSLOG, _STERN):
         rest = prefix.sub("", rest, count=1)
     rest = _OPENS_FIELD.sub(" ", _FIELD.sub("", rest))

@@ -128,6 +128,6 @@ def test_any_text_has_an_answer(place: Place, front: str, fields: str, below: bo
 
 
 def test_a_hostile_front_is_judged_in_time_that_grows_with_its_length() -> None:
-    for piece in ("a.", "[", "(", "a=", '"', "A.A", "x ", "[a](b)"):
+    for piece in ("a.", "[", "(", "a=", '"', "A.A", "x ", "[a](b)", "AError", "Error: ", "INFO "):
         assert fits("raised", piece * 30_000) in {True, False}
         assert fits("unquoted", piece * 30_000) in {True, False}
