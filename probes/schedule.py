@@ -84,6 +84,8 @@ def due(
                 period = _period(kind, deployment.id, interest, allowance)
                 if kind == "loop" and in_doubt(replica):
                     period = min(period, DOUBT_SECONDS)
+                if kind == "sample" and answers_slowly(replica):
+                    period = min(period, allowance.sample.near)
                 if replica.id in young:
                     period = min(period, _periods(kind, allowance).focused)
                 last = done.get((kind, replica.id))
@@ -98,8 +100,17 @@ def due(
 
 def in_doubt(replica: Replica) -> bool:
     """Whether the latest answer was slow and the ones before it were not all: asking again soon settles it."""
-    slow = [one.took_seconds >= SLOW_SECONDS or one.error == "timeout" for one in replica.loop_probes[-3:]]
+    slow = _slow(replica)
     return bool(slow) and slow[-1] and not (len(slow) == 3 and all(slow))
+
+
+def answers_slowly(replica: Replica) -> bool:
+    """Whether one of the latest answers was slow: what its workers did meanwhile tells why."""
+    return any(_slow(replica))
+
+
+def _slow(replica: Replica) -> list[bool]:
+    return [one.took_seconds >= SLOW_SECONDS or one.error == "timeout" for one in replica.loop_probes[-3:]]
 
 
 def _period(kind: JobKind, deployment: DeploymentId, interest: Interest, allowance: Budget) -> float:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from probes.base import DeploymentId, ReplicaId, TargetId
 from probes.model import Deployment, HttpSample, Interest, Replica
@@ -99,3 +100,16 @@ def test_one_slow_answer_of_the_loop_is_asked_again_soon_and_three_are_enough() 
     assert not in_doubt(answered(2.0, 2.0, 2.0))
     assert not in_doubt(answered(2.0, 2.0, 0.01))
     assert not in_doubt(answered())
+
+
+def test_what_answers_slowly_is_looked_into_as_if_it_were_seen():
+    (quiet,) = fleet(1)
+    slow = HttpSample(at=datetime(2026, 11, 22, 12, 0, tzinfo=UTC), path="/", took_seconds=2.0, status=404)
+    ill = replace(quiet, replicas=(replace(quiet.replicas[0], loop_probes=(slow,)),))
+    done = {("sample", ReplicaId("r0")): 100.0}
+
+    def looked_into(deployment: Deployment, now: float) -> bool:
+        return bool(due(now, [deployment], Interest(), Budget(), done, kinds=("sample",)))
+
+    assert looked_into(ill, 106.0)
+    assert not looked_into(quiet, 106.0)

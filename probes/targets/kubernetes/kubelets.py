@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 
-from probes.base import Failure, NodeId
+from probes.base import Failure, NodeId, ReplicaId
 from probes.target import Unreadable
 
 _SILENT = frozenset({"timeout", "unreachable", "server-error", "too-busy"})
 _STRANGER = "could not find the requested resource"
 _PAUSE_SECONDS = (30.0, 600.0)
 _TRIES = 2
+_LONE_TRIES = 4
+"""Where it is always the same container that does not answer: that may be its own fault, not the node's."""
 _NODES = 3
 """With so many silent nodes and none that ever answered, none is taken to answer."""
 
@@ -19,7 +21,8 @@ class Kubelets:
     """What was seen of them."""
 
     def __init__(self) -> None:
-        self._failures: dict[NodeId | None, int] = {}
+        self._failures: dict[NodeId | None, tuple[int, ReplicaId | None]] = {}
+        """How often it was asked in vain since it answered last, and of which container, if always the same."""
         self._until: dict[NodeId | None, float] = {}
         self._answered = False
         self._why = ""
@@ -43,13 +46,16 @@ class Kubelets:
         self._failures.pop(node, None)
         self._until.pop(node, None)
 
-    def failed(self, node: NodeId | None, error: Unreadable | TimeoutError) -> None:
-        """It did not, where that is what the error says."""
+    def failed(self, node: NodeId | None, error: Unreadable | TimeoutError, of: ReplicaId | None = None) -> None:
+        """It did not, where that is what the error says; ``of`` is the container in which a program had to answer."""
         if isinstance(error, Unreadable) and not _is_silence(error.failure):
             return
         self._why = _reason(error)
-        count = self._failures[node] = self._failures.get(node, 0) + 1
-        if count >= _TRIES or (not self._answered and len(self._failures) >= _NODES):
+        count, lone = self._failures.get(node, (0, of))
+        count, lone = count + 1, of if lone == of else None
+        self._failures[node] = (count, lone)
+        tries = _TRIES if lone is None else _LONE_TRIES
+        if count >= tries or (not self._answered and len(self._failures) >= _NODES):
             low, high = _PAUSE_SECONDS
             self._until[node] = time.monotonic() + min(high, low * 2 ** min(count - 1, 8))
 

@@ -11,9 +11,11 @@ import time
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from typing import Any
 
+import msgspec
+
 from probes.base import DeploymentId, Failure, ReplicaId
 from probes.model import Deployment, Interest, Replica
-from probes.schedule import Budget, Job, JobKind, Periods, due
+from probes.schedule import Budget, Job, JobKind, Periods, answers_slowly, due
 from probes.target import ReadOnly, Unreadable
 from probes.targets.kubernetes.access import ClusterAccess
 from probes.targets.kubernetes.asker import HEALTH_AGAIN_SECONDS, Asker
@@ -32,7 +34,12 @@ MANY_LATER_SECONDS = 3.0
 """Of large fleets nobody waits for services to be asked: their lists and logs come first."""
 NEAR_DEPLOYMENTS = 40
 _LOOKS_AT_ONCE = 2
+_FAR_SECONDS = (15.0, 120.0)
+_EACH_LOOK_SECONDS = 2.0
+"""Between two looks inside, into whatever containers nobody looks at: a look costs some 0.2 s of CPU."""
 _FIRST_RATE_SECONDS = 1.0
+_PRESENT_SECONDS = 30.0
+"""A rate over a longer time says little of the last seconds."""
 _REFUSED_SECONDS = 300.0
 _NO_EXEC = Failure(
     "not-allowed",
@@ -65,7 +72,7 @@ class Sampler:
         self._deployments = deployments
         near = max(5.0, interval_seconds)
         self._budget = Budget(
-            sample=Periods(max(4.0, 2 * interval_seconds), 15.0, 120.0),
+            sample=Periods(max(4.0, 2 * interval_seconds), 15.0, _FAR_SECONDS[1]),
             probe=Periods(near, near, max(30.0, near)),
             jobs=16,
         )
@@ -154,10 +161,19 @@ class Sampler:
             self._turn += 1
             rest = list(deployments.items())[0 if few else self._turn % _REST_TURNS :: 1 if few else _REST_TURNS]
             most = self._budget.jobs if few else REST_JOBS
-            allowance = Budget(self._budget.sample, self._budget.probe, most)
+            allowance = Budget(self._far_samples(few), self._budget.probe, most)
             jobs += self._due(now, [one for key, one in rest if key not in near], allowance)
         for job in jobs:
             self._start(job, now)
+
+    def _far_samples(self, few: bool) -> Periods:
+        """How often what nobody looks at is looked into: as often as all of them together allow."""
+        if not few:
+            return self._budget.sample
+        low, high = _FAR_SECONDS
+        looked_into = sum(len(chosen(one, self.interest, few=True)) for one in self._deployments().values())
+        far = min(high, max(low, _EACH_LOOK_SECONDS * looked_into))
+        return msgspec.structs.replace(self._budget.sample, far=far)
 
     def _due(self, now: float, deployments: Collection[Deployment], budget: Budget) -> list[Job]:
         few = len(self._deployments()) <= FEW
@@ -176,12 +192,13 @@ class Sampler:
         replica = self._asker.replica(job)
         if replica is None:
             return
+        before = self._done.get((job.kind, job.replica), now)
         self._done[job.kind, job.replica] = now
         if self._reader is None:
             self._readings.failed(job.replica, "inside", _NO_EXEC)
         if job.kind == "sample":
             if self._ways_in.silent(replica.node) is None:
-                self._spawn(job, self._look(job, replica))
+                self._spawn(job, self._look(job, replica, now - before))
         elif self._kubelets.silent(replica.node) is None or self._access.reaches(job.replica):
             self._spawn(job, self._asker.loop(job) if job.kind == "loop" else self._ask_health(job))
 
@@ -206,8 +223,11 @@ class Sampler:
             self._done.pop((kind, replica), None)
         self._asker.drop(replica)
 
-    async def _look(self, job: Job, replica: Replica) -> None:
-        """One look inside; a second soon after the first, for a rate needs two."""
+    async def _look(self, job: Job, replica: Replica, since_seconds: float) -> None:
+        """One look inside; a second soon after the first, for a rate needs two.
+
+        Where it is slow just now, rates over the whole time since the look before would tell of a better past.
+        """
         assert self._reader is not None
         refused = self._refused.get(job.replica.partition("/")[0])
         if refused is not None and time.monotonic() < refused[0]:
@@ -218,17 +238,19 @@ class Sampler:
         free = limit - known.memory.used_bytes if limit and known.memory and known.memory.used_bytes else None
         server = self._deployments()[job.deployment].server if job.deployment in self._deployments() else None
         close = job.deployment == self.interest.focused
+        anew = bool(known.workers) and since_seconds > _PRESENT_SECONDS and answers_slowly(replica)
         try:
-            for turn in range(1 if known.workers else 2):
+            for turn in range(2 if anew or not known.workers else 1):
                 if turn:
                     await asyncio.sleep(_FIRST_RATE_SECONDS)
                 async with self._looks:
                     found = await self._reader.read(job.replica, server, free_bytes=free, close=close)
                 self._ways_in.answered(replica.node)
-                self._readings.inside(job.replica, found)
+                if turn or not anew:
+                    self._readings.inside(job.replica, found)
         except Unreadable as unreadable:
             failure = unreadable.failure
-            self._ways_in.failed(replica.node, unreadable)
+            self._ways_in.failed(replica.node, unreadable, job.replica)
             if failure.code == "forbidden":
                 self._refused[job.replica.partition("/")[0]] = (time.monotonic() + _REFUSED_SECONDS, failure)
             self._readings.failed(job.replica, "inside", failure)

@@ -245,6 +245,22 @@ def test_a_silent_kubelet_is_left_alone_and_with_three_of_them_all_are() -> None
     assert unheard.silent(nodes[3]) is None
 
 
+def test_one_container_that_runs_nothing_in_time_does_not_make_its_node_a_silent_one() -> None:
+    ways_in, node = Kubelets(), NodeId("k8s/test/node/1")
+    starved, other = ReplicaId("shop/web-1/app"), ReplicaId("shop/web-2/app")
+    late = Unreadable(Failure("timeout", "a command", "no answer within 10 s", ""))
+    for _ in range(3):
+        ways_in.failed(node, late, starved)
+    assert ways_in.silent(node) is None
+    ways_in.failed(node, late, other)
+    assert ways_in.silent(node) == "no answer within 10 s"
+    ways_in.answered(node)
+    for _ in range(4):
+        assert ways_in.silent(node) is None
+        ways_in.failed(node, late, starved)
+    assert ways_in.silent(node) is not None
+
+
 @pytest.fixture
 def shelf() -> tuple[Logs, dict[DeploymentId, Deployment]]:
     found: dict[DeploymentId, Deployment] = {}
