@@ -63,6 +63,13 @@ def slow(probes: Sequence[HttpSample], workers: int, least_seconds: float = SLOW
     return []
 
 
+def judged_since(replica: Replica, probes: Sequence[HttpSample], least_seconds: float) -> bool:
+    """Whether the CPU of its workers was read after the first slow answer: before it, they had nothing to wait for."""
+    began = min((p.at for p in probes if p.took_seconds >= least_seconds or p.error == "timeout"), default=None)
+    read = replica.sampled_at
+    return began is None or read is None or not replica.workers or read > began
+
+
 def busy(replica: Replica) -> bool | None:
     """Whether CPU explains it: throttled, at its limit, workers that compute, or that get no CPU of a busy machine.
 

@@ -5,9 +5,9 @@ await: ``time.sleep``, ``requests``, a synchronous driver, a lock. Until it retu
 is served, not even a health check, while its CPU is idle.
 
 What proves it. A path that no route answers is slow (1 s or more, or a time-out) in 2 of the last 3 requests, with
-several workers in 2 of the last 6, while the workers' own CPU is low: a 404 needs nothing but the loop. A stack
-sample of the loop's thread names the line; two samples on the same line are enough alone. asyncio's debug mode says
-``Executing … took N seconds``.
+several workers in 2 of the last 6, while the workers' own CPU, read since the first slow answer, is low: a 404 needs
+nothing but the loop. A stack sample of the loop's thread names the line; two samples on the same line are enough alone.
+asyncio's debug mode says ``Executing … took N seconds``.
 
 What it is not. Slow endpoints that await, and a slow health endpoint alone (a ``def`` one waits for a thread): the
 unknown path stays fast. A worker that computes or is throttled: its CPU is busy. A worker that is ready to run
@@ -73,6 +73,8 @@ def _replica(view: View, replica: Replica) -> Verdict:
     busy = _loop.busy(replica)
     if busy or (_no_descriptors(view, replica) and not sure):
         return SILENT
+    if not sure and not _loop.judged_since(replica, probes, view.threshold(_loop.TOOK)):
+        return Undecided("a look at its workers' CPU since it began to be slow")
     if busy is None and (held is None or not slow):
         return Undecided("the CPU of its workers, or a sample of their stacks")
     return _fires(replica, slow, held)
@@ -243,6 +245,11 @@ SIGNATURE = Signature(
             deployment=_cases.container(
                 workers=(_cases.worker(cpu_percent=6.0, queued_percent=71.0),), loop_probes=_probes(2.0, 2.0, 2.0)
             ),
+        ),
+        Example(
+            "the CPU was read when it was not slow yet",
+            deployment=_cases.container(workers=_IDLE, sampled_at=_cases.ago(60), loop_probes=_probes(0.01, 2.0, 2.0)),
+            undecided=True,
         ),
         Example(
             "the CPU is throttled",
