@@ -158,7 +158,12 @@ class Result:
 
 
 def observe(
-    watch: Watch, lab: Starts, cases: Sequence[Case], becomes: type[Result] = Result, at_once: int = AT_ONCE
+    watch: Watch,
+    lab: Starts,
+    cases: Sequence[Case],
+    becomes: type[Result] = Result,
+    at_once: int = AT_ONCE,
+    found_seconds: float = FOUND_SECONDS,
 ) -> dict[str, Result]:
     """Brings the cases up, watches them as long as they need, removes them; the results by the cases' names."""
     problems: dict[str, str] = {}
@@ -172,7 +177,7 @@ def observe(
 
     with ThreadPoolExecutor(at_once) as pool:
         list(pool.map(bring, cases))
-    deadline = monotonic() + FOUND_SECONDS
+    deadline = monotonic() + found_seconds
     while not all(_enough(watch, running, since, becomes.judged) for running, since in ready.values()):
         if monotonic() > deadline + max((r.case.observe_seconds for r, _ in ready.values()), default=0):
             break

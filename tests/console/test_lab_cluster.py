@@ -6,22 +6,27 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from typing import Self
 
 import pytest
 
 from console.config import Config
 from console.session import Session
+from probes.base import DeploymentId
+from probes.model import Interest
 from probes.targets.kubernetes.contexts import current_context
 from tests.cluster.api import Api
 from tests.cluster.case import JUDGED, KubeCase
 from tests.cluster.cases import CASES, OWN, advised, ending, owned, probes, resources, sound, starting
 from tests.cluster.runner import KubeLab, RunningPods
-from tests.console._watching import Result, Watch, observe
+from tests.console._watching import FOUND_SECONDS, Result, Watch, observe
 from tests.lab import cases as docker
 
 TRENDS = tuple(case for case in CASES.values() if case.observe_seconds >= 60)
 """They take minutes and little else: they are watched beside all the others."""
+TREND_SECONDS = 360
+"""Nine looks into a container that is looked at take more than two minutes, on a crowded node twice as much."""
 FEW = 6
 """So many cases are brought up at a time on a node with two cores."""
 
@@ -61,14 +66,21 @@ class Pods:
 
 
 class PodLab:
-    """A lab on the cluster of a context."""
+    """A lab on the cluster of a context; trends are looked at, as by somebody who waits for what comes of them."""
 
-    def __init__(self, lab: KubeLab, context: str) -> None:
-        self._lab, self._context = lab, context
+    def __init__(self, lab: KubeLab, context: str, session: Session) -> None:
+        self._lab, self._context, self._session = lab, context, session
+        self._shown: frozenset[DeploymentId] = frozenset()
+        self._lock = Lock()
 
     def start(self, case: KubeCase) -> Pods:
         """Applies the objects of a case."""
-        return Pods(self._lab.start(case), self._context)
+        pods = Pods(self._lab.start(case), self._context)
+        if case in TRENDS:
+            with self._lock:
+                self._shown |= {DeploymentId(pods.deployment)}
+                self._session.focus(Interest(visible=self._shown))
+        return pods
 
 
 class PodResult(Result):
@@ -81,11 +93,12 @@ class PodResult(Result):
 def watched(watch: Watch, lab: PodLab, selected: frozenset[str]) -> dict[str, Result]:
     """Brings up, watches and removes the cases that are to be tested; the results by the cases' names."""
 
-    def wave(cases: Sequence[KubeCase], at_once: int) -> dict[str, Result]:
-        return observe(watch, lab, [case for case in cases if case.name in selected], PodResult, at_once)
+    def wave(cases: Sequence[KubeCase], at_once: int, found_seconds: float = FOUND_SECONDS) -> dict[str, Result]:
+        chosen = [case for case in cases if case.name in selected]
+        return observe(watch, lab, chosen, PodResult, at_once, found_seconds)
 
     with ThreadPoolExecutor(1) as beside:
-        trends = beside.submit(wave, TRENDS, len(TRENDS))
+        trends = beside.submit(wave, TRENDS, len(TRENDS), TREND_SECONDS)
         results: dict[str, Result] = {}
         for cases in WAVES:
             results |= wave(cases, FEW)
@@ -113,7 +126,7 @@ def results(
         patched.setenv("KUBECONFIG", str(cluster))
         session = Session((f"k8s:{context}",), Config(), execute=True)
         with KubeLab(kube_api, make_namespace()) as lab, Watch(session) as watch:
-            return watched(watch, PodLab(lab, context), selected)
+            return watched(watch, PodLab(lab, context, session), selected)
 
 
 def test_every_case_stands_in_one_wave() -> None:
