@@ -18,12 +18,21 @@ from hypothesis import settings
 
 from tests import engine as engines
 from tests.cluster.fixtures import cluster, kube_api, lab_pods, make_namespace, namespace
+from tests.databases import pgbouncer, postgres
 from tests.parts import MISSING_PART, missing
 
 if TYPE_CHECKING:
     from tests.lab.runner import Lab
 
-__all__ = ["cluster", "kube_api", "lab_pods", "make_namespace", "namespace"]  # pytest finds them here
+__all__ = [
+    "cluster",
+    "kube_api",
+    "lab_pods",
+    "make_namespace",
+    "namespace",
+    "pgbouncer",
+    "postgres",
+]  # pytest finds them here
 
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.register_profile("dev", deadline=None)

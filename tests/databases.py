@@ -1,0 +1,211 @@
+"""A real PostgreSQL with TLS and a real PgBouncer before it, on ports of their own, run as a user that may."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic, sleep
+
+import pytest
+
+from tests.parts import missing
+
+PROMISE = "FASTOPS_REQUIRE_PARTS"
+WAIT_SECONDS = 60
+USABLE = 17
+"""Of 20 connections three are reserved for superusers."""
+_HBA = """\
+local all all trust
+hostssl all tlsonly all scram-sha-256
+hostnossl all tlsonly all reject
+host nobodys all all reject
+host all all all scram-sha-256
+"""
+_ROLES = """
+create role shop login password 'shop-s3cret';
+create role watcher login password 'watch-s3cret';
+grant pg_read_all_stats to watcher;
+create role tlsonly login password 'tls-s3cret';
+create database shop owner shop;
+create database tlsonly;
+create database nobodys;
+"""
+
+
+class Server:
+    """A program that runs until the fixture ends it."""
+
+    def __init__(self, folder: Path, host: str, port: int) -> None:
+        self.folder = folder
+        self.host = host
+        """An address of this machine that containers reach, too."""
+        self.port = port
+
+    def dsn(self, user: str = "shop", password: str = "shop-s3cret", database: str = "shop", options: str = "") -> str:
+        """A DSN for it."""
+        return f"postgresql://{user}:{password}@{self.host}:{self.port}/{database}{options}"
+
+
+class Postgres(Server):
+    """Asked by its superuser through its own socket: that is what measurements are compared with."""
+
+    def query(self, sql: str) -> str:
+        """One value."""
+        command = [_program("psql"), "-h", str(self.folder), "-p", str(self.port), "-U", "admin", "-d", "postgres"]
+        done = subprocess.run(
+            [*command, "-qAtXc", sql], capture_output=True, text=True, timeout=30, check=True, **_as_user()
+        )
+        return done.stdout.strip()
+
+    def held(self, role: str, address: str | None = None) -> int:
+        """Sessions of a role, or those of an address."""
+        where = f"usename = '{role}' and application_name <> 'fastops'"
+        return int(
+            self.query(
+                f"select count(*) from pg_stat_activity where {where}"
+                + (f" and client_addr = '{address}'" if address else "")
+            )
+        )
+
+    @property
+    def certificate(self) -> Path:
+        """The authority: the server's own certificate, for ``localhost`` and 127.0.0.1."""
+        return self.folder / "data" / "server.crt"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL of this session's own."""
+    _program("postgres")
+    with _folder() as folder:
+        made = Postgres(folder, _address(), _free_port())
+        data = folder / "data"
+        run([_program("initdb"), "-D", str(data), "-U", "admin", "--auth=trust", "-N"])
+        names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
+        run(
+            f"openssl req -new -x509 -nodes -days 2 -subj /CN=localhost -addext {names} "
+            f"-out {made.certificate} -keyout {data}/server.key".split()
+        )
+        (data / "server.key").chmod(0o600)
+        (data / "pg_hba.conf").write_text(_HBA)
+        with (data / "postgresql.conf").open("a") as more:
+            more.write(
+                f"port = {made.port}\nlisten_addresses = '127.0.0.1,{made.host}'\n"
+                f"unix_socket_directories = '{folder}'\n"
+                "max_connections = 20\nsuperuser_reserved_connections = 3\nssl = on\nfsync = off\n"
+                "password_encryption = 'scram-sha-256'\nshared_buffers = 16MB\n"
+            )
+        with _running([_program("postgres"), "-D", str(data)], folder, made.port):
+            for statement in _ROLES.strip().splitlines():
+                made.query(statement)
+            yield made
+
+
+@pytest.fixture(scope="session")
+def pgbouncer(postgres: Postgres) -> Iterator[Server]:
+    """A PgBouncer before that PostgreSQL, in transaction mode."""
+    program = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
+    if program is None:
+        missing("PgBouncer is not installed (Debian: apt-get install pgbouncer)", PROMISE)
+    with _folder() as folder:
+        made = Server(folder, postgres.host, _free_port())
+        (folder / "users.txt").write_text('"shop" "shop-s3cret"\n"watcher" "watch-s3cret"\n')
+        (folder / "pgbouncer.ini").write_text(
+            f"[databases]\nshop = host={postgres.host} port={postgres.port} dbname=shop\n[pgbouncer]\n"
+            f"listen_addr = {made.host}\nlisten_port = {made.port}\nauth_type = scram-sha-256\n"
+            f"auth_file = {folder}/users.txt\npool_mode = transaction\nmax_client_conn = 40\ndefault_pool_size = 3\n"
+            f"stats_users = watcher\nunix_socket_dir =\npidfile = {folder}/pid\n"
+        )
+        for one in folder.iterdir():
+            one.chmod(0o644)
+        with _running([program, str(folder / "pgbouncer.ini")], folder, made.port, made.host):
+            yield made
+
+
+def run(command: list[str]) -> None:
+    """Runs a program as the user that may run servers."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, **_as_user())
+    assert done.returncode == 0, done.stderr
+
+
+@contextlib.contextmanager
+def _running(command: list[str], folder: Path, port: int, host: str = "127.0.0.1") -> Iterator[None]:
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, **_as_user())
+        try:
+            deadline = monotonic() + WAIT_SECONDS
+            while not _answers(host, port):
+                assert process.poll() is None, (folder / "log").read_text()
+                assert monotonic() < deadline, f"{command[0]} does not listen"
+                sleep(0.05)
+            yield
+        finally:
+            process.send_signal(2)  # both end their clients' sessions, and then themselves
+            try:
+                process.wait(WAIT_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(WAIT_SECONDS)
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    """Not in pytest's own folders: those let nobody else in."""
+    folder = Path(tempfile.mkdtemp(prefix="fastops-db-"))
+    user = _user()
+    if user is not None:
+        os.chown(folder, user.pw_uid, user.pw_gid)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _user() -> pwd.struct_passwd | None:
+    """Neither server runs as root; ``None`` where nobody is root."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        return pwd.getpwnam("postgres")
+    except KeyError:
+        return pwd.getpwnam("nobody")
+
+
+def _as_user() -> dict[str, object]:
+    user = _user()
+    return {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
+def _program(name: str) -> str:
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: float(p.parent.name), reverse=True)
+    found = next((path for f in (*map(str, versions), None) if (path := shutil.which(name, path=f))), None)
+    if found is None:
+        missing("PostgreSQL is not installed (Debian: apt-get install postgresql)", PROMISE)
+    return found
+
+
+def _address() -> str:
+    """The bridge of a Docker Engine on this machine, which containers and this machine reach; else loopback."""
+    import psutil
+
+    addresses = psutil.net_if_addrs().get("docker0", ())
+    return next((one.address for one in addresses if one.family == socket.AF_INET), "127.0.0.1")
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("", 0))
+        return int(one.getsockname()[1])
+
+
+def _answers(host: str, port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection((host, port), 1):
+        return True
+    return False

@@ -1,0 +1,25 @@
+"""Orders that hold as many connections of asyncpg's pool as the environment says."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+from fastapi import FastAPI
+
+
+@asynccontextmanager
+async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    many = int(os.environ["DB_POOL_MAX_SIZE"])
+    async with asyncpg.create_pool(os.environ["DATABASE_URL"], min_size=many, max_size=many):
+        yield
+
+
+app = FastAPI(title="orders", lifespan=lifespan)
+
+
+@app.get("/health")
+async def health() -> dict[str, str]:
+    return {"status": "ok"}
