@@ -12,7 +12,6 @@ import pytest
 
 from console import contract
 from tests.console._fastops import Fastops, until
-from tests.console._watching import JUDGED
 from tests.lab.cases import CASES
 from tests.lab.runner import Lab
 
@@ -31,7 +30,7 @@ def test_it_tells_when_a_finding_opens_and_when_it_closes(lab: Lab, engine: str,
 
         def told(event: str) -> list[Any]:
             mine = [e for e in events() if e["event"] == event and e["deployment"] == running.deployment]
-            return [e for e in mine if e["finding"]["signature"] in JUDGED]
+            return [e for e in mine if e["finding"]["signature"] == "memory-limit-low"]
 
         until("the target", lambda: any(e["event"] == "target" and e["target"]["state"] == "live" for e in events()))
         running = lab.start(CASES["limit-256m"]).ready()
