@@ -148,8 +148,10 @@ class Contents:
         busy = set(self._running.values())
         found: dict[DeploymentId, Unseen] = {}
         for one in self._unseen():
-            due = self._tried.get(_key(one), (0, 0.0))[1] <= now
-            if due and one.deployment not in busy and not self._closed(one):
+            if self._closed(one):
+                if self._fleet.undecided.release(one.deployment):
+                    self._fleet.again((one.deployment,))
+            elif one.deployment not in busy and self._tried.get(_key(one), (0, 0.0))[1] <= now:
                 found.setdefault(one.deployment, one)
         return list(found.values())
 

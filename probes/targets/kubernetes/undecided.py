@@ -16,10 +16,10 @@ from probes.targets.kubernetes.choice import FEW
 from probes.targets.kubernetes.group import Group
 from probes.targets.kubernetes.views import ContainerView, PodView, StatusView, TemplateView
 
-STARTING_SECONDS = 15.0
-"""So long what has no running container yet is waited for."""
-LOOK_SECONDS = 5.0
-"""So long what runs is waited for."""
+STARTING_SECONDS = 30.0
+"""So long all is waited for at most, what has no running container yet among it."""
+LOOK_SECONDS = 12.0
+"""So long what runs is waited for: a look that takes longer than a second is rare, and on a busy node."""
 _BENIGN = frozenset({"ContainerCreating", "PodInitializing"})
 
 
@@ -84,10 +84,13 @@ class Undecided:
         self._groups.pop(group, None)
         self._waits.pop(group.id, None)
 
-    def release(self, deployment: DeploymentId) -> None:
-        """It was tried: it need not wait."""
-        if deployment in self._waits:
-            self._waits[deployment].over = True
+    def release(self, deployment: DeploymentId) -> bool:
+        """It was tried, or cannot be: it need not wait. Whether it did."""
+        wait = self._waits.get(deployment)
+        waited = wait is not None and not wait.over
+        if wait is not None:
+            wait.over = True
+        return waited
 
     def spent(self) -> list[DeploymentId]:
         """Those that waited long enough, or that nobody looks into any more; told once."""

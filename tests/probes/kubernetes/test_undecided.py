@@ -227,6 +227,17 @@ async def test_containers_that_end_meanwhile_do_not_make_their_node_silent(tmp_p
         assert "is made by" in given["shop/Pod/fresh"].recognised_by
 
 
+async def test_nothing_waits_for_a_look_at_a_node_that_does_not_answer(tmp_path: Path) -> None:
+    inside, given = Inside(tmp_path, Unreadable(Failure("timeout", "a command", "no answer", ""))), Given()
+    async with watched(given, inside) as contents:
+        given.put("pods", *(pod(f"web-{index}", of=[]) for index in range(2)))
+        await until_settled(given, contents)
+        asked = len(inside.asked)
+        given.put("pods", pod("fresh", of=[]))
+        assert "shop/Pod/fresh" in await until_settled(given, contents)
+        assert len(inside.asked) == asked == 2
+
+
 async def test_a_refusal_leaves_what_the_command_says(tmp_path: Path) -> None:
     inside = Inside(tmp_path, Unreadable(Failure("forbidden", "a command", "the API server says 403", "")))
     given = Given()
