@@ -20,7 +20,7 @@ Severity = Literal["info", "warning", "error", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "error", "critical")
 """From the mildest to the worst."""
 
-EvidenceSource = Literal["log", "event", "inspect", "cgroup", "proc", "http", "stack", "settings"]
+EvidenceSource = Literal["log", "event", "inspect", "cgroup", "proc", "http", "stack", "settings", "database"]
 
 
 class Evidence(Frozen, frozen=True):

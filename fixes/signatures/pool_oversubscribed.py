@@ -3,27 +3,52 @@
 What it means. Each worker of each replica has a pool of its own. (pool_size + max_overflow) × workers × replicas is
 what they may open under load; beyond the server's limit the last ones are refused, at the worst moment.
 
-What proves it. The pool's size as SQLAlchemy's own lines give it, the workers and replicas that run, and the server's
-limit where it was named in the log (MySQL 1226 gives a user's). The sum is shown.
+What proves it. The pool's size as SQLAlchemy's own lines or the environment give it, the workers and replicas that
+run, and the server's limit: as it says itself where it may be asked (``--database``), or where it was named in the log
+(MySQL 1226 gives a user's). The sum is shown.
 
-What it is not. A pool whose size is not known. A server whose limit is not known: it is asked for only where the server
-did refuse connections.
+What it is not. A pool whose size is not known: that so many connections were seen open is no size. A server whose limit
+is not known: from the log alone it is asked for only where the server did refuse connections.
 
 What to do. Smaller pools, fewer workers, a pooler, or a higher limit.
 """
 
 from __future__ import annotations
 
-from fixes.model import SILENT, Example, Fires, RemedyId, Signature, SignatureId, Undecided, Verdict, View
+from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Undecided, Verdict, View
 from fixes.signatures import _cases, _shared
 from fixes.signatures.db_connections_exhausted import REFUSED
 from fixes.signatures.pool_exhausted import QUEUE
 from probes.loghits import LogHit
 from probes.model import Deployment
+from probes.pools import DatabaseServer, Held, Pool
 
 
 def detect(view: View) -> Verdict:
     """Fires where pool, workers and limit are known and do not fit."""
+    return _measured(view.deployment.pool) or _logged(view)
+
+
+def _measured(pool: Pool | None) -> Verdict | None:
+    """By what the server itself allows; ``None`` where it was not asked, or the pool's size is not known."""
+    if pool is None or pool.held is None or pool.capacity is None or pool.held.server.usable is None:
+        return None
+    usable, server = pool.held.server.usable, pool.held.server.name
+    if pool.capacity <= usable:
+        return SILENT
+    parts = f"{pool.product} = {pool.capacity}"
+    return Fires(
+        severity="warning",
+        title=f"the pools may open {parts} connections, the server allows {usable}",
+        evidence=(
+            Evidence("database", f"{server} lets {usable} connections in", value=float(usable), unit="connections"),
+            Evidence("settings", f"{parts}: {pool.source}", value=float(pool.capacity), unit="connections"),
+        ),
+        facts={"capacity": pool.per_worker or 0, "may": pool.capacity, "limit": usable},
+    )
+
+
+def _logged(view: View) -> Verdict:
     pools = [hit for hit in view.hits(QUEUE.key) if _capacity(hit) > 0]
     refusals = view.hits(REFUSED.key)
     if not pools or not refusals:
@@ -72,6 +97,14 @@ _LIMITED = (
 _REFUSED = "asyncpg.exceptions.TooManyConnectionsError: sorry, too many clients already\n"
 _FOUR = _cases.container(settings={"workers": 4})
 
+
+def _measured_case(*, size: int | None, usable: int) -> Deployment:
+    server = DatabaseServer("db:5432", "postgresql", _cases.NOW, usable=usable, in_use=15)
+    overflow = None if size is None else 10
+    pool = Pool("pg_stat_activity of db:5432", 12, 12, size, overflow, 4, 1, held=Held(server, 12))
+    return _cases.deployment(pool=pool)
+
+
 SIGNATURE = Signature(
     id=SignatureId("pool-oversubscribed"),
     title="The pools may open more than the server allows",
@@ -88,11 +121,14 @@ SIGNATURE = Signature(
             _QUEUE.format(5, 1) + _LIMITED,
             deployment=_cases.deployment(_cases.replica(), _cases.replica(id="c0ffef"), settings={"workers": 2}),
         ),
+        Example("the server was asked", "", deployment=_measured_case(size=20, usable=97)),
     ),
     silent=(
         Example("it fits", _QUEUE.format(4, 1) + _LIMITED, deployment=_FOUR),
         Example("the pool is not known", _LIMITED, deployment=_FOUR),
         Example("nothing was refused", _QUEUE.format(5, 10), deployment=_FOUR),
+        Example("the server itself allows it", "", deployment=_measured_case(size=10, usable=97)),
+        Example("the pool's size is not known", "", deployment=_measured_case(size=None, usable=20)),
         Example("the limit is not known", _QUEUE.format(5, 10) + _REFUSED, deployment=_FOUR, undecided=True),
     ),
 )
