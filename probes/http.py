@@ -6,12 +6,13 @@ not be taken for a slow service.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import msgspec
 
-from probes import lag
+from probes import httpmetrics, lag
 from probes.base import ReplicaId
 from probes.model import HttpSample
 from probes.target import Access, Answer, Unreadable
@@ -32,8 +33,11 @@ HEALTH_PATHS = (
     "/status",
 )
 """What services commonly call it, in the order in which they are tried."""
+METRICS_PATH = "/metrics"
 SAID_BYTES = 240
 """So much of an answer of 5xx is kept."""
+_QUICK_BYTES = 16 * 1024
+"""So much is parsed at once; more in a thread, for it takes milliseconds."""
 
 
 def user_agent() -> str:
@@ -86,6 +90,18 @@ async def health_probe(
         if sample.status >= 500 and sick is None:
             sick = sample
     return sick
+
+
+async def metrics(
+    access: Access, replica: ReplicaId, port: int, timeout_seconds: float = 5.0
+) -> tuple[HttpSample, httpmetrics.Scrape | None]:
+    """The service's own counters of requests, where it has any at :data:`METRICS_PATH`. Never raises."""
+    sample, body = await _get(access, replica, port, METRICS_PATH, timeout_seconds)
+    if sample.status != 200:
+        return sample, None
+    if len(body) <= _QUICK_BYTES:
+        return sample, httpmetrics.parse(body)
+    return sample, await asyncio.to_thread(httpmetrics.parse, body)
 
 
 class _Document(msgspec.Struct):

@@ -13,6 +13,19 @@ from probes.loghits import LogLine
 from probes.logtime import LineClock
 
 
+class Arrivals:
+    """Numbers the lines of all streams of one deployment as they come in, from 1."""
+
+    def __init__(self) -> None:
+        self._next = 1
+
+    def take(self, count: int) -> int:
+        """Numbers for ``count`` lines; the first of them."""
+        first = self._next
+        self._next += count
+        return first
+
+
 class _Block(NamedTuple):
     """Whole lines as they arrived together."""
 

@@ -12,11 +12,12 @@ import re
 from datetime import UTC, datetime, tzinfo
 
 from probes import structured, text
+from probes.accesslog import AccessLog
 from probes.base import ReplicaId
 from probes.loggroups import FIELD_BYTES, Group, Shelf
 from probes.loghits import LogHit, LogLine, Mark
 from probes.logmatch import BadPattern, Matcher
-from probes.logring import Tail, cut_long_lines, first_lines, last_lines
+from probes.logring import Arrivals, Tail, cut_long_lines, first_lines, last_lines
 from probes.logtime import LineClock
 
 __all__ = ["Arrivals", "BadPattern", "LogBook", "LogStream", "Matcher", "match_text"]
@@ -28,19 +29,6 @@ RING_BYTES = 256 * 1024
 _BLOCK_BYTES = 128 * 1024
 _MOST_CONTEXT = 20
 _ENOUGH_LINES = 20
-
-
-class Arrivals:
-    """Numbers the lines of all streams of one deployment as they come in, from 1."""
-
-    def __init__(self) -> None:
-        self._next = 1
-
-    def take(self, count: int) -> int:
-        """Numbers for ``count`` lines; the first of them."""
-        first = self._next
-        self._next += count
-        return first
 
 
 class LogStream:
@@ -76,6 +64,8 @@ class LogStream:
         self._read_at: datetime | None = None
         self._now = 0.0
         self._hits: tuple[LogHit, ...] = ()
+        self.requests = AccessLog()
+        """What its lines of an access log say."""
 
     def feed(self, chunk: bytes, seen: datetime | None = None) -> None:
         """Takes the next bytes.
@@ -164,6 +154,7 @@ class LogStream:
         if b'{"' in data:
             self.structured += data.count(b"}\n")
         plain = structured.unfold(data.replace(b"\r\n", b"\n") if b"\r" in data else data)
+        self.requests.take(data, plain.data, self._now)
         if self._awaiting:
             self._follow(plain.data)
         candidates = self._matcher.scan(plain.data)
@@ -272,6 +263,10 @@ class LogBook:
     def drop(self, replica: ReplicaId) -> None:
         """Forgets a replica that is gone."""
         self._streams = {key: stream for key, stream in self._streams.items() if key[0] != replica}
+
+    def requests(self, replica: ReplicaId) -> tuple[AccessLog, ...]:
+        """What the logs of a replica say of its requests."""
+        return tuple(stream.requests for (whose, _), stream in self._streams.items() if whose == replica)
 
     @property
     def structured_ratio(self) -> float | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from console.contract.base import Out
-from probes.model import Deployment, HttpSample
+from probes.latency import own_probes
+from probes.model import Deployment
+from probes.traffic import nearest_rank
 
 
 class MemoryOut(Out, frozen=True):
@@ -77,17 +79,17 @@ def latency(one: Deployment) -> LatencyOut | None:
             error_ratio=one.latency.error_ratio,
             source=one.latency.source,
         )
-    samples: list[HttpSample] = [s for r in one.running for s in r.loop_probes]
-    took = sorted(s.took_seconds * 1000 for s in samples if s.error in {None, "timeout"})
-    if not took:
+    own = own_probes(one.running)
+    if own is None:
         return None
+    (p50, p95, p99), what = own
     return LatencyOut(
-        p50_ms=percentile(took, 0.50),
-        p95_ms=percentile(took, 0.95),
-        p99_ms=percentile(took, 0.99),
+        p50_ms=_milliseconds(p50),
+        p95_ms=_milliseconds(p95),
+        p99_ms=_milliseconds(p99),
         requests_per_second=None,
         error_ratio=None,
-        source=f"fastops' own requests to a path without a route ({len(took)} of them)",
+        source=what,
     )
 
 
@@ -97,8 +99,7 @@ def _milliseconds(seconds: float | None) -> float | None:
 
 def percentile(ascending: list[float], share: float) -> float:
     """The nearest-rank percentile of values in ascending order."""
-    rank = max(0, min(len(ascending) - 1, round(share * len(ascending) + 0.5) - 1))
-    return round(ascending[rank], 1)
+    return round(nearest_rank(ascending, share), 1)
 
 
 def _sum(values: list[float | None] | list[int | None]) -> float | None:

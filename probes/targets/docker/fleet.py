@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
 from probes.base import DeploymentId, NodeId, ReplicaId, TargetId
+from probes.latency import latency
 from probes.loghits import LogCoverage, LogLine
 from probes.logs import LogBook, Matcher
 from probes.model import Deployment
+from probes.scrapes import Scrapes
 from probes.target import Options
 from probes.targets.docker import deployments as grouping
 from probes.targets.docker.client import EngineClient
@@ -37,6 +40,8 @@ class Fleet:
         """The engine's clock less ours."""
         self.woken = asyncio.Event()
         """Set when there is something to publish."""
+        self.scrapes: Callable[[], Mapping[ReplicaId, Scrapes]] = dict
+        """What the services count of their own requests."""
         self._dirty: set[DeploymentId] = set()
         self._matcher: Matcher | None = None
         self._client: EngineClient | None = None
@@ -140,7 +145,7 @@ class Fleet:
         logs = together(coverages)
         if book is not None and book.structured_ratio is not None:
             logs = msgspec.structs.replace(logs, structured_ratio=book.structured_ratio)
-        return grouping.build(
+        built = grouping.build(
             self.target,
             key,
             members,
@@ -151,6 +156,16 @@ class Fleet:
             hits=book.hits(oldest) if book is not None else (),
             logs=logs,
         )
+        told = latency(
+            built.replicas,
+            built.settings,
+            built.server,
+            self.scrapes(),
+            book.requests if book is not None and logs.until is None else lambda _: (),
+            time.monotonic(),
+            (datetime.now(UTC) + self.skew).timestamp(),
+        )
+        return built if told is None else msgspec.structs.replace(built, latency=told)
 
     def _place(self, container: Container) -> None:
         """Lists the container where it belongs, or nowhere."""

@@ -14,8 +14,9 @@ from probes.base import DeploymentId, Failure, ReplicaId
 from probes.beside import beside
 from probes.loghits import LogLine
 from probes.logs import Matcher
-from probes.model import Interest, Link, LinkState, Node, TargetState
+from probes.model import Deployment, Interest, Link, LinkState, Node, Replica, TargetState
 from probes.procfs import ProcFs
+from probes.scraping import Scraper
 from probes.target import Access, Drafter, Options, ReadOnly, Unreadable, Writer
 from probes.targets.docker import contexts
 from probes.targets.docker.access import DockerAccess
@@ -28,7 +29,7 @@ from probes.targets.docker.measure import LocalMeter
 from probes.targets.docker.preserve import preserve
 from probes.targets.docker.recognition import Recogniser
 from probes.targets.docker.remote import RemoteMeter
-from probes.targets.docker.sampler import Sampler
+from probes.targets.docker.sampler import Sampler, port_of
 from probes.targets.docker.tunnel import Tunnel
 
 _PUBLISH_SECONDS = 0.15
@@ -64,6 +65,8 @@ class DockerTarget:
         self._access.files = Files(self._client, ProcFs(), local=self._same_machine)
         self.drafter: Drafter = DockerDrafter(self._client, local=self._same_machine)
         self._sampler: Sampler | None = None
+        self._scraper = Scraper(self._access, lambda: self._fleet.deployments, self._ports, self._fleet.touch)
+        self._fleet.scrapes = self._scraper.scrapes
         self._interest = Interest()
         self._node: Node | None = None
         self._version: str | None = None
@@ -123,6 +126,7 @@ class DockerTarget:
             self._tell()
             self._sampler = self._new_sampler(client)
             tasks.append(asyncio.create_task(self._sampler.run()))
+            tasks.append(asyncio.create_task(self._scraper.run()))
             matching = asyncio.create_task(self._follow_logs(client))
             tasks.append(matching)
             await engine.list()
@@ -155,6 +159,11 @@ class DockerTarget:
         if self._matcher is None:
             self._matcher = await asyncio.to_thread(Matcher, self.options.patterns)
         self._fleet.follow(client, self._matcher)
+
+    def _ports(self, _: Deployment, replica: Replica) -> tuple[int, ...]:
+        container = self._fleet.containers.get(replica.id)
+        port = port_of(container) if container is not None else None
+        return () if port is None else (port,)
 
     def _started(self, replica: ReplicaId) -> None:
         if self._sampler is not None:
@@ -231,7 +240,7 @@ class DockerTarget:
 
     def focus(self, interest: Interest) -> None:
         """What to read first."""
-        self._interest = interest
+        self._interest = self._scraper.interest = interest
         if self._sampler is not None:
             self._sampler.interest = interest
             self._sampler.wake()

@@ -14,6 +14,7 @@ from functools import partial
 
 import msgspec
 
+from probes.accesslog import AccessLog
 from probes.base import DeploymentId, Failure, ReplicaId
 from probes.loghits import LogCoverage, LogHit, LogLine
 from probes.logs import RING_BYTES, LogBook, Matcher
@@ -164,6 +165,11 @@ class Logs:
         """What matched in a deployment's logs since ``oldest``."""
         book = self._books.get(deployment)
         return () if book is None else book.hits(oldest)
+
+    def requests(self, deployment: DeploymentId, replica: ReplicaId) -> tuple[AccessLog, ...]:
+        """What a log that comes as it is written says of requests: one that is read now and then tells no rate."""
+        book = self._books.get(deployment)
+        return () if book is None or replica not in self._followers else book.requests(replica)
 
     def lines(self, deployment: DeploymentId, after: int) -> tuple[LogLine, ...]:
         """The kept tail of a deployment's logs."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from probes.base import DeploymentId, Failure, ReplicaId
 from probes.beside import beside
+from probes.latency import latency
 from probes.loghits import LogLine
 from probes.logs import Matcher
-from probes.model import Interest, Replica
+from probes.model import Interest, Latency, Replica
+from probes.scraping import Scraper
 from probes.target import Options, Unreadable
 from probes.targets.kubernetes.access import ClusterAccess
 from probes.targets.kubernetes.client import ApiClient
@@ -20,6 +24,7 @@ from probes.targets.kubernetes.kubelets import Kubelets
 from probes.targets.kubernetes.logbooks import Logs
 from probes.targets.kubernetes.measure import Meter
 from probes.targets.kubernetes.mirror import Mirror
+from probes.targets.kubernetes.ports import likely_ports
 from probes.targets.kubernetes.prometheus import Prometheus
 from probes.targets.kubernetes.readings import Readings
 from probes.targets.kubernetes.sampler import Sampler
@@ -28,6 +33,7 @@ from probes.targets.kubernetes.workers import Reader
 
 _TICK_SECONDS = 1.0
 _AGE_TICKS = 20
+_LATENCY_TICKS = 5
 
 
 class Observing:
@@ -57,7 +63,7 @@ class Observing:
             namespace=lambda: mirror.namespace,
             deployments=lambda: fleet.deployments,
             services=lambda: [one for one in mirror.objects("services").values() if isinstance(one, ServiceView)],
-            latency=fleet.told_latency,
+            latency=self._told_by_server,
             prometheus=self._configured(options.prometheus),
         )
         self._sampler = Sampler(
@@ -71,6 +77,8 @@ class Observing:
         self._documents = Documents(fleet)
         self._contents = Contents(fleet) if options.execute and not options.read_only else None
         self._where: dict[ReplicaId, DeploymentId] = {}
+        self._scraper = Scraper(access, lambda: fleet.deployments, likely_ports, fleet.touch)
+        self._served: Mapping[DeploymentId, Latency] = {}
 
     async def prepare(self) -> None:
         """Compiles the patterns, which takes a moment; what the API says of what is listed waits for them."""
@@ -83,7 +91,7 @@ class Observing:
         self._logs.connect(self._client)
         helpers = [
             asyncio.create_task(one)
-            for one in (self._sampler.run(), self._measure(), self._documents.run(self._client))
+            for one in (self._sampler.run(), self._measure(), self._documents.run(self._client), self._scraper.run())
         ]
         if self._contents is not None:
             helpers.append(asyncio.create_task(self._contents.run(self._client)))
@@ -113,7 +121,7 @@ class Observing:
 
     def focus(self, interest: Interest) -> None:
         """What to read first."""
-        self._sampler.interest = self._meter.interest = interest
+        self._sampler.interest = self._meter.interest = self._scraper.interest = interest
         if self._contents is not None:
             self._contents.interest = interest
         self._logs.focus(interest)
@@ -143,6 +151,8 @@ class Observing:
         while True:
             self._logs.tick()
             ticks += 1
+            if ticks % _LATENCY_TICKS == 0:
+                self._tell_latency()
             if ticks % _AGE_TICKS == 0:
                 self._fleet.age()
                 alive = {one.id for found in self._fleet.deployments.values() for one in found.replicas}
@@ -155,6 +165,34 @@ class Observing:
         while True:
             await self._meter.step()
             await asyncio.sleep(_TICK_SECONDS * 2)
+
+    def _told_by_server(self, found: Mapping[DeploymentId, Latency]) -> None:
+        self._served = found
+        self._tell_latency()
+
+    def _tell_latency(self) -> None:
+        """What the services themselves tell, else what a Prometheus server does."""
+        scrapes, looked_at = self._scraper.scrapes(), self._scraper.interest
+        scraped = {self._where[one] for one in scrapes if one in self._where}
+        told = dict(self._served)
+        near = {looked_at.focused} if looked_at.focused is not None else set()
+        for key in scraped | near | looked_at.visible | looked_at.troubled:
+            found = self._fleet.deployments.get(key)
+            if found is None:
+                continue
+            own = latency(
+                found.replicas,
+                found.settings,
+                found.server,
+                scrapes,
+                partial(self._logs.requests, key),
+                time.monotonic(),
+                time.time(),
+                self._served.get(key),
+            )
+            if own is not None:
+                told[key] = own
+        self._fleet.told_latency(told)
 
     def _configured(self, url: str | None) -> Prometheus | None:
         if url is None:

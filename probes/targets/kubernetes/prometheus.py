@@ -15,6 +15,7 @@ import httpx
 
 from probes import text
 from probes.base import DeploymentId, Failure, Frozen, ReplicaId
+from probes.httpmetrics import HISTOGRAMS
 from probes.model import Cpu, Latency, Memory
 from probes.target import Unreadable
 from probes.targets.kubernetes import promql
@@ -109,7 +110,7 @@ class Prometheus:
         namespaces = {one.partition("/")[0] for one in owner}
         if self._histogram is None:
             there = {one.metric.get("__name__", "") for one in await self._vector(promql.histogram(namespaces))}
-            self._histogram = next((one for one in promql.HISTOGRAMS if f"{one[0]}_bucket" in there), None)
+            self._histogram = next((one for one in HISTOGRAMS if f"{one[0]}_bucket" in there), None)
         if self._histogram is None:
             return {}
         name, unit = self._histogram

@@ -13,22 +13,15 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from probes.base import Frozen, ReplicaId
+from probes.httpmetrics import HISTOGRAMS
+from probes.httpmetrics import STATUS as _STATUS
+from probes.traffic import quantile
 
 Owner = TypeVar("Owner", bound=str)
 WINDOW = "5m"
 """In which the two latest samples are looked for, and rates are taken; scrapes are hardly ever further apart."""
 _MATCHER_LIMIT = 3000
 """Characters of a list of namespaces: beyond, all are asked for and the rest is left out here."""
-HISTOGRAMS = (
-    ("http_request_duration_seconds", 1.0),
-    ("http_server_request_duration_seconds", 1.0),
-    ("starlette_request_duration_seconds", 1.0),
-    ("http_requests_duration_seconds", 1.0),
-    ("request_duration_seconds", 1.0),
-    ("http_server_duration_milliseconds", 0.001),
-)
-"""Names of histograms, and their unit in seconds."""
-_STATUS = ("status", "status_code", "http_status_code", "http_response_status_code", "code")
 _BY_CONTAINER = "namespace, pod, container"
 
 
@@ -59,17 +52,7 @@ class Buckets(NamedTuple):
 
     def quantile(self, share: float) -> float | None:
         """As ``histogram_quantile``: linear within a bucket; ``None`` without requests or beyond the last bound."""
-        if not self.rates or self.rates[-1] <= 0:
-            return None
-        rank = share * self.rates[-1]
-        low = before = 0.0
-        for bound, rate in zip(self.bounds, self.rates, strict=True):
-            if rate >= rank:
-                if math.isinf(bound):
-                    return None
-                return low + (bound - low) * (rank - before) / (rate - before) if rate > before else bound
-            low, before = bound, rate
-        return None
+        return quantile(self.bounds, self.rates, share)
 
 
 def matcher(namespaces: Collection[str]) -> str:

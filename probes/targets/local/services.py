@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 from probes.base import DeploymentId, NodeId, ReplicaId, TargetId
+from probes.latency import latency
 from probes.logs import Matcher
 from probes.model import Deployment
 from probes.procfs import Tree
+from probes.scrapes import Scrapes
 from probes.targets.local.find import Master
 from probes.targets.local.logs import ServiceLog
 from probes.targets.local.measure import Measured
@@ -27,6 +32,8 @@ class Services:
         self._services: dict[DeploymentId, Service] = {}
         self._current: dict[DeploymentId, Deployment] = {}
         self.by_replica: Mapping[ReplicaId, Service] = {}
+        self.scrapes: Callable[[], Mapping[ReplicaId, Scrapes]] = dict
+        """What the services count of their own requests."""
 
     def __iter__(self) -> Iterator[Service]:
         return iter(self._services.values())
@@ -77,12 +84,24 @@ class Services:
         for service in self:
             if service.changed and service.master is not None:
                 service.changed = False
-                fresh = service.deployment(self._target, node, self._lookback)
+                fresh = self._with_latency(service, service.deployment(self._target, node, self._lookback))
                 if self._current.get(service.id) != fresh:
                     self._current[service.id] = fresh
         for gone in self._current.keys() - self._services.keys():
             del self._current[gone]
         return dict(self._current)
+
+    def _with_latency(self, service: Service, deployment: Deployment) -> Deployment:
+        told = latency(
+            deployment.replicas,
+            deployment.settings,
+            deployment.server,
+            self.scrapes(),
+            service.log.book.requests if deployment.logs.state == "followed" else lambda _: (),
+            time.monotonic(),
+            time.time(),
+        )
+        return deployment if told is None else msgspec.structs.replace(deployment, latency=told)
 
     def complete(self) -> bool:
         """Whether each was measured."""

@@ -13,9 +13,10 @@ from probes.aside import Aside
 from probes.base import DeploymentId, Failure, ReplicaId, TargetId
 from probes.loghits import LogLine
 from probes.logs import Matcher
-from probes.model import Deployment, Interest, Link, Listener, Node, TargetState
+from probes.model import Deployment, Interest, Link, Listener, Node, Replica, TargetState
 from probes.procfs import ProcFs, Tree
 from probes.schedule import JobKind
+from probes.scraping import Scraper
 from probes.target import Access, Drafter, Options, ReadOnly, Writer
 from probes.targets.local import measure, preserve
 from probes.targets.local.access import LocalAccess
@@ -80,6 +81,8 @@ class LocalTarget:
         self._budget = schedule.budget(options.interval_seconds)
         self._access = LocalAccess(self._procfs, self._listeners)
         self._asker = Asker(self._access)
+        self._scraper = Scraper(self._access, lambda: self._shown, self._ports, self._scraped)
+        self._services.scrapes = self._scraper.scrapes
         self.access: Access = self._access
         self.drafter: Drafter = LocalDrafter(self._procfs, self.master)
 
@@ -88,10 +91,12 @@ class LocalTarget:
         if self._procfs.stat(os.getpid()) is None:
             publish(self._state(_unsupported()))
             await asyncio.Event().wait()
+        scraping: asyncio.Task[None] | None = None
         try:
             # Compiled before the first line: it takes a while and holds nobody up in a thread of its own.
             await asyncio.to_thread(self._matcher.prepare)
             self._running = True
+            scraping = asyncio.create_task(self._scraper.run())
             while True:
                 began = time.monotonic()
                 await self._step(began)
@@ -102,12 +107,15 @@ class LocalTarget:
         finally:
             self._running = False
             self._round_ended.set()
+            if scraping is not None:
+                scraping.cancel()
+                await asyncio.gather(scraping, return_exceptions=True)
             self._asker.cancel()
 
     def focus(self, interest: Interest) -> None:
         """What to measure first."""
         if interest != self._interest:
-            self._interest = interest
+            self._interest = self._scraper.interest = interest
             self._wake.set()
 
     def lines(self, deployment: DeploymentId, after: int = 0) -> Sequence[LogLine]:
@@ -227,6 +235,16 @@ class LocalTarget:
             changed=frozenset(changed),
             complete=self._services.complete(),
         )
+
+    def _ports(self, _: Deployment, replica: Replica) -> tuple[int, ...]:
+        service = self._services.by_replica.get(replica.id)
+        port = service.port() if service is not None else None
+        return () if port is None else (port,)
+
+    def _scraped(self, replicas: Sequence[ReplicaId]) -> None:
+        for replica in replicas:
+            if replica in self._services.by_replica:
+                self._services.by_replica[replica].changed = True
 
     def _listeners(self, replica: ReplicaId) -> tuple[Listener, ...]:
         service = self._services.by_replica.get(replica)

@@ -1,0 +1,114 @@
+"""One replica's own counters of requests, scrape after scrape: each process' told apart from the others'.
+
+Several workers behind one port answer in turn, and without a shared directory (``PROMETHEUS_MULTIPROC_DIR``) each tells
+its own counters. They are told apart by the start of the process and of its counters; where neither is told and a
+counter goes back more than once, nothing is said rather than nonsense.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection
+from datetime import UTC, datetime
+
+from probes import httpmetrics
+from probes.httpmetrics import Scrape
+from probes.traffic import Traffic
+
+WINDOW_SECONDS = 60.0
+APART_SECONDS = 300.0
+"""For counters of single workers: until each of them has answered twice."""
+PROCESSES = 64
+KEPT = 32
+"""Scrapes of one process."""
+TWICE_SECONDS = 300.0
+"""Within which a second step back shows that several processes answer."""
+SHORTEST_SECONDS = 1.0
+
+
+class Scrapes:
+    """Fed by whoever asks; times are monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._runs: dict[tuple[float, ...], deque[tuple[float, datetime, Scrape]]] = {}
+        self._back: deque[float] = deque(maxlen=2)
+
+    def take(self, scrape: Scrape, now: float, at: datetime | None = None) -> None:
+        """The counters of one answer, which came at ``now``."""
+        run = self._runs.pop(scrape.process, None) or deque(maxlen=KEPT)
+        if run and httpmetrics.increase(run[-1][2], scrape) is None:
+            self._back.append(now)
+            run.clear()
+        run.append((now, at or datetime.now(UTC), scrape))
+        self._runs[scrape.process] = run  # the latest stands last
+        while len(self._runs) > PROCESSES:
+            del self._runs[next(iter(self._runs))]
+
+    def clear(self) -> None:
+        """A new process: its counters begin anew."""
+        self._runs.clear()
+        self._back.clear()
+
+    def incoherent(self, now: float) -> bool:
+        """Whether counters went back twice lately, which one process' counters do not."""
+        return len(self._back) == 2 and now - self._back[0] <= TWICE_SECONDS
+
+    def traffic(
+        self, now: float, *, workers: int | None = 1, shared: bool = False, ignored: Collection[str] = frozenset()
+    ) -> Traffic | None:
+        """The requests of the last minute, or of so long as each of several workers takes to answer twice.
+
+        ``workers`` is how many processes answer (``None`` where that is not known); ``shared``: they are known to
+        count together. ``None`` where there are not two answers of one process, or what they say cannot be right.
+        """
+        if self.incoherent(now):
+            return None
+        apart = workers != 1 and not shared
+        if apart and workers is not None and () in self._runs:
+            return None  # counters of one worker or of all: nothing tells which
+        span = APART_SECONDS if apart and len(self._runs) > 1 else WINDOW_SECONDS
+        living = [run for run in self._runs.values() if run[-1][0] >= now - span]
+        if workers is not None:
+            living = living[-max(1, workers) :]
+        found = [one for run in living if (one := _between(run, now - span, ignored)) is not None]
+        if not found:
+            return None
+        wanted = 1 if shared or workers is None else workers
+        return _summed(found, wanted, whole=len(found) >= wanted and (len(found) == 1 or workers is not None))
+
+
+def _between(
+    run: deque[tuple[float, datetime, Scrape]], since: float, ignored: Collection[str]
+) -> tuple[Traffic, float] | None:
+    """What one process counted between the oldest answer of the window and the latest."""
+    inside = [one for one in run if one[0] >= since]
+    if len(inside) < 2:
+        return None
+    (first, _, before), (last, at, after) = inside[0], inside[-1]
+    counted = httpmetrics.increase(before, after)
+    seconds = last - first
+    if counted is None or seconds < SHORTEST_SECONDS:
+        return None
+    one = httpmetrics.traffic(counted, seconds, at, ignored)
+    return None if one is None else (one, seconds)
+
+
+def _summed(found: list[tuple[Traffic, float]], workers: int, *, whole: bool) -> Traffic:
+    buckets: dict[float, float] = {}
+    for one, _ in found:
+        for bound, rate in one.buckets.items():
+            buckets[bound] = buckets.get(bound, 0.0) + rate
+    failed = [one.errors_per_second for one, _ in found if one.errors_per_second is not None]
+    seconds = max(seconds for _, seconds in found)
+    said = f"{found[0][0].source} over {seconds:.0f} s"
+    if workers > 1:
+        said += f", {len(found)} of {workers} workers"
+    return Traffic(
+        at=max(one.at for one, _ in found),
+        source=said,
+        per_second=sum(one.per_second for one, _ in found),
+        errors_per_second=sum(failed) if len(failed) == len(found) else None,
+        buckets=buckets,
+        quantiles=found[0][0].quantiles if len(found) == 1 else {},
+        whole=whole,
+    )
