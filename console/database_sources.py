@@ -20,6 +20,7 @@ RESOLVE_SECONDS = 3.0
 MOST_DEPLOYMENTS = 300
 """Whose environment is read; with more, the rest is said to be left out."""
 _ROOT_BYTES = 1 << 20
+_AT_ONCE = 8
 
 
 class Source(NamedTuple):
@@ -36,6 +37,7 @@ class Sources:
 
     def __init__(self, targets: Mapping[TargetId, Target], given: tuple[Dsn, ...], *, own: bool) -> None:
         self._targets = targets
+        self._turns = asyncio.Semaphore(_AT_ONCE)
         self._given = given
         self._own = own
         self._found: dict[ReplicaId, dict[str, Dsn]] = {}
@@ -46,15 +48,16 @@ class Sources:
         """Those that were given first: they may have more rights than a service."""
         self.failures = {}
         running = [(one, one.running[0]) for one in deployments if one.running]
-        made = [await self._place(one, None, [r for _, r in running], running) for one in self._given]
+        ways: list[tuple[Dsn, Deployment | None, Replica | None]] = [(one, None, None) for one in self._given]
         if self._own:
             if len(running) > MOST_DEPLOYMENTS:
                 what = f"the databases of {len(running) - MOST_DEPLOYMENTS} deployments"
                 why = f"the environment of {MOST_DEPLOYMENTS} is read at most"
                 self.failures["many"] = Failure("too-many", what, why, "name fewer targets, or give env:VAR")
-            for deployment, replica in running[:MOST_DEPLOYMENTS]:
-                found = (await self._environment(deployment, replica)).values()
-                made += [await self._place(dsn, deployment, [replica], running) for dsn in found]
+            ours = running[:MOST_DEPLOYMENTS]
+            read = await asyncio.gather(*(self._environment(deployment, replica) for deployment, replica in ours))
+            ways += [(dsn, *whose) for whose, found in zip(ours, read, strict=True) for dsn in found.values()]
+        made = await asyncio.gather(*(self._place(dsn, owner, replica, running) for dsn, owner, replica in ways))
         kept = {id(one.asked) for one in made if one is not None}
         for key in [key for key, one in self._asked.items() if id(one) not in kept]:
             await self._asked.pop(key).close()
@@ -77,7 +80,8 @@ class Sources:
     async def _environment(self, deployment: Deployment, replica: Replica) -> Mapping[str, Dsn]:
         if replica.id not in self._found:
             try:
-                variables = await self._targets[deployment.target].access.environment(replica.id)
+                async with self._turns:
+                    variables = await self._targets[deployment.target].access.environment(replica.id)
             except Unreadable as unreadable:
                 key = deployment.target if unreadable.failure.code == "not-supported" else deployment.id
                 self.failures[key] = unreadable.failure
@@ -86,15 +90,16 @@ class Sources:
         return self._found[replica.id]
 
     async def _place(
-        self, dsn: Dsn, owner: Deployment | None, seen_from: list[Replica], running: list[tuple[Deployment, Replica]]
+        self, dsn: Dsn, owner: Deployment | None, replica: Replica | None, running: list[tuple[Deployment, Replica]]
     ) -> Source | None:
-        key = (None if owner is None else seen_from[0].id, dsn)
+        key = (None if replica is None else replica.id, dsn)
         asked = self._asked.get(key)
         if asked is None:
             try:
                 _usable(dsn)
-                address, port = await self._address(dsn, owner, seen_from, running)
-                root = await self._root(dsn, owner, seen_from)
+                async with self._turns:
+                    address, port = await self._address(dsn, owner, replica, running)
+                    root = await self._root(dsn, owner, replica)
             except Unreadable as unreadable:
                 self.failures[dsn.name] = unreadable.failure
                 return None
@@ -105,19 +110,19 @@ class Sources:
         self,
         dsn: Dsn,
         owner: Deployment | None,
-        seen_from: list[Replica],
+        replica: Replica | None,
         running: list[tuple[Deployment, Replica]],
     ) -> tuple[str, int]:
         """As the owner's replica sees it; a given DSN as this machine does, else as any replica here does."""
-        if owner is not None:
-            async with self._targets[owner.target].access.dial(seen_from[0].id, dsn.host, dsn.port) as (host, port):
+        if owner is not None and replica is not None:
+            async with self._targets[owner.target].access.dial(replica.id, dsn.host, dsn.port) as (host, port):
                 return await _resolved(host, dsn), port
         try:
             return await _resolved(dsn.host, dsn), dsn.port
         except Unreadable:
-            for deployment, replica in running:
+            for deployment, any_one in running[:MOST_DEPLOYMENTS]:
                 try:
-                    dialled = self._targets[deployment.target].access.dial(replica.id, dsn.host, dsn.port)
+                    dialled = self._targets[deployment.target].access.dial(any_one.id, dsn.host, dsn.port)
                     async with dialled as (host, port):
                         if _is_address(host):
                             return host, port
@@ -125,10 +130,10 @@ class Sources:
                     continue
             raise
 
-    async def _root(self, dsn: Dsn, owner: Deployment | None, seen_from: list[Replica]) -> bytes | None:
-        if owner is None or dsn.root is None or dsn.sslmode in {"disable", "allow", "prefer"}:
+    async def _root(self, dsn: Dsn, owner: Deployment | None, replica: Replica | None) -> bytes | None:
+        if owner is None or replica is None or dsn.root is None or dsn.sslmode in {"disable", "allow", "prefer"}:
             return None
-        return await self._targets[owner.target].access.read(seen_from[0].id, dsn.root, _ROOT_BYTES)
+        return await self._targets[owner.target].access.read(replica.id, dsn.root, _ROOT_BYTES)
 
 
 def _usable(dsn: Dsn) -> None:

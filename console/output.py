@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from console.contract import WatchOut, cpu, latency, memory
 from fixes.model import Entry, Finding, Plan, Report
 from fixes.values import byte_text
+from probes import pooltext
 from probes.base import TargetId
 from probes.model import Deployment
 
@@ -55,6 +56,9 @@ def print_report(report: Report) -> None:
     deployments = report.snapshot.deployments()
     if deployments:
         out.print(_table(deployments, report))
+    for one in deployments:
+        if one.pool is not None and one.pool.held is not None:
+            out.print(Text(f"{one.id}  {pooltext.sentence(one.pool)}"))
     for one in sorted(deployments, key=lambda d: rank(report.of(d.id))):
         for finding in report.of(one.id):
             out.print()

@@ -48,7 +48,7 @@ def wanted(asked: Sequence[str]) -> Databases:
             given.append(_given(name))
         else:
             raise BadConfig(f"--database: {line(one, 80)!r} is neither own nor env:VARIABLE")
-    return Databases(own, tuple(given))
+    return Databases(own, tuple(dict.fromkeys(given)))
 
 
 def _given(name: str) -> Dsn:

@@ -27,6 +27,15 @@ def server(one: DatabaseServer) -> str:
     return f"{said} ({', '.join(doubts)})" if doubts else said
 
 
+def pooled(one: DatabaseServer) -> str:
+    """PgBouncer's own pools: ``shop/app 3 clients, 0 waiting, 2 of 3 connections busy``."""
+    return "; ".join(
+        f"{p.database}/{p.user} {p.clients_active} clients, {p.clients_waiting} waiting, "
+        f"{p.servers_active} of {p.servers_active + p.servers_idle} connections busy"
+        for p in one.pooled
+    )
+
+
 def sessions(held: Held) -> str:
     """States of a deployment's connections, oldest transaction, what waits, TLS; empty where none is open."""
     if not held.connections:

@@ -137,7 +137,8 @@ def _surroundings(deployment: Deployment) -> list[tuple[str, str]]:
     if deployment.pool is not None:
         found += [("database", pooltext.sentence(deployment.pool)), ("", deployment.pool.source)]
         if deployment.pool.held is not None:
-            found.append(("sessions", pooltext.sessions(deployment.pool.held)))
+            held = deployment.pool.held
+            found += [("sessions", pooltext.sessions(held)), ("pooler", pooltext.pooled(held.server))]
     found += [("packages", ", ".join(f"{k} {v}" for k, v in sorted(deployment.packages.items())))]
     found += [("drivers", ", ".join(deployment.drivers)), ("files", ", ".join(deployment.files))]
     logs = deployment.logs

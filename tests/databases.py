@@ -48,9 +48,11 @@ class Server:
         """An address of this machine that containers reach, too."""
         self.port = port
 
-    def dsn(self, user: str = "shop", password: str = "shop-s3cret", database: str = "shop", options: str = "") -> str:
+    def dsn(
+        self, user: str = "shop", password: str = "shop-s3cret", database: str = "shop", host: str | None = None
+    ) -> str:
         """A DSN for it."""
-        return f"postgresql://{user}:{password}@{self.host}:{self.port}/{database}{options}"
+        return f"postgresql://{user}:{password}@{host or self.host}:{self.port}/{database}"
 
 
 class Postgres(Server):
@@ -119,13 +121,13 @@ def pgbouncer(postgres: Postgres) -> Iterator[Server]:
         (folder / "users.txt").write_text('"shop" "shop-s3cret"\n"watcher" "watch-s3cret"\n')
         (folder / "pgbouncer.ini").write_text(
             f"[databases]\nshop = host={postgres.host} port={postgres.port} dbname=shop\n[pgbouncer]\n"
-            f"listen_addr = {made.host}\nlisten_port = {made.port}\nauth_type = scram-sha-256\n"
+            f"listen_addr = 127.0.0.1,{made.host}\nlisten_port = {made.port}\nauth_type = scram-sha-256\n"
             f"auth_file = {folder}/users.txt\npool_mode = transaction\nmax_client_conn = 40\ndefault_pool_size = 3\n"
             f"stats_users = watcher\nunix_socket_dir =\npidfile = {folder}/pid\n"
         )
         for one in folder.iterdir():
             one.chmod(0o644)
-        with _running([program, str(folder / "pgbouncer.ini")], folder, made.port, made.host):
+        with _running([program, str(folder / "pgbouncer.ini")], folder, made.port):
             yield made
 
 
@@ -136,12 +138,12 @@ def run(command: list[str]) -> None:
 
 
 @contextlib.contextmanager
-def _running(command: list[str], folder: Path, port: int, host: str = "127.0.0.1") -> Iterator[None]:
+def _running(command: list[str], folder: Path, port: int) -> Iterator[None]:
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, **_as_user())
         try:
             deadline = monotonic() + WAIT_SECONDS
-            while not _answers(host, port):
+            while not _answers(port):
                 assert process.poll() is None, (folder / "log").read_text()
                 assert monotonic() < deadline, f"{command[0]} does not listen"
                 sleep(0.05)
@@ -205,7 +207,7 @@ def _free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def _answers(host: str, port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection((host, port), 1):
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
         return True
     return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -70,7 +70,7 @@ def parse(text: str, environment: Mapping[str, str] = {}) -> Dsn:
 
 
 def found(environment: Mapping[str, str]) -> dict[str, Dsn]:
-    """The DSNs in an environment by the variable's name, those of one server and user once; ``PGHOST`` last."""
+    """The DSNs in an environment by the variable's name, those of one server and user once; else by their parts."""
     made: dict[str, Dsn] = {}
     for name, value in sorted(environment.items()):
         if is_dsn(value):
@@ -80,12 +80,28 @@ def found(environment: Mapping[str, str]) -> dict[str, Dsn]:
                 continue
             if all((o.host, o.port, o.user) != (one.host, one.port, one.user) for o in made.values()):
                 made[name] = one
-    if not made and environment.get("PGHOST") and environment.get("PGUSER"):
-        try:
-            made["PGHOST"] = parse("postgresql://", environment)
-        except BadDsn:
-            return made
+    for name, variables in () if made else _families(environment):
+        if variables.get("PGHOST") and variables.get("PGUSER"):
+            try:
+                made[name] = parse("postgresql://", variables)
+            except BadDsn:
+                continue
+            break
     return made
+
+
+def _families(environment: Mapping[str, str]) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """The variables of libpq itself, and those of which many services make their URL."""
+    yield "PGHOST", environment
+    names = {
+        "PGHOST": environment.get("POSTGRES_HOST") or environment.get("POSTGRES_SERVER", ""),
+        "PGPORT": environment.get("POSTGRES_PORT", ""),
+        "PGUSER": environment.get("POSTGRES_USER", ""),
+        "PGPASSWORD": environment.get("POSTGRES_PASSWORD", ""),
+        "PGDATABASE": environment.get("POSTGRES_DB", ""),
+        "PGSSLMODE": environment.get("PGSSLMODE", ""),
+    }
+    yield "POSTGRES_HOST", {name: value for name, value in names.items() if value}
 
 
 def _made(

@@ -50,7 +50,7 @@ def of(error: BaseException, name: str) -> Failure:
         return Failure("timeout", what, "it did not answer in time", "check that this machine may reach it")
     if isinstance(error, socket.gaierror):
         why = "its name is not known on this machine"
-        return Failure("unreachable", what, why, "it may resolve inside a container's network alone")
+        return Failure("unreachable", what, why, "no port is forwarded into a cluster: run fastops there")
     if isinstance(error, ConnectionRefusedError):
         return Failure("unreachable", what, "nothing listens there", "is the server up?")
     if isinstance(error, ConnectionError) and "rejected SSL" in str(error):

@@ -152,3 +152,16 @@ async def test_nothing_that_listens_and_no_such_database_are_said(postgres: Post
         await gone.look()
     assert raised.value.failure.code == "unreachable"
     assert (await _failure(postgres.dsn(database="none"), postgres))[0] == "no-database"
+
+
+async def test_a_session_that_was_ended_is_opened_again(postgres: Postgres) -> None:
+    asked = _asked(postgres.dsn(), postgres)
+    try:
+        await asked.look()
+        end = "select count(pg_terminate_backend(pid, 5000)) from pg_stat_activity where application_name = 'fastops'"
+        assert postgres.query(end) == "1"
+        with contextlib.suppress(Unanswered):  # it may learn of it only now
+            await asked.look()
+        assert sum(s.own for s in (await asked.look()).sessions) == 1
+    finally:
+        await asked.close()

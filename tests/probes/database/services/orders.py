@@ -13,7 +13,8 @@ from fastapi import FastAPI
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
     many = int(os.environ["DB_POOL_MAX_SIZE"])
-    async with asyncpg.create_pool(os.environ["DATABASE_URL"], min_size=many, max_size=many):
+    url = os.environ["DATABASE_URL"]
+    async with asyncpg.create_pool(url, min_size=many, max_size=many, statement_cache_size=0):  # as poolers want it
         yield
 
 

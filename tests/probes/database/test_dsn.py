@@ -1,0 +1,77 @@
+"""DSNs of every spelling: read as libpq and SQLAlchemy read them, and never shown."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probes.database.dsn import BadDsn, Dsn, found, is_dsn, parse
+
+
+def test_a_url_of_sqlalchemy_is_read_whole() -> None:
+    one = parse("postgresql+asyncpg://us%40er:p%2Fw@db.internal:6543/shop?ssl=require")
+    assert (one.host, one.port, one.user, one.password, one.database) == ("db.internal", 6543, "us@er", "p/w", "shop")
+    assert one.sslmode == "require"
+    assert one.name == "db.internal:6543"
+
+
+def test_what_a_url_leaves_out_is_libpqs_default_or_in_the_environment() -> None:
+    one = parse("postgresql://db/shop", {"PGUSER": "me", "PGPASSWORD": "pw", "PGSSLMODE": "verify-full"})
+    assert (one.port, one.user, one.password, one.sslmode) == (5432, "me", "pw", "verify-full")
+    assert parse("postgres://me@[::1]/").name == "[::1]:5432"
+    assert parse("postgres://me@db").database == "me"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mysql://me@db/shop", "host=db user=me", "postgresql://a,b/shop", "postgresql:///shop", "postgresql://db/shop",
+        "postgresql://me@db:99999/", "postgresql://me@db:port/", "postgresql://me@db/?sslmode=perhaps",
+        "postgresql://me@/shop?host=/run/postgresql", "postgresql://me@[::1/",
+    ],
+)  # fmt: skip
+def test_what_cannot_be_used_is_said_without_a_part_of_it(text: str) -> None:
+    with pytest.raises(BadDsn) as raised:
+        parse(text)
+    said = str(raised.value)
+    assert said
+    assert "shop" not in said
+    assert "perhaps" not in said
+
+
+@given(st.text(), st.text(min_size=1).filter(lambda s: s.isalnum()))
+def test_no_text_breaks_it_and_no_repr_shows_the_credentials(text: str, password: str) -> None:
+    for one in (text, "postgresql://" + text):
+        try:
+            made = parse(one)
+        except BadDsn:
+            continue
+        assert isinstance(made, Dsn)
+    shown = repr(Dsn("h", 1, "the-user", f"pw-{password}-pw", "the-database"))
+    assert "pw-" not in shown
+    assert "the-user" not in shown
+
+
+def test_the_dsns_of_an_environment_are_found_once_each() -> None:
+    environment = {
+        "DATABASE_URL": "postgresql+asyncpg://app:x@db/shop",
+        "SYNC_URL": "postgresql://app:x@db/shop",
+        "REPLICA_URL": "postgresql://app:x@replica/shop",
+        "REDIS_URL": "redis://cache",
+        "PGHOST": "elsewhere",
+        "PGUSER": "me",
+    }
+    assert {name: one.host for name, one in found(environment).items()} == {
+        "DATABASE_URL": "db",
+        "REPLICA_URL": "replica",
+    }
+
+
+def test_parts_make_a_dsn_where_there_is_no_url() -> None:
+    parts = {"POSTGRES_SERVER": "db", "POSTGRES_USER": "app", "POSTGRES_PASSWORD": "pw", "POSTGRES_DB": "shop"}
+    one = found(parts)["POSTGRES_HOST"]
+    assert (one.host, one.user, one.password, one.database) == ("db", "app", "pw", "shop")
+    assert found({"PGHOST": "db", "PGUSER": "me"})["PGHOST"].database == "me"
+    assert found({"POSTGRES_USER": "the container of the server itself"}) == {}
+    assert not is_dsn("see postgresql://db")
