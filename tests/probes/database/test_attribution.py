@@ -11,7 +11,7 @@ from probes.base import DeploymentId, ReplicaId, TargetId
 from probes.database import attribution, budget, sockets
 from probes.database.budget import Stated
 from probes.database.statistics import SessionRow
-from probes.model import Deployment, Replica, Setting, Worker
+from probes.model import Deployment, Replica, Worker
 from probes.orchestrator import Orchestrated, Rollout
 from probes.pools import DatabaseServer, Held, Pool
 
@@ -104,11 +104,9 @@ def test_the_budget_is_a_workers_pool_times_workers_times_replicas() -> None:
 
 
 def test_a_rollout_opens_more() -> None:
-    around = Orchestrated(rollout=Rollout(max_surge=1))
-    one = _deployment("one", _replica("a"), desired=3, orchestrated=around, settings={"workers": Setting(2, "default")})
-    pool = budget.pool(
-        msgspec.structs.replace(one, replicas=(_replica("a", workers=2),)), Stated(5, 5, "x"), None, None
-    )
+    around = Orchestrated(rollout=Rollout(complete=True, max_surge=1))
+    one = _deployment("one", _replica("a", workers=2), desired=3, orchestrated=around)
+    pool = budget.pool(one, Stated(5, 5, "x"), None, None)
     assert pool is not None
     assert (pool.capacity, pool.product) == (80, "2 × (3+1) × (5+5)")
 
