@@ -19,6 +19,8 @@ from tests.parts import missing
 
 PROMISE = "FASTOPS_REQUIRE_PARTS"
 WAIT_SECONDS = 60
+PODS = "-pods"
+"""How the bridge of the tests' own cluster ends."""
 USABLE = 17
 """Of 20 connections three are reserved for superusers."""
 _HBA = """\
@@ -99,7 +101,7 @@ def postgres() -> Iterator[Postgres]:
         (data / "pg_hba.conf").write_text(_HBA)
         with (data / "postgresql.conf").open("a") as more:
             more.write(
-                f"port = {made.port}\nlisten_addresses = '127.0.0.1,{made.host}'\n"
+                f"port = {made.port}\nlisten_addresses = '{','.join(_addresses())}'\n"
                 f"unix_socket_directories = '{folder}'\n"
                 "max_connections = 20\nsuperuser_reserved_connections = 3\nssl = on\nfsync = off\n"
                 "password_encryption = 'scram-sha-256'\nshared_buffers = 16MB\n"
@@ -195,10 +197,19 @@ def _program(name: str) -> str:
 
 def _address() -> str:
     """The bridge of a Docker Engine on this machine, which containers and this machine reach; else loopback."""
+    return bridge("docker0") or "127.0.0.1"
+
+
+def bridge(end: str) -> str | None:
+    """This machine's address on the bridge whose name ends so: there, nothing is between it and a container or pod."""
     import psutil
 
-    addresses = psutil.net_if_addrs().get("docker0", ())
-    return next((one.address for one in addresses if one.family == socket.AF_INET), "127.0.0.1")
+    named = (addresses for name, addresses in sorted(psutil.net_if_addrs().items()) if name.endswith(end))
+    return next((one.address for addresses in named for one in addresses if one.family == socket.AF_INET), None)
+
+
+def _addresses() -> list[str]:
+    return ["127.0.0.1", *(found for end in ("docker0", PODS) if (found := bridge(end)) is not None)]
 
 
 def _free_port() -> int:
