@@ -105,7 +105,7 @@ class AccessLog:
         source = f"access log ({PLAIN})" if kind == PLAIN else f"access log, {kind}"
         return Traffic(
             at=datetime.fromtimestamp(max(seen, default=int(now)), UTC),
-            source=f"{source} over {span:.0f} s",
+            source=f"{source} over 1m",
             per_second=chosen.requests / span,
             errors_per_second=chosen.failed / span,
             buckets=_distribution(chosen, span),

@@ -22,6 +22,7 @@ Metric = Literal[
     "throttled-ratio",
     "loop-seconds",
     "health-seconds",
+    "request-p95",
     "established",
     "open-files",
     "log-bytes",
@@ -36,7 +37,7 @@ class SeriesKey(NamedTuple):
     deployment: DeploymentId
     metric: Metric
     label: str
-    """``REPLICA`` or ``REPLICA/PID``."""
+    """``REPLICA`` or ``REPLICA/PID``; of requests, who counted them."""
 
 
 class Point(NamedTuple):
@@ -132,6 +133,7 @@ class History:
 
 def numbers(deployment: Deployment) -> Iterator[tuple[SeriesKey, float, float]]:
     """The series' keys, times and values that a deployment's latest sample holds."""
+    yield from _request_numbers(deployment)
     for replica in deployment.replicas:
         yield from _probe_numbers(deployment.id, replica)
         if replica.sampled_at is None:
@@ -167,6 +169,13 @@ def _cpu_numbers(cpu: Cpu) -> Iterator[tuple[Metric, float]]:
         yield "cpu-cores", cpu.used_cores
     if cpu.throttled_ratio is not None:
         yield "throttled-ratio", cpu.throttled_ratio
+
+
+def _request_numbers(deployment: Deployment) -> Iterator[tuple[SeriesKey, float, float]]:
+    """Of the users' requests; what fastops asked itself has its own series."""
+    told = deployment.latency
+    if told is not None and not told.probed and told.p95_seconds is not None:
+        yield SeriesKey(deployment.id, "request-p95", told.source), told.at.timestamp(), told.p95_seconds
 
 
 def _probe_numbers(deployment: DeploymentId, replica: Replica) -> Iterator[tuple[SeriesKey, float, float]]:

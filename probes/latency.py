@@ -120,4 +120,4 @@ def _with_probes(best: Latency, running: Sequence[Replica]) -> Latency:
         return best
     (p50, p95, p99), what = own
     source = f"{best.source}; percentiles: {what}"
-    return replace(best, p50_seconds=p50, p95_seconds=p95, p99_seconds=p99, source=source)
+    return replace(best, p50_seconds=p50, p95_seconds=p95, p99_seconds=p99, source=source, probed=True)

@@ -170,7 +170,7 @@ class HttpSample(Frozen, frozen=True):
 
 
 class Latency(Frozen, frozen=True):
-    """How long the requests of a deployment's users took, as somebody else counted them."""
+    """How the requests of a deployment's users fare, as somebody else counted them."""
 
     at: datetime
     p50_seconds: float | None = None
@@ -181,6 +181,8 @@ class Latency(Frozen, frozen=True):
     error_ratio: float | None = None
     """Answers of 500 and above, over all."""
     source: str = ""
+    probed: bool = False
+    """The percentiles are of requests that fastops made itself: nobody tells those of the users."""
 
 
 class Frame(Frozen, frozen=True):

@@ -99,8 +99,7 @@ def _summed(found: list[tuple[Traffic, float]], workers: int, *, whole: bool) ->
         for bound, rate in one.buckets.items():
             buckets[bound] = buckets.get(bound, 0.0) + rate
     failed = [one.errors_per_second for one, _ in found if one.errors_per_second is not None]
-    seconds = max(seconds for _, seconds in found)
-    said = f"{found[0][0].source} over {seconds:.0f} s"
+    said = f"{found[0][0].source} over {'1m' if len(found) == 1 else '5m'}"
     if workers > 1:
         said += f", {len(found)} of {workers} workers"
     return Traffic(

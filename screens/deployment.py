@@ -181,7 +181,9 @@ class DeploymentScreen(OpsScreen):
         if self._seen is not None and self._shown("plots"):
             self.query_one("#memory", Chart).show(plots.memory(self._seen, self._series))
             self.query_one("#cpu", Chart).show(plots.cpu(self._seen, self._series))
-            self.query_one("#latency", Chart).show(plots.latency(self._seen, self._series))
+            chart = self.query_one("#latency", Chart)
+            chart.name_it(plots.latency_title(self._seen))
+            chart.show(plots.latency(self._seen, self._series))
 
     def _ask_lines(self) -> None:
         if not self._asked_lines and self._shown("log") and self.mode.paused_at is None and self.is_current:

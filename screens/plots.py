@@ -8,7 +8,14 @@ from probes.history import Metric, Point
 from probes.model import Deployment
 from screens.widgets.chart import Line, Plot
 
-METRICS: tuple[Metric, ...] = ("worker-rss", "memory-used", "cpu-cores", "loop-seconds", "health-seconds")
+METRICS: tuple[Metric, ...] = (
+    "worker-rss",
+    "memory-used",
+    "cpu-cores",
+    "loop-seconds",
+    "health-seconds",
+    "request-p95",
+)
 Series = Mapping[Metric, Mapping[str, Sequence[Point]]]
 WORKERS_SHOWN = 6
 
@@ -34,9 +41,23 @@ def cpu(deployment: Deployment, series: Series) -> Plot:
 
 
 def latency(deployment: Deployment, series: Series) -> Plot:
-    """Seconds until the event loop answered an unknown path, and the health path."""
+    """p95 of the users' requests, where somebody tells it; how long an unknown path and the health path took."""
+    source = deployment.latency.source if deployment.latency is not None else None
+    points = series.get("request-p95", {}).get(source or "", ())
+    users = (Line("users p95", points),) if points else ()
     loop = _named(deployment, series.get("loop-seconds", {}), "loop")
-    return Plot((*loop, *_named(deployment, series.get("health-seconds", {}), "health")))
+    return Plot((*users, *loop, *_named(deployment, series.get("health-seconds", {}), "health")))
+
+
+def latency_title(deployment: Deployment) -> str:
+    """What the plot of :func:`latency` shows, the rate and the errors, and who counted them."""
+    told = deployment.latency
+    if told is None:
+        return "probe latency"
+    rate = "" if told.requests_per_second is None else f"{told.requests_per_second:.3g}/s"
+    errors = f"{told.error_ratio:.1%} errors" if told.error_ratio else ""
+    what = "probe latency" if told.probed or told.p95_seconds is None else "latency"
+    return " · ".join(part for part in (what, rate, errors, told.source.partition(";")[0]) if part)
 
 
 def _named(deployment: Deployment, found: Mapping[str, Sequence[Point]], name: str) -> tuple[Line, ...]:

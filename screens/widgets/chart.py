@@ -46,10 +46,19 @@ class Chart(Widget):
 
     def __init__(self, title: str, unit: Callable[[float], str], id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
-        self.border_title = title
+        self.border_title = self._title = title
         self._unit = unit
         self._plot = Plot(())
         self._drawn: tuple[Plot, int, int, Text] | None = None
+
+    def name_it(self, title: str) -> None:
+        """Replaces the title; what stands in it is text, not markup."""
+        from textual.content import Content  # noqa: PLC0415 - beside plotext, only when a plot is shown
+
+        if title != self._title:
+            self._title = title
+            content: Any = Content(title)
+            self.border_title = content
 
     def show(self, plot: Plot) -> None:
         """Replaces the data."""

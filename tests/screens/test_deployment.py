@@ -6,10 +6,13 @@ from msgspec.structs import replace
 
 from fixes import catalogue
 from probes.base import PatternKey
+from probes.history import Point
+from probes.model import Latency
+from screens import plots, rows
 from screens.deployment import DeploymentScreen
 from screens.fix import FixScreen
 from screens.marks import ORDINARY, telling
-from screens.widgets.chart import Chart
+from screens.widgets.chart import Chart, Line
 from screens.widgets.logview import LogView
 from tests.screens import reports as r
 from tests.screens.fake import FakeSession, log
@@ -23,6 +26,24 @@ async def test_a_large_screen_shows_all_panes_at_once() -> None:
         text = seen(pilot)
         for part in ("memory", "cpu, cores", "probe latency", "findings", "workers", "settings", "log", "4001 (17)"):
             assert part in text
+
+
+def test_the_latency_plot_says_who_counted_what() -> None:
+    assert plots.latency_title(r.CHECKOUT) == "probe latency"
+    told = Latency(r.NOW, 0.1, 0.2, 0.3, requests_per_second=12.0, error_ratio=0.015, source="its own /metrics")
+    assert plots.latency_title(replace(r.CHECKOUT, latency=told)) == "latency · 12/s · 1.5% errors · its own /metrics"
+    rates = replace(told, probed=True, error_ratio=0.0, source="access log (no durations); percentiles: others'")
+    assert plots.latency_title(replace(r.CHECKOUT, latency=rates)) == "probe latency · 12/s · access log (no durations)"
+    points = (Point(1.0, 0.2),)
+    series: plots.Series = {"request-p95": {"its own /metrics": points, "another": ()}}
+    assert plots.latency(replace(r.CHECKOUT, latency=told), series).lines == (Line("users p95", points),)
+    assert plots.latency(replace(r.CHECKOUT, latency=rates), series).lines == ()
+
+
+def test_the_fleet_shows_the_users_p95_before_fastops_own() -> None:
+    told = Latency(r.NOW, p95_seconds=0.7, source="its own /metrics")
+    assert rows.p95(replace(r.CHECKOUT, latency=told)) == 0.7
+    assert rows.p95(replace(r.CHECKOUT, latency=replace(told, p95_seconds=None))) == rows.p95(r.CHECKOUT) == 0.31
 
 
 async def test_a_small_screen_has_tabs() -> None:
