@@ -34,6 +34,7 @@ _ROLES = """
 create role shop login password 'shop-s3cret';
 create role watcher login password 'watch-s3cret';
 grant pg_read_all_stats to watcher;
+create role pooled login password 'pool-s3cret';
 create role tlsonly login password 'tls-s3cret';
 create database shop owner shop;
 create database tlsonly;
@@ -122,7 +123,8 @@ def pgbouncer(postgres: Postgres) -> Iterator[Server]:
         made = Server(folder, postgres.host, _free_port())
         (folder / "users.txt").write_text('"shop" "shop-s3cret"\n"watcher" "watch-s3cret"\n')
         (folder / "pgbouncer.ini").write_text(
-            f"[databases]\nshop = host={postgres.host} port={postgres.port} dbname=shop\n[pgbouncer]\n"
+            f"[databases]\nshop = host={postgres.host} port={postgres.port} dbname=shop "
+            "user=pooled password=pool-s3cret\n[pgbouncer]\n"
             f"listen_addr = 127.0.0.1,{made.host}\nlisten_port = {made.port}\nauth_type = scram-sha-256\n"
             f"auth_file = {folder}/users.txt\npool_mode = transaction\nmax_client_conn = 40\ndefault_pool_size = 3\n"
             f"stats_users = watcher\nunix_socket_dir =\npidfile = {folder}/pid\n"

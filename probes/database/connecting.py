@@ -48,11 +48,12 @@ async def console(dsn: Dsn, address: str, port: int, root: bytes | None = None) 
 
 async def close(connection: Any) -> None:
     """Ends a connection, whatever state it is in."""
+    transport = connection._transport
     with contextlib.suppress(Exception):
         async with asyncio.timeout(CLOSE_SECONDS):
             await connection.close()
-            return
     connection.terminate()
+    transport.abort()  # what was said is sent; a TLS connection would wait for the server's goodbye
 
 
 async def _open(dsn: Dsn, address: str, port: int, root: bytes | None, database: str, settings: dict[str, str]) -> Any:

@@ -28,7 +28,9 @@ async def serve(r, w):
     r2, w2 = await asyncio.open_connection(sys.argv[1], int(sys.argv[2]))
     await asyncio.gather(pump(r, w2), pump(r2, w))
 async def main():
-    await (await asyncio.start_server(serve, '0.0.0.0', 5432)).serve_forever()
+    server = await asyncio.start_server(serve, '0.0.0.0', 5432)
+    print('relays', flush=True)
+    await server.serve_forever()
 asyncio.run(main())
 """
 Start = Callable[..., Any]
@@ -106,6 +108,8 @@ def test_connections_of_a_container_are_those_that_the_server_counts(
     server = next(s for s in done.json["databases"] if s["server"] == f"{postgres.host}:{postgres.port}")
     assert (server["kind"], server["usable"]) == ("postgresql", USABLE)
     assert not [f for f in found["findings"] if f["signature"] == "pool-oversubscribed"]
+    left = "select count(*) from pg_stat_activity where application_name = 'fastops'"
+    until("the end of its session", lambda: postgres.query(left) == "0")
 
 
 def test_without_the_option_no_database_is_asked(engine: str, start: Start, postgres: Postgres, tmp_path: Path) -> None:
@@ -137,6 +141,7 @@ def test_names_of_a_network_are_known_and_what_comes_through_a_relay_is_nobodys(
 ) -> None:
     relay = start("python3", "-c", RELAY, postgres.host, str(postgres.port))
     network.connect(relay, aliases=["orders-db"])
+    until("the relay", lambda: b"relays" in relay.logs())
     service = _shop(
         start, "postgresql://shop:shop-s3cret@orders-db/shop", held=2, size=2, overflow=0, network=network.name
     )
