@@ -2,140 +2,93 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import pytest
 
-from tests.console._fastops import Begun, Fastops, until
-from tests.console._places import lasting, named, of_lab, serves
-from tests.lab.cases import CASES
-from tests.lab.runner import Lab, Running
-from tests.proxy import Moment, Proxy, Request
+from tests.console._fastops import until
+from tests.console._killed import Ending, Place, Scene
+from tests.console._places import lasting, named, serves
+from tests.lab.runner import Lab
+from tests.proxy import Moment
 
-Ending = Literal["finish", "take back"]
-"""What is done about an interrupted fix."""
-CASE = CASES["loopback"]
-SIGNATURE = "bind-loopback"
-MOST_WRITES = 8
-"""One more than a recreate of a container in one network with a restart policy takes; the first test holds it."""
-AT_ONCE = 3
+# What is lost once is lost: no rerun may hide it.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.flaky(reruns=0)]
+WRITES: dict[Place, int] = {"networks": 8, "compose": 7}
+"""That a recreate of a container with a restart policy takes there: one more for the second network."""
+RENAMES = 2
+"""In the folder of the Compose file: of its copy, and of itself."""
+AT_ONCE = 4
 """Kills at a time: what takes long is waiting, for a container that stops and one that gets ready."""
-COMMAND_SECONDS = 400
-"""The deadline of each command: several run at once, beside whatever else the machine does."""
 
 
-class Scene:
-    """A sick container, a fastops with a journal of its own, and the proxy between it and the engine."""
-
-    def __init__(self, client: Any, lab: Lab, engine: str, folder: Path) -> None:
-        folder.mkdir()
-        self.client = client
-        self.proxy = Proxy(engine, folder / "engine.sock")
-        self.fastops = Fastops(folder, self.proxy.url)
-        self.running: Running = lab.start(CASE, restart_policy={"Name": "unless-stopped"}).ready()
-        self.name = self.running.names[0]
-        self.before = lasting(self.running.inspect())
-        self.old = str(self.running.container.id)
-
-    @property
-    def fix(self) -> tuple[str, ...]:
-        return ("fix", self.running.deployment, SIGNATURE, "--remedy", "bind-all-interfaces", "--yes")
-
-    @property
-    def containers(self) -> dict[str, str]:
-        """Name → id of all there is of this service."""
-        return {str(one.name): str(one.id) for one in of_lab(self.client, self.running)}
-
-    def is_bound_to_all(self) -> bool:
-        return "0.0.0.0" in named(self.client, self.name).attrs["Config"]["Cmd"]
+@pytest.fixture(scope="module")
+def network(docker_client: Any) -> Iterator[str]:
+    """A second one to be in."""
+    made = docker_client.networks.create(f"fastops-kill9-{os.getpid()}")
+    yield made.name
+    made.remove()
 
 
 @pytest.fixture
-def scene(docker_client: Any, lab: Lab, engine: str, tmp_path: Path) -> Callable[[str], Scene]:
-    return lambda name: Scene(docker_client, lab, engine, tmp_path / name)
+def scene(docker_client: Any, network: str, lab: Lab, engine: str, tmp_path: Path) -> Callable[[str, Place], Scene]:
+    return lambda name, place: Scene(docker_client, lab, engine, tmp_path / name, place, network)
 
 
-def killed_at(scene: Scene, number: int, moment: Moment) -> bool:
-    """Whether the fix was killed at its N-th write; false when it ended before that."""
-    begun: list[Begun] = []
-
-    def kill(_request: Request) -> None:
-        begun[0].kill()
-        begun[0].process.wait()
-
-    scene.proxy.forget()
-    scene.proxy.at(number, moment, kill)
-    with scene.fastops.begin(*scene.fix) as fix:
-        begun.append(fix)
-        done = fix.wait(COMMAND_SECONDS)
-    if done.status == -signal.SIGKILL:
-        return True
-    assert done.status in (0, 5), done.said
-    return False
-
-
-def survives(scene: Scene, number: int, moment: Moment, ending: Ending) -> bool:
-    """One kill and what comes after it; true when there was a kill."""
-    with scene.proxy:
-        if not killed_at(scene, number, moment):
-            return False
-        at = f"killed at write {number} ({moment}): {scene.proxy.writes[-1]}; there are {scene.containers}"
-        assert scene.old in scene.containers.values(), f"the former container is lost; {at}"
-        next_command = ("scan", "docker", "--fail-on", "never") if ending == "finish" else ("history",)
-        told = scene.fastops(*next_command, timeout=COMMAND_SECONDS)
-        assert "fastops resume" in told.err, f"the interrupted fix is not named; {at}\n{told.said}"
-        assert scene.running.deployment in told.err + told.out, told.said
-        how = ("--take-back",) if ending == "take back" else ()
-        resumed = scene.fastops("resume", "--yes", *how, timeout=COMMAND_SECONDS)
-        ends_well(scene, ending, f"{at}\nthen {scene.containers}\n{resumed.said}", resumed.status)
-    return True
-
-
-def ends_well(scene: Scene, ending: Ending, after: str, status: int) -> None:
-    """The service is there, as it should be or as it was, with nothing beside it that is not wanted."""
-    assert status == 0, after
-    until(f"the service; {after}", lambda: serves(named(scene.client, scene.name)))
-    now = named(scene.client, scene.name)
-    assert now.attrs["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped", after
-    if ending == "finish":
-        assert scene.is_bound_to_all(), after
-        assert len(scene.containers) == 2, after  # the former one is kept for an undo
-    else:
-        assert scene.containers == {scene.name: scene.old}, after
-        assert lasting(now.attrs) == scene.before, after
-    quiet = scene.fastops("history", "--format", "json")
-    assert "fastops resume" not in quiet.err, quiet.said
-    states = [change["state"] for change in quiet.json["changes"]]
-    assert states == ["applied" if ending == "finish" else "failed"], quiet.said
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("ending", get_args(Ending))
 @pytest.mark.parametrize("moment", get_args(Moment))
-def test_a_kill_at_any_write_loses_nothing(scene: Callable[[str], Scene], moment: Moment, ending: Ending) -> None:
+@pytest.mark.parametrize("place", get_args(Place))
+def test_a_kill_at_any_write_loses_nothing(scene: Callable[[str, Place], Scene], place: Place, moment: Moment) -> None:
+    """Each is taken back, which leaves all as it was, and then done again and finished."""
+
+    def survives(number: int) -> bool:
+        one = scene(str(number), place)
+        with one.proxy:
+            for ending in get_args(Ending):
+                if not one.killed_at(number, moment):
+                    return False
+                one.ends_well(ending, f"killed at write {number} ({moment}): {one.proxy.writes[-1]}")
+        return True
+
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        numbers = range(1, MOST_WRITES + 1)
-        kills = list(pool.map(lambda n: survives(scene(f"{n}"), n, moment, ending), numbers))
-    assert kills == [True] * (MOST_WRITES - 1) + [False], "as many writes were tried as a recreate takes"
+        kills = list(pool.map(survives, range(1, WRITES[place] + 2)))
+    assert kills == [True] * WRITES[place] + [False], "as many writes were tried as a recreate takes"
 
 
-@pytest.mark.slow
-def test_an_interrupted_fix_is_named_by_every_command_and_blocks_the_next_one(scene: Callable[[str], Scene]) -> None:
-    one = scene("named")
+def test_a_kill_while_the_compose_file_is_written_leaves_it_whole(scene: Callable[[str, Place], Scene]) -> None:
+    def survives(at: tuple[int, Moment]) -> bool:
+        number, moment = at
+        one = scene(f"{number}-{moment}", "compose")
+        with one.proxy:
+            for ending in get_args(Ending):
+                if not one.killed_writing(number, moment):
+                    return False
+                assert not one.proxy.writes, "the file is written before the container is touched"
+                one.ends_well(ending, f"killed at rename {number} ({moment})")
+        return True
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        moments = [(number, moment) for number in range(1, RENAMES + 2) for moment in get_args(Moment)]
+        kills = list(pool.map(survives, moments))
+    assert kills == [number <= RENAMES for number, _ in moments], "as many renames were tried as there are"
+
+
+def test_an_interrupted_fix_is_named_by_every_command_and_blocks_the_next_one(
+    scene: Callable[[str, Place], Scene],
+) -> None:
+    one = scene("named", "networks")
     with one.proxy:
-        assert killed_at(one, 2, "done")
+        assert one.killed_at(2, "done")
         change = one.fastops("history", "--format", "json").json["changes"][0]["id"]
         for arguments in (
             ("history",),
             ("scan", "docker", "--fail-on", "never"),
             ("doctor", "docker"),
             ("signatures",),
-            ("fix", one.running.deployment, "single-process", "--dry-run"),
+            ("fix", one.deployment, "single-process", "--dry-run"),
         ):
             told = one.fastops(*arguments)
             assert f"fastops resume {change}" in told.err, (arguments, told.said)
@@ -145,10 +98,9 @@ def test_an_interrupted_fix_is_named_by_every_command_and_blocks_the_next_one(sc
         assert one.fastops("resume", change, "--take-back", "--yes").status == 0
 
 
-@pytest.mark.slow
-def test_a_cut_connection_is_taken_back_at_once(scene: Callable[[str], Scene]) -> None:
+def test_a_cut_connection_is_taken_back_at_once(scene: Callable[[str, Place], Scene]) -> None:
     """The engine drops a request in the middle of a recreate: the program lives, so it puts everything back itself."""
-    one = scene("cut")
+    one = scene("cut", "networks")
     with one.proxy:
         one.proxy.at(3, "asked", lambda _request: None)
         done = one.fastops(*one.fix)
