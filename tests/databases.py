@@ -6,6 +6,7 @@ import contextlib
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -79,6 +80,10 @@ class Postgres(Server):
             )
         )
 
+    def asked(self) -> int:
+        """How often fastops has connected."""
+        return (self.folder / "log").read_text().count("application_name=fastops")
+
     @property
     def certificate(self) -> Path:
         """The authority: the server's own certificate, for ``localhost`` and 127.0.0.1."""
@@ -105,7 +110,7 @@ def postgres() -> Iterator[Postgres]:
                 f"port = {made.port}\nlisten_addresses = '{','.join(_addresses())}'\n"
                 f"unix_socket_directories = '{folder}'\n"
                 "max_connections = 20\nsuperuser_reserved_connections = 3\nssl = on\nfsync = off\n"
-                "password_encryption = 'scram-sha-256'\nshared_buffers = 16MB\n"
+                "log_connections = on\npassword_encryption = 'scram-sha-256'\nshared_buffers = 16MB\n"
             )
         with _running([_program("postgres"), "-D", str(data)], folder, made.port):
             for statement in _ROLES.strip().splitlines():
@@ -153,7 +158,7 @@ def _running(command: list[str], folder: Path, port: int) -> Iterator[None]:
                 sleep(0.05)
             yield
         finally:
-            process.send_signal(2)  # both end their clients' sessions, and then themselves
+            process.send_signal(signal.SIGINT)  # both end their clients' sessions, and then themselves
             try:
                 process.wait(WAIT_SECONDS)
             except subprocess.TimeoutExpired:

@@ -95,7 +95,9 @@ def test_connections_of_a_container_are_those_that_the_server_counts(
 ) -> None:
     service = _shop(start, postgres.dsn(), held=4, size=2, overflow=3)
     until("its connections", lambda: postgres.held("shop") == 4)
+    before = postgres.asked()
     done = _scan(Fastops(tmp_path / "one", engine), "docker", "own")
+    assert postgres.asked() == before + 1, "one connection to each server"
     found = _deployment(done, service.name)
     pool = found["pool"]
     assert abs(pool["in_use"] - postgres.held("shop")) <= 1
@@ -115,9 +117,9 @@ def test_connections_of_a_container_are_those_that_the_server_counts(
 def test_without_the_option_no_database_is_asked(engine: str, start: Start, postgres: Postgres, tmp_path: Path) -> None:
     service = _shop(start, postgres.dsn(), held=1, size=2, overflow=3)
     until("its connections", lambda: postgres.held("shop") == 1)
-    begun = (postgres.folder / "log").read_text()
+    before = postgres.asked()
     done = _scan(Fastops(tmp_path / "one", engine), "docker")
-    assert (postgres.folder / "log").read_text() == begun
+    assert postgres.asked() == before
     pool = _deployment(done, service.name)["pool"]
     assert (pool["in_use"], pool["capacity"], pool["sessions"]) == (None, 5, None)
     assert done.json["databases"] == []
