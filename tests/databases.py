@@ -84,6 +84,10 @@ class Postgres(Server):
         """How often fastops has connected."""
         return (self.folder / "log").read_text().count("application_name=fastops")
 
+    def asked_now(self) -> int:
+        """fastops' open sessions."""
+        return int(self.query("select count(*) from pg_stat_activity where application_name = 'fastops'"))
+
     @property
     def certificate(self) -> Path:
         """The authority: the server's own certificate, for ``localhost`` and 127.0.0.1."""

@@ -13,6 +13,10 @@ from typing import Any
 
 import pytest
 
+from console.config import Config
+from console.session import Session
+from console.wanted_databases import wanted
+from fixes.model import Report
 from tests.console._fastops import Done, Fastops, until
 from tests.databases import USABLE, Postgres, Server
 
@@ -110,8 +114,7 @@ def test_connections_of_a_container_are_those_that_the_server_counts(
     server = next(s for s in done.json["databases"] if s["server"] == f"{postgres.host}:{postgres.port}")
     assert (server["kind"], server["usable"]) == ("postgresql", USABLE)
     assert not [f for f in found["findings"] if f["signature"] == "pool-oversubscribed"]
-    left = "select count(*) from pg_stat_activity where application_name = 'fastops'"
-    until("the end of its session", lambda: postgres.query(left) == "0")
+    until("the end of its session", lambda: postgres.asked_now() == 0)
 
 
 def test_without_the_option_no_database_is_asked(engine: str, start: Start, postgres: Postgres, tmp_path: Path) -> None:
@@ -215,3 +218,22 @@ def test_clients_of_pgbouncer_are_counted_at_its_own_door(
     found = next(d for d in done.json["deployments"] if service.pid in [w["pid"] for w in d["workers"]])
     assert found["pool"]["in_use"] == 3
     assert "SHOW CLIENTS" in found["pool"]["source"]
+
+
+def test_a_session_that_stays_open_shows_them_and_ends_its_connection_with_itself(
+    process: Callable[[str], Any], postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FASTOPS_STATE", str(tmp_path / "state"))
+    service = process(postgres.dsn(host="127.0.0.1"))
+    until("its connections", lambda: postgres.held("shop") == 3)
+
+    def shown(report: Report) -> bool:
+        return any(
+            d.pool is not None and d.pool.in_use == 3 and service.pid in [w.pid for w in d.workers]
+            for d in report.snapshot.deployments()
+        )
+
+    with Session(["local"], Config(), databases=wanted(["own"])) as session:
+        assert session.wait(60, shown)
+        assert postgres.asked_now() == 1
+    until("the end of its connection", lambda: postgres.asked_now() == 0)
