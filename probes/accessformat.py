@@ -7,8 +7,11 @@ seconds), granian's ``--access-log-fmt`` (``%(dt_ms)d``). Whole seconds (``%(T)s
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
+
+from probes.model import Setting
 
 GRANIAN_DEFAULT = '[%(time)s] %(addr)s - "%(method)s %(path)s %(protocol)s" %(status)d %(dt_ms).3f'
 FORMAT_CHARACTERS = 2000
@@ -52,6 +55,12 @@ class Format(NamedTuple):
     unit_seconds: float
     name: str
     """The directive, for people."""
+
+
+def of(server: str | None, settings: Mapping[str, Setting]) -> Format | None:
+    """The format by a server's settings."""
+    said = settings.get("access_log_format")
+    return compiled(server, said.value if said is not None and isinstance(said.value, str) else None)
 
 
 @lru_cache(maxsize=256)

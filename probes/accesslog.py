@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from probes import accessformat
 from probes.accessformat import Format
+from probes.http import OWN_PATHS
 from probes.traffic import Traffic
 
 WINDOW_SECONDS = 60
@@ -45,9 +46,7 @@ class AccessLog:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.format: Format | None = None
-        self.learns = True
-        """Whether a format that is not known may be learnt from the lines."""
-        self.ignored: frozenset[bytes] = frozenset()
+        self.ignored = frozenset(path.encode() for path in OWN_PATHS)
         """Paths that users do not ask for."""
         self._clock = clock
         self._room = float(_LONGEST_BURST)
@@ -57,6 +56,10 @@ class AccessLog:
         self._stamp: tuple[bytes, int | None] = (b"", None)
         self._since: float | None = None
         self._newest = 0
+
+    def expect(self, form: Format | None) -> None:
+        """The format of the lines, where it is known; else it may be learnt from them."""
+        self.format = form
 
     def take(self, data: bytes, plain: bytes, now: float) -> None:
         """Whole lines, as they came and as they read without their packing; ``now`` is the time since the epoch."""
@@ -136,7 +139,7 @@ class AccessLog:
             start = data.rfind(b"\n", 0, found.start()) + 1
             if b"://" in data[start : found.start()]:
                 continue  # what the service asked of others
-            learnt = accessformat.learnt(found["rest"]) if self.learns else None
+            learnt = accessformat.learnt(found["rest"]) if self.format is None else None
             took, kind = learnt if learnt is not None else (None, PLAIN)
             self._count(kind, self._second(data[start : start + _HEAD]), found["path"], found["status"], took, weight)
 

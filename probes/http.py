@@ -34,6 +34,8 @@ HEALTH_PATHS = (
 )
 """What services commonly call it, in the order in which they are tried."""
 METRICS_PATH = "/metrics"
+OWN_PATHS = frozenset((LOOP_PATH, METRICS_PATH, *HEALTH_PATHS))
+"""What fastops asks for, and checks do: no requests of users."""
 SAID_BYTES = 240
 """So much of an answer of 5xx is kept."""
 _QUICK_BYTES = 16 * 1024

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from probes import accessformat
 from probes.accesslog import AccessLog
 from probes.base import ReplicaId
-from probes.http import HEALTH_PATHS, LOOP_PATH, METRICS_PATH
+from probes.http import OWN_PATHS
 from probes.model import HttpSample, Latency, Replica, Setting
 from probes.scrapes import Scrapes
 from probes.traffic import SHARES, Traffic, nearest_rank, together
@@ -78,15 +78,13 @@ def _logged(
     now: float,
     ignored: frozenset[str],
 ) -> list[Traffic]:
-    said = settings.get("access_log_format")
-    given = said.value if said is not None and isinstance(said.value, str) else None
+    form = accessformat.of(server, settings)
     paths = frozenset(path.encode() for path in ignored)
     told = []
     for one in running:
         found: list[Traffic] = []
         for log in logs(one.id):
-            log.format = accessformat.compiled(server, given)
-            log.learns = log.format is None
+            log.expect(form)
             log.ignored = paths
             traffic = log.traffic(now)
             found += [] if traffic is None else [traffic]
@@ -107,7 +105,7 @@ def _workers(replica: Replica, settings: Mapping[str, Setting]) -> int | None:
 def _not_users(running: Sequence[Replica]) -> frozenset[str]:
     """What fastops asks for itself, and what an orchestrator's checks do."""
     checked = (probe.path for one in running for probe in one.probes or () if probe.path)
-    return frozenset((LOOP_PATH, METRICS_PATH, *HEALTH_PATHS, *checked))
+    return frozenset((*OWN_PATHS, *checked))
 
 
 def _has_percentiles(told: Sequence[Traffic]) -> bool:

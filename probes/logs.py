@@ -12,6 +12,7 @@ import re
 from datetime import UTC, datetime, tzinfo
 
 from probes import structured, text
+from probes.accessformat import Format
 from probes.accesslog import AccessLog
 from probes.base import ReplicaId
 from probes.loggroups import FIELD_BYTES, Group, Shelf
@@ -245,6 +246,7 @@ class LogBook:
         self._ring_bytes = ring_bytes
         self._arrivals = Arrivals()
         self._streams: dict[tuple[ReplicaId, str | None], LogStream] = {}
+        self._form: Format | None = None
 
     def stream(self, replica: ReplicaId, source: str | None = None) -> LogStream:
         """The stream of a replica from one source (its output, what is said of it), opened where there is none."""
@@ -258,11 +260,18 @@ class LogBook:
                 zone=self._zone,
                 ring_bytes=self._ring_bytes,
             )
+            found.requests.expect(self._form)
         return found
 
     def drop(self, replica: ReplicaId) -> None:
         """Forgets a replica that is gone."""
         self._streams = {key: stream for key, stream in self._streams.items() if key[0] != replica}
+
+    def expect(self, form: Format | None) -> None:
+        """The format of the access logs among them; said before the first line, its past is understood, too."""
+        self._form = form
+        for stream in self._streams.values():
+            stream.requests.expect(form)
 
     def requests(self, replica: ReplicaId) -> tuple[AccessLog, ...]:
         """What the logs of a replica say of its requests."""

@@ -108,7 +108,6 @@ def test_a_proxy_and_the_server_behind_it_are_not_added_up() -> None:
 
 def test_what_fastops_and_checks_ask_for_does_not_count() -> None:
     log = AccessLog(lambda: 0.0)
-    log.ignored = frozenset({b"/.fastops/loop", b"/health"})
     lines = [stamped(f'INFO: 1.2.3.4:5 - "GET {path} HTTP/1.1" 404', 1.0) for path in ("/.fastops/loop", "/health?x")]
     fed(lines, log)
     assert log.traffic(START + 20.0) is None
@@ -159,10 +158,22 @@ def test_a_log_book_counts_what_its_streams_are_fed() -> None:
     line = f'{now:%Y-%m-%dT%H:%M:%S.%f}Z INFO:     127.0.0.1:1 - "GET /a HTTP/1.1" 200 OK\n'.encode()
     stream.feed(line * 10)
     (log,) = book.requests(ReplicaId("one"))
+    assert log.format is None
     found = log.traffic(now.timestamp() + 10)
     assert found is not None
     assert found.per_second == pytest.approx(1.0, rel=0.1)
     assert book.requests(ReplicaId("other")) == ()
+
+
+def test_a_format_that_is_known_beforehand_holds_for_the_past_of_a_log() -> None:
+    book = LogBook(Matcher(()))
+    book.expect(accessformat.compiled("gunicorn", "%(U)s %(s)s %(D)s"))
+    now = datetime.now(UTC)
+    book.stream(ReplicaId("one")).feed(f"{now:%Y-%m-%dT%H:%M:%S.%f}Z /a 200 80000\n".encode() * 10)
+    (log,) = book.requests(ReplicaId("one"))
+    found = log.traffic(now.timestamp() + 10)
+    assert found is not None
+    assert found.source == "access log, %(D)s over 1m"
 
 
 _PIECE = st.one_of(

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from probes import accessformat
 from probes.base import DeploymentId, NodeId, ReplicaId, TargetId
 from probes.latency import latency
 from probes.loghits import LogCoverage, LogLine
@@ -206,6 +207,9 @@ class Fleet:
             book = self._books.get(container.deployment)
             if book is None:
                 book = self._books[container.deployment] = LogBook(self._matcher)
+                command = container.known.command if container.known is not None else None
+                if command is not None:
+                    book.expect(accessformat.of(command.server, command.settings))
             replica = container.id
             follower = self._followers[replica] = Follower(
                 container, book.stream(replica, "docker logs"), self.oldest(), lambda: self.touch([replica])

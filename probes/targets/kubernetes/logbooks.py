@@ -14,6 +14,7 @@ from functools import partial
 
 import msgspec
 
+from probes import accessformat
 from probes.accesslog import AccessLog
 from probes.base import DeploymentId, Failure, ReplicaId
 from probes.loghits import LogCoverage, LogHit, LogLine
@@ -208,6 +209,8 @@ class Logs:
             share = _RINGS_BYTES // (SAMPLED_REPLICAS * max(1, len(self._deployments())))
             ring = max(_LEAST_RING_BYTES, min(RING_BYTES, share))
             book = self._books[key] = LogBook(self._matcher, ring_bytes=ring)
+            if (found := self._deployments().get(key)) is not None:
+                book.expect(accessformat.of(found.server, found.settings))
         return book
 
     def _log(self, key: DeploymentId, replica: ReplicaId) -> Log:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from probes import accessformat
 from probes.base import DeploymentId, NodeId, ReplicaId, TargetId
 from probes.latency import latency
 from probes.logs import Matcher
@@ -56,6 +57,8 @@ class Services:
                 log = ServiceLog(self._matcher, self._lookback)
                 service = self._services[identity] = Service(identity, names[master.key], log)
             service.running(master)
+            if master.command is not None:
+                service.log.book.expect(accessformat.of(master.command.server, master.command.settings))
             service.log.attach(master, (master.pid, *tree.descendants(master.pid)))
         oldest = datetime.now(UTC) - self._lookback
         for service in [one for identity, one in self._services.items() if identity not in seen]:
