@@ -67,7 +67,7 @@ _LINE = _wanted()
 def parse(body: bytes) -> Scrape | None:
     """The counters of requests in a document; ``None`` where it has none, or is none. Raises nothing."""
     lines = []
-    for line in body.split(b"\n"):
+    for line in body.split(b"\n")[:-1]:  # what stands behind the last newline was cut off
         if len(line) <= LINE_BYTES and _LINE.match(line):
             lines.append(line)
             if len(lines) >= LINES:

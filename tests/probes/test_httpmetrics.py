@@ -25,7 +25,7 @@ def histogram(name: str, counts: dict[str, float], **labels: str) -> list[str]:
 
 def scrape(*lines: str, start: float | None = 1.0) -> Scrape:
     told = [*lines, *([f"process_start_time_seconds {start}"] if start is not None else [])]
-    found = httpmetrics.parse("\n".join(told).encode())
+    found = httpmetrics.parse(("\n".join(told) + "\n").encode())
     assert found is not None
     return found
 
@@ -117,6 +117,12 @@ def test_one_broken_line_hides_no_other() -> None:
     found = httpmetrics.parse(b'http_requests_total{handler="/a" 1\nhttp_requests_total{handler="/b"} 2\n')
     assert found is not None
     assert list(found.samples.values()) == [2.0]
+
+
+def test_a_line_that_was_cut_off_is_no_counter_that_went_back() -> None:
+    found = httpmetrics.parse(b'http_requests_total{handler="/a"} 1\nhttp_requests_total{handler="/b"} 12')
+    assert found is not None
+    assert list(found.samples.values()) == [1.0]
 
 
 _PIECE = st.one_of(
