@@ -94,8 +94,15 @@ class Postgres(Server):
         return self.folder / "data" / "server.crt"
 
 
+@pytest.fixture
+def postgres(postgres_server: Postgres) -> Postgres:
+    """That PostgreSQL without a session of an earlier test: of a container that was killed some are never ended."""
+    postgres_server.query("select count(pg_terminate_backend(pid, 5000)) from pg_stat_activity where usename = 'shop'")
+    return postgres_server
+
+
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
+def postgres_server() -> Iterator[Postgres]:
     """A PostgreSQL of this session's own."""
     _program("postgres")
     with _folder() as folder:
@@ -123,16 +130,16 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="session")
-def pgbouncer(postgres: Postgres) -> Iterator[Server]:
+def pgbouncer(postgres_server: Postgres) -> Iterator[Server]:
     """A PgBouncer before that PostgreSQL, in transaction mode."""
     program = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
     if program is None:
         missing("PgBouncer is not installed (Debian: apt-get install pgbouncer)", PROMISE)
     with _folder() as folder:
-        made = Server(folder, postgres.host, _free_port())
+        made = Server(folder, postgres_server.host, _free_port())
         (folder / "users.txt").write_text('"shop" "shop-s3cret"\n"watcher" "watch-s3cret"\n')
         (folder / "pgbouncer.ini").write_text(
-            f"[databases]\nshop = host={postgres.host} port={postgres.port} dbname=shop "
+            f"[databases]\nshop = host={postgres_server.host} port={postgres_server.port} dbname=shop "
             "user=pooled password=pool-s3cret\n[pgbouncer]\n"
             f"listen_addr = 127.0.0.1,{made.host}\nlisten_port = {made.port}\nauth_type = scram-sha-256\n"
             f"auth_file = {folder}/users.txt\npool_mode = transaction\nmax_client_conn = 40\ndefault_pool_size = 3\n"
