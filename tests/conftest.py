@@ -18,7 +18,7 @@ from hypothesis import settings
 
 from tests import engine as engines
 from tests.cluster.fixtures import cluster, kube_api, lab_pods, make_namespace, namespace
-from tests.databases import pgbouncer, postgres
+from tests.databases import pgbouncer, postgres, postgres_server
 from tests.parts import MISSING_PART, missing
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ __all__ = [
     "namespace",
     "pgbouncer",
     "postgres",
+    "postgres_server",
 ]  # pytest finds them here
 
 settings.register_profile("ci", deadline=None, derandomize=True)
