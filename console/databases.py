@@ -20,8 +20,9 @@ from probes.pools import DatabaseServer, Held
 from probes.target import Target, Unreadable
 
 INTERVAL_SECONDS = 10.0
-FIRST_SECONDS = 15.0
-"""How long the first look waits for the targets to be read, which say whose an address is."""
+FIRST_SECONDS = 20.0
+"""How long the first look waits for the targets to be read, which say whose an address is and what a name stands for:
+as long as a scan waits for them."""
 _STEP_SECONDS = 0.25
 _SOCKETS_SECONDS = 3.0
 _AT_ONCE = 4

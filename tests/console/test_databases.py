@@ -155,7 +155,9 @@ def test_names_of_a_network_are_known_and_what_comes_through_a_relay_is_nobodys(
     pool = _deployment(done, service.name)["pool"]
     assert pool["in_use"] is None
     assert pool["capacity"] == 2
-    server = next(s for s in done.json["databases"] if s["server"] == "orders-db:5432")
+    servers = {s["server"]: s for s in done.json["databases"]}
+    assert "orders-db:5432" in servers, done.err
+    server = servers["orders-db:5432"]
     assert server["unattributed"] >= 2
     assert "addresses that are no replica's" in done.err
     assert done.status == 3
