@@ -41,8 +41,9 @@ class Judging:
         self._listeners: list[Listener] = []
         self._deaf: Failure | None = None
         self._unasked: tuple[Failure, ...] = ()
+        self._told = False
         self.databases_asked = False
-        """The database servers that were wanted were asked once."""
+        """The database servers that were wanted were asked once, and the report says what they answered."""
 
     def begin(self) -> None:
         """From now on it is observed."""
@@ -73,6 +74,7 @@ class Judging:
         more = self._unasked if self._deaf is None else (*self._unasked, self._deaf)
         if more:
             self.report = replace(self.report, failures=(*self.report.failures, *more))
+        self.databases_asked = self._told
         for listener in tuple(self._listeners):
             try:
                 listener(self.report)
@@ -81,7 +83,7 @@ class Judging:
 
     def databases_told(self, failures: tuple[Failure, ...]) -> None:
         """The database servers were asked; this is what could not be read."""
-        self._unasked, self.databases_asked = failures, True
+        self._unasked, self._told = failures, True
         self._changed()
 
     def settled(self) -> bool:
