@@ -53,7 +53,17 @@ _STERN = re.compile(r"^[a-z0-9][a-z0-9.\-]*-[a-z0-9]{5} (?:› )?[a-z0-9][a-z0-9
 _FIELD = re.compile(r"(?:^|(?<=\s))[\w.@\-]+=(?:\"[^\"]*\"|'[^']*'|[^\s\"']+)(?=\s)")
 _OPENS_FIELD = re.compile(r"(?:^|\s)(?:msg|message|event|text)=[\"']?$")
 _BRACKETS = re.compile(r"\[[^\[\]]{0,120}\]|\([^()]{0,120}\)|<[\w.\-]{0,40}>")
+_NO_PROSE = re.compile(
+    r"(?:^|(?<=[\s:|,]))(?:MainProcess|MainThread|AnyIO worker thread|(?:Sun|Mon|Tue|Wed|Thu|Fri|Sat),?"
+    r"|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)(?=[\s:|,])"
+)
+"""Names of processes and threads that have no digit (the standard library's, anyio's), and those of days and months."""
+_RETRY = re.compile(r"Backing off \S+\(\.\.\.\) for [\d.]+s \(|Retrying \S+ in [\d.]+ seconds as it raised ")
+"""What backoff (1 and 2) and tenacity (to 9) say of an exception, at whatever level they are told to."""
+_NAME_WORDS = 3
+"""A service's own name has no more: ``CRITICAL Checkout Service: …``."""
 _FOREIGN = re.compile(r"[\"'`“”„‘’«»?!]")
+_MARKS = ":|,;-–—•›│+#"
 _NAME = re.compile(r"[\d._/@=\-]")
 _EXCEPTION = re.compile(
     r"(?:\(?(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Timeout)\)?(?:: ?| |\([\"']))+$"
@@ -68,6 +78,10 @@ def fits(place: Place, front: str, record: str = "", *, below: bool = False) -> 
     ``front`` is what stands before it in the line, ``record`` the other fields of the JSON object that the line was
     unpacked from; ``below`` is a line of it under the first.
     """
+    if place in {"raised", "unquoted"} and len(front) <= _LONGEST:
+        retry = _RETRY.search(front)
+        if retry and _is_head(front[: retry.start()]):
+            return True
     if place == "unquoted":
         return not (_is_quiet(front, record) and (_is_quoted(front) or not _is_head(front, raised=True)))
     if len(front) > _LONGEST:
@@ -126,20 +140,44 @@ def _is_head(front: str, *, raised: bool = False) -> bool:
     for prefix in (_COMPOSE, _CONTAINERD, _SYSLOG, _STERN):
         rest = prefix.sub("", rest, count=1)
     rest = _OPENS_FIELD.sub(" ", _FIELD.sub("", rest))
-    rest = _BRACKETS.sub("#0 ", rest)
+    rest = _NO_PROSE.sub("", _BRACKETS.sub(_kept, rest))
     if _FOREIGN.search(rest) or (rest and not rest[-1].isspace() and rest[-1] not in ":|-["):
         return False
-    words = 0
-    for token in rest.split():
-        bare = token.strip(":|,;-–—•›│+#")
+    tokens = rest.split()
+    level_at = _complaint_at(tokens)
+    words, capitals = 0, True
+    for at, token in enumerate(tokens):
+        bare = token.strip(_MARKS)
         if any(letter.isalpha() and not letter.isascii() for letter in bare):
             return False
         last = bare.rpartition(":")[2]  # LEVEL:logger:message
         named = any(letter.isalnum() for letter in bare)
         if not named or _LEVEL.fullmatch(last) or (words == 0 and last != token and last == bare) or _NAME.search(bare):
-            words = 0
+            words, capitals = 0, True
             continue
-        words = words + 1 if last == bare else 1
+        words, capitals = (words + 1, capitals) if last == bare else (1, bare.count(":") < 2)
+        capitals = capitals and last[0].isupper()
         if words > 1:
-            return False
+            # A name of several words; in front of a level a colon would make it somebody's who is quoted.
+            own = level_at is not None and (level_at < at or ":" not in token)
+            if not (own and capitals and words <= _NAME_WORDS):
+                return False
     return True
+
+
+def _kept(brackets: re.Match[str]) -> str:
+    """What stands for brackets: the level in them, else a name."""
+    level = brackets[0].strip("[]()<> ")
+    return f"{level} " if _LEVEL.fullmatch(level) else "#0 "
+
+
+def _complaint_at(tokens: list[str]) -> int | None:
+    """Where the first level of a warning or worse stands; ``None`` without one, and where one of information does."""
+    first = None
+    for at, token in enumerate(tokens):
+        for part in token.strip(_MARKS).split(":"):
+            if part.lower() in _QUIET:
+                return None
+            if first is None and _LEVEL.fullmatch(part):
+                first = at
+    return first

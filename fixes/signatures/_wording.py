@@ -36,8 +36,8 @@ def unquoted(key: str, regex: str, context_lines: int = 0) -> Pattern:
     return pattern(key, regex, context_lines, "unquoted")
 
 
-ENDS = r"(?: ?$|\"|  | \[| \w+=)"
-"""The end of a message: of its line, or what structlog, rich and logfmt write behind it."""
+ENDS = r"(?: ?$|[\"']|  | \[| \(?\w+=)"
+"""The end of a message: of its line, or what structlog, rich, logfmt and an application's format write behind it."""
 
 TIMED_OUT = complaint("server/worker-timeout", r"WORKER TIMEOUT \(pid:(?P<pid>\d+)\)" + ENDS)
 """gunicorn's arbiter is about to kill a worker whose heartbeat stopped."""

@@ -81,6 +81,16 @@ SIGNATURE = Signature(
         Example(
             "the server's log", "2026-11-22 09:25:45.361 UTC [6693] app@app FATAL:  sorry, too many clients already\n"
         ),
+        Example(
+            "backoff, at its level of information",
+            "INFO:backoff:Backing off connect(...) for 1.2s (asyncpg.exceptions.TooManyConnectionsError: sorry, too "
+            "many clients already)\n",
+        ),
+        Example(
+            "tenacity",
+            "INFO:app.db:Retrying app.db.connect in 1.0 seconds as it raised TooManyConnectionsError: sorry, too many "
+            "clients already.\n",
+        ),
     ),
     silent=(
         Example("Redis", "redis.exceptions.ConnectionError: Too many connections\n"),

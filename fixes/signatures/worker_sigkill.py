@@ -159,6 +159,11 @@ SIGNATURE = Signature(
             _DIED,
             deployment=_cases.container(memory=Memory(oom_kills=1), started_at=_cases.ago(600)),
         ),
+        Example(
+            "with names of processes and threads",
+            "2026-11-22 09:22:36,123 MainProcess MainThread ERROR gunicorn.error: "
+            "Worker (pid:42) was sent SIGKILL! Perhaps out of memory?\n",
+        ),
     ),
     silent=(
         Example(

@@ -143,6 +143,16 @@ SIGNATURE = Signature(
             "coloured and with a prefix",
             "api.1  | \x1b[31m[2026-11-22 09:22:36 +0000] [5] [CRITICAL] WORKER\x1b[0m TIMEOUT (pid:9)\n",
         ),
+        Example(
+            "with names of processes and threads",
+            "2026-11-22 09:22:36,123 CRITICAL MainProcess MainThread gunicorn.error: WORKER TIMEOUT (pid:42)\n",
+        ),
+        Example("with the time as C writes it", "Sun Nov 22 09:22:36 2026 CRITICAL WORKER TIMEOUT (pid:42)\n"),
+        Example(
+            "with fields behind it",
+            "[2026-11-22 09:22:36 +0000] [7] [CRITICAL] WORKER TIMEOUT (pid:42) (request_id=abc)\n",
+        ),
+        Example("in single quotation marks", "level=critical msg='WORKER TIMEOUT (pid:42)' logger=gunicorn.error\n"),
     ),
     silent=(
         Example(

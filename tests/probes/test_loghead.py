@@ -14,7 +14,8 @@ from probes.logs import Matcher, match_text
 TIMEOUT = "WORKER TIMEOUT (pid:7)"
 PLACES: tuple[Place, ...] = ("message", "complaint", "raised", "unquoted")
 MATCHERS = {
-    place: Matcher([Pattern(PatternKey("t"), r"WORKER TIMEOUT \(pid:\d+\)(?:$|\"| )", place=place)]) for place in PLACES
+    place: Matcher([Pattern(PatternKey("t"), r"WORKER TIMEOUT \(pid:\d+\)(?:$|[\"')]| )", place=place)])
+    for place in PLACES
 }
 
 OWN = (
@@ -42,6 +43,17 @@ OWN = (
     "2026-11-22T20:43:18Z [critical ] ",
     "time=2026-11-22T20:43:18Z level=critical msg=",
     'time="2026-11-22 20:43:18" level=critical logger=gunicorn.error msg="',
+    "ts=2026-11-22T20:43:18Z lvl=crit msg='",
+    "2026-11-22 20:43:18,123 CRITICAL MainProcess MainThread gunicorn.error: ",
+    "2026-11-22 20:43:18,123 MainProcess MainThread CRITICAL gunicorn.error: ",
+    "2026-11-22 20:43:18,123 [MainProcess] ForkPoolWorker-1 asyncio_0 Dummy-1 CRITICAL ",
+    "CRITICAL AnyIO worker thread gunicorn.error: ",
+    "MainProcess:MainThread:CRITICAL:",
+    "Sun Nov 22 20:43:18 2026 CRITICAL ",
+    "Sun, 22 Nov 2026 20:43:18 +0000 - root - ERROR - ",
+    "CRITICAL Checkout Service: ",
+    "CRITICAL:Checkout Service:",
+    "Payment Service [CRITICAL] ",
 )
 QUOTED = (
     'INFO:app:support ticket says "[CRITICAL] ',
@@ -57,6 +69,19 @@ QUOTED = (
     "WARNING:app:blocked the prompt: ",
     "用户说:[CRITICAL] ",
     "> why does it say [CRITICAL] ",
+    "user asked why [CRITICAL] ",
+    "User Bob asked why [CRITICAL] ",
+    "Support Ticket: [CRITICAL] ",
+    "INFO:app:User Said: [CRITICAL] ",
+    "WARNING:app:Blocked Prompt: ",
+    "CRITICAL Here Is What They Said: ",
+    "INFO MainProcess MainThread chat: ",
+    "INFO Sun Nov 22 20:43:18 2026 chat said: ",
+)
+RETRIES = (
+    "INFO:backoff:Backing off connect(...) for 1.2s (asyncpg.exceptions.XError: ",
+    'INFO:backoff:Backing off connect(...) for 1.2s (a.XError: server at "10.0.0.5" failed: FATAL:  ',
+    "2026-11-22 20:43:18 INFO app.db Retrying app.db.connect in 1.0 seconds as it raised XError: ",
 )
 
 
@@ -66,7 +91,7 @@ def found(place: Place, line: str) -> bool:
 
 @pytest.mark.parametrize("front", OWN)
 def test_a_servers_own_words_begin_where_the_head_of_the_line_ends(front: str) -> None:
-    assert all(found(place, front + TIMEOUT + ('"' if front.endswith('"') else "")) for place in PLACES)
+    assert all(found(place, front + TIMEOUT + (front[-1] if front[-1:] in {'"', "'"} else "")) for place in PLACES)
 
 
 @pytest.mark.parametrize("front", QUOTED)
@@ -113,6 +138,20 @@ def test_an_exception_says_it_in_a_traceback_or_behind_other_words_of_an_error()
     assert found("raised", record(level="error", message="x", error=f"Traceback\n  File\na.TimeoutError: {TIMEOUT}"))
     for front in ("INFO:app:could not load: ", 'ERROR:app:"', "they say a.b.XError: "):
         assert not found("raised", front + TIMEOUT), front
+
+
+@pytest.mark.parametrize("front", RETRIES)
+def test_what_is_tried_again_failed_at_whatever_level_that_is_told(front: str) -> None:
+    for place in ("raised", "unquoted"):
+        assert found(place, front + TIMEOUT + ")")
+        for quoting in ("INFO:app:user said: ", 'INFO:app:"', "INFO:app:they see "):
+            assert not found(place, quoting + front + TIMEOUT + ")")
+
+
+def test_what_is_tried_again_is_found_in_a_record_too() -> None:
+    said = f"Backing off connect(...) for 1.2s (a.XError: {TIMEOUT})"
+    assert found("raised", record(level="info", logger="backoff", message=said))
+    assert not found("raised", record(level="info", logger="chat", message="they see " + said))
 
 
 def test_elsewhere_only_quotations_and_prose_in_mere_information_are_left_out() -> None:
