@@ -6,6 +6,7 @@ is full halves its older part by keeping the extremes of each pair, so peaks sur
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
@@ -29,6 +30,8 @@ Metric = Literal[
 ]
 CAPACITY = 720
 """Points per series: 24 minutes at one every two seconds before the first halving."""
+_MOST = 1e18
+"""No honest number of bytes, seconds, cores or descriptors is beyond it."""
 
 
 class SeriesKey(NamedTuple):
@@ -94,7 +97,9 @@ class History:
             self._forget_ended(deployment)
 
     def add(self, key: SeriesKey, at: float, value: float) -> None:
-        """Appends one point."""
+        """Appends one point; what is no number, or an absurd one, is left out."""
+        if not (math.isfinite(at) and abs(value) <= _MOST):  # NaN is not
+            return
         ring = self._rings.get(key)
         if ring is None:
             ring = self._rings[key] = Ring()

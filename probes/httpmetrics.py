@@ -35,6 +35,10 @@ UNROUTED = frozenset({"none", "", "__unknown__"})
 LINES = 8_000
 """So many lines of one document are read."""
 LINE_BYTES = 8 * 1024
+MOST = 2.0**53
+"""No honest counter is higher: up to here a float counts by ones."""
+LONGEST_SECONDS = 1e6
+"""No honest request takes longer, and no bucket ends beyond it but the last, whose bound is infinite."""
 _START = "process_start_time_seconds"
 
 Key = tuple[str, tuple[tuple[str, str], ...]]
@@ -62,6 +66,7 @@ def _wanted() -> re.Pattern[bytes]:
 
 
 _LINE = _wanted()
+_UNITS = dict(HISTOGRAMS)
 
 
 def parse(body: bytes) -> Scrape | None:
@@ -76,15 +81,29 @@ def parse(body: bytes) -> Scrape | None:
     started: list[float] = []
     created: list[float] = []
     for name, labels, value in _points(lines):
+        if not 0 <= value <= MOST:  # nor is NaN
+            continue
         if name == _START:
             started.append(value)
         elif name.endswith("_created"):
             created.append(value)
-        elif not math.isnan(value):
+        elif _sound(name, labels, value):
             samples[name, tuple(sorted(labels.items()))] = value
     if not samples:
         return None
     return Scrape((*started[:1], *([min(created)] if created else [])), samples)
+
+
+def _sound(name: str, labels: Mapping[str, str], value: float) -> bool:
+    """Whether a sample's bound, or a percentile itself, is a time that a request can take."""
+    unit = _UNITS.get(_family(name), 1.0)
+    if name.endswith("_bucket"):
+        try:
+            bound = float(labels.get("le", "")) * unit
+        except ValueError:
+            return False
+        return 0 < bound <= LONGEST_SECONDS or bound == math.inf
+    return "quantile" not in labels or value * unit <= LONGEST_SECONDS
 
 
 def _points(lines: list[bytes]) -> list[tuple[str, dict[str, str], float]]:
@@ -204,12 +223,8 @@ def _buckets(series: Iterable[tuple[Key, Mapping[str, str], float]], unit: float
     for key, labels, value in series:
         if not key[0].endswith("_bucket"):
             continue
-        try:
-            bound = float(labels.get("le", "")) * unit
-        except ValueError:
-            continue
-        if not math.isnan(bound):
-            cumulative[bound] = cumulative.get(bound, 0.0) + value
+        bound = float(labels["le"]) * unit
+        cumulative[bound] = cumulative.get(bound, 0.0) + value
     found, before = {}, 0.0
     for bound in sorted(cumulative):
         found[bound] = max(0.0, cumulative[bound] - before)

@@ -33,18 +33,17 @@ class Traffic(Frozen, frozen=True):
 def quantile(bounds: Sequence[float], cumulative: Sequence[float], share: float) -> float | None:
     """As Prometheus' ``histogram_quantile``: linear within a bucket, the lowest of which begins at 0.
 
-    ``cumulative`` are the counts at or below each ascending bound. ``None`` without requests, or where the share lies
-    beyond the last finite bound.
+    ``cumulative`` are the counts at or below each ascending bound. ``None`` without requests, where the share lies
+    beyond the last finite bound, and for numbers that tell none: what is given back is finite and not negative.
     """
-    if not cumulative or not cumulative[-1] > 0:
+    if not cumulative or not 0 < cumulative[-1] < math.inf:
         return None
     rank = share * cumulative[-1]
     low = before = 0.0
     for bound, count in zip(bounds, cumulative, strict=True):
         if count >= rank:
-            if math.isinf(bound):
-                return None
-            return low + (bound - low) * (rank - before) / (count - before) if count > before else bound
+            found = low + (bound - low) * (rank - before) / (count - before) if count > before else bound
+            return found if 0 <= found < math.inf else None
         low, before = bound, count
     return None
 
@@ -75,7 +74,7 @@ def together(found: Sequence[Traffic], replicas: int) -> Latency | None:
         p95_seconds=percentiles[1],
         p99_seconds=percentiles[2],
         requests_per_second=rate if whole else None,
-        error_ratio=sum(failed) / rate if rate > 0 and len(failed) == len(found) else None,
+        error_ratio=min(1.0, sum(failed) / rate) if rate > 0 and len(failed) == len(found) else None,
         source=source,
     )
 

@@ -14,6 +14,7 @@ from probes.model import Limit, LinkState
 from probes.text import line
 
 UNKNOWN = "–"
+_LONGEST_SECONDS = 1e10
 Tone = Literal["critical", "error", "warning", "info", "ok", "stopped", "unknown"]
 
 GLYPHS: dict[Tone, str] = {
@@ -49,8 +50,8 @@ LINK_TONES: dict[LinkState, Tone] = {
 
 
 def size(count: float | None) -> str:
-    """Bytes in three digits and a binary prefix: ``512M`` is 512 MiB."""
-    if count is None:
+    """Bytes in three digits and a binary prefix: ``512M`` is 512 MiB; a dash for what is no number."""
+    if count is None or not math.isfinite(count):
         return UNKNOWN
     value = float(count)
     for unit in ("B", "K", "M", "G", "T"):
@@ -62,8 +63,11 @@ def size(count: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """A span of time in two units at most: ``850ms``, ``1.2s``, ``3m20s``, ``42m``, ``4h05m``, ``12d``."""
-    if seconds is None:
+    """A span of time in two units at most: ``850ms``, ``1.2s``, ``3m20s``, ``42m``, ``4h05m``, ``12d``.
+
+    A dash for what is no number, negative, or longer than anything has run.
+    """
+    if seconds is None or not 0 <= seconds <= _LONGEST_SECONDS:
         return UNKNOWN
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f}ms"

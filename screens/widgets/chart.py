@@ -17,6 +17,7 @@ from probes.history import Point
 COLOURS = (6, 5, 2, 4, 3, 14, 13, 10)
 """Of the sixteen; red is kept for limits."""
 _BYTES = 1 << 20
+_MOST = 1e18
 
 
 class Line(NamedTuple):
@@ -87,18 +88,28 @@ class Chart(Widget):
         return self._drawn[3]
 
     def _draw(self, width: int, height: int) -> Text:
-        lines = [line for line in self._plot.lines if line.points]
-        if not lines or width < 16 or height < 3:
-            return Text("no measurement yet" if not lines else "", "dim", end="")
-        return draw(Plot(tuple(lines), self._plot.limit), self._unit, width, height)
+        plot = _drawable(self._plot)
+        if not plot.lines or width < 16 or height < 3:
+            return Text("no measurement yet" if not plot.lines else "", "dim", end="")
+        return draw(plot, self._unit, width, height)
+
+
+def _drawable(plot: Plot) -> Plot:
+    """The points that a plot can have: plotext allocates without a bound for what is no number, or an absurd one."""
+    lines = [line._replace(points=[p for p in line.points if 0 <= p.value <= _MOST]) for line in plot.lines]
+    limit = plot.limit if plot.limit is not None and 0 <= plot.limit <= _MOST else None
+    return Plot(tuple(line for line in lines if line.points), limit)
 
 
 def draw(plot: Plot, unit: Callable[[float], str], width: int, height: int) -> Text:
-    """The plot in a text of exactly this size; at least one series has points.
+    """The plot in a text of exactly this size; empty where no series has a point that can be drawn.
 
     plotext keeps one global figure: only the thread that draws the screen may come here. It draws nothing that is
     larger than the terminal.
     """
+    plot = _drawable(plot)
+    if not plot.lines:
+        return Text(end="")
     import plotext  # noqa: PLC0415 - 130 ms that the first paint must not pay
 
     figure = plotext.figure

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from probes.base import DeploymentId, ReplicaId, TargetId
-from probes.history import numbers
+from probes.history import History, SeriesKey, numbers
 from probes.model import Cpu, Deployment, Memory, Replica, Worker
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -39,3 +42,12 @@ def test_a_cpu_that_was_measured_later_gives_no_other_number_a_new_time() -> Non
         ("oom-kills", "web-1"): (NOW.timestamp(), 1.0),
         ("worker-rss", "web-1/9"): (NOW.timestamp(), 5.0),
     }
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 1e300])
+def test_a_series_takes_no_point_that_is_no_number_or_an_absurd_one(bad: float) -> None:
+    history, key = History(), SeriesKey(DeploymentId("docker/web"), "request-p95", "its own /metrics")
+    history.add(key, 1.0, bad)
+    assert history.labels(key.deployment, "request-p95") == ()
+    history.add(key, 2.0, 0.5)
+    assert [tuple(one) for one in history.series(key)] == [(2.0, 0.5)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from probes import httpmetrics
 from probes.http import HEALTH_PATHS, LOOP_PATH, METRICS_PATH
 from probes.httpmetrics import Scrape
-from probes.traffic import Traffic, together
+from probes.traffic import SHARES, Traffic, quantile, together
 
 IGNORED = frozenset((LOOP_PATH, METRICS_PATH, *HEALTH_PATHS))
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -125,6 +126,38 @@ def test_a_line_that_was_cut_off_is_no_counter_that_went_back() -> None:
     assert list(found.samples.values()) == [1.0]
 
 
+@pytest.mark.parametrize("value", ["+Inf", "-Inf", "NaN", "1e400", "-5", "1e300"])
+def test_a_sample_that_no_counter_can_have_is_left_out(value: str) -> None:
+    name = "http_request_duration_seconds"
+    lines = [f'{name}_bucket{{le="1"}} {value}', f"{name}_count {value}", f'{name}{{quantile="0.5"}} {value}']
+    assert httpmetrics.parse(("\n".join(lines) + "\n").encode()) is None
+    assert scrape(*lines, f"{name}_count 1", start=None).process == ()
+    started = f"process_start_time_seconds {value}\n{name}_created {value}\n{name}_count 1\n"
+    assert httpmetrics.parse(started.encode()) == httpmetrics.parse(f"{name}_count 1\n".encode())
+
+
+@pytest.mark.parametrize("bound", ["-5", "0", "NaN", "-Inf", "1e308", "1e7", ""])
+def test_a_bucket_that_ends_at_no_time_of_a_request_is_left_out(bound: str) -> None:
+    lines = histogram("http_request_duration_seconds", {bound: 100, "1": 100, "+Inf": 100})
+    assert between(Scrape((1.0,), {}), scrape(*lines)).buckets == {1.0: 10.0, float("inf"): 0.0}
+
+
+def test_more_errors_than_requests_are_all_of_them() -> None:
+    lines = histogram("http_request_duration_seconds", {"1": 1, "+Inf": 1})
+    latency = together([between(Scrape((1.0,), {}), scrape(*lines, 'http_requests_total{status="500"} 1e15'))], 1)
+    assert latency is not None
+    assert latency.error_ratio == 1.0
+
+
+@given(
+    st.lists(st.tuples(st.floats(), st.floats()), max_size=8).map(sorted),
+    st.sampled_from(SHARES),
+)
+def test_a_percentile_is_a_finite_time_or_none(told: list[tuple[float, float]], share: float) -> None:
+    found = quantile([bound for bound, _ in told], [count for _, count in told], share)
+    assert found is None or 0 <= found < math.inf
+
+
 _PIECE = st.one_of(
     st.binary(max_size=60),
     st.sampled_from(
@@ -137,6 +170,11 @@ _PIECE = st.one_of(
             b"http_request_duration_seconds_count ",
             b'{status="5xx"} ',
             b"1e400",
+            b'{le="+Inf"} ',
+            b'{le="-5"} ',
+            b'{le="1e308"} ',
+            b"+Inf\n",
+            b"1e308\n",
             b"NaN",
             b"-5",
             b"7\n",
@@ -152,8 +190,10 @@ def test_no_bytes_crash_the_reader(first: list[bytes], then: list[bytes]) -> Non
     before, after = httpmetrics.parse(b"".join(first)), httpmetrics.parse(b"".join(then))
     if before is not None and after is not None and (counted := httpmetrics.increase(before, after)) is not None:
         found = httpmetrics.traffic(counted, 10.0, NOW, IGNORED)
-        if found is not None:
-            together([found], 1)
+        latency = together([found], 1) if found is not None else None
+        if latency is not None:
+            told = (latency.p50_seconds, latency.p95_seconds, latency.p99_seconds, latency.requests_per_second)
+            assert all(one is None or 0 <= one < math.inf for one in (*told, latency.error_ratio))
 
 
 def test_a_document_of_any_size_is_read_up_to_a_bound() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,6 +37,21 @@ def test_bytes_never_take_more_than_five_cells(count: float) -> None:
 )
 def test_durations_have_two_units_at_most(seconds: float | None, text: str) -> None:
     assert words.duration(seconds) == text
+
+
+@given(st.floats())
+def test_any_float_can_be_written_in_few_cells(value: float) -> None:
+    assert len(words.duration(value)) <= 9
+    assert words.size(value) == "–" or math.isfinite(value)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 1e300, -4.75])
+def test_a_plot_leaves_out_what_is_no_number_or_an_absurd_one(bad: float) -> None:
+    points = [Point(1e9 + n, value) for n, value in enumerate([0.1, bad, 0.2])]
+    good = [points[0], points[2]]
+    drawn = draw(Plot((Line("a", points), Line("b", points[1:2])), bad), words.duration, 60, 10)
+    assert drawn.plain == draw(Plot((Line("a", good),)), words.duration, 60, 10).plain
+    assert draw(Plot((Line("b", points[1:2]),)), words.duration, 60, 10).plain == ""
 
 
 def test_p95_is_the_nearest_rank() -> None:

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from probes.base import Frozen, ReplicaId
-from probes.httpmetrics import HISTOGRAMS
+from probes.httpmetrics import HISTOGRAMS, LONGEST_SECONDS, MOST
 from probes.httpmetrics import STATUS as _STATUS
 from probes.traffic import quantile
 
@@ -125,10 +125,10 @@ def buckets(series: Iterable[Series], owner: Mapping[str, Owner], unit: float) -
     sums: dict[Owner, dict[float, float]] = {}
     for one in series:
         whose = owner.get(f"{one.metric.get('namespace')}/{one.metric.get('pod')}")
-        bound, rate = _number(one.metric.get("le", ""), infinite=True), _number(one.value[1])
+        bound, rate = _bound(one.metric.get("le", ""), unit), _number(one.value[1])
         if whose is not None and bound is not None and rate is not None:
             mine = sums.setdefault(whose, {})
-            mine[bound * unit] = mine.get(bound * unit, 0.0) + rate
+            mine[bound] = mine.get(bound, 0.0) + rate
     found = {}
     for whose, rates in sums.items():
         bounds = tuple(sorted(rates))
@@ -154,9 +154,19 @@ def errors(series: Iterable[Series], owner: Mapping[str, Owner]) -> dict[Owner, 
     }
 
 
-def _number(text: str, *, infinite: bool = False) -> float | None:
+def _number(text: str) -> float | None:
+    """A figure: none of them is negative, and a float counts by ones up to the highest."""
     try:
         value = float(text)
     except ValueError:
         return None
-    return value if math.isfinite(value) or (infinite and value > 0) else None
+    return value if 0 <= value <= MOST else None
+
+
+def _bound(text: str, unit: float) -> float | None:
+    """The upper bound of a bucket in seconds: a time that a request can take, or infinite."""
+    try:
+        bound = float(text) * unit
+    except ValueError:
+        return None
+    return bound if 0 < bound <= LONGEST_SECONDS or bound == math.inf else None

@@ -206,6 +206,16 @@ def test_a_quantile_lies_within_the_bucket_of_its_rank(bounds: list[float], data
         assert (ascending[index - 1] if index else 0) - 1e-9 <= found <= ascending[index] + 1e-9
 
 
+def test_figures_that_cannot_be_make_no_percentile() -> None:
+    pod = {"namespace": "shop", "pod": "web-1"}
+    told = [("-5", "1"), ("1e308", "1"), ("NaN", "1"), ("1", "-3"), ("1", "1e300"), ("1", "2"), ("+Inf", "2")]
+    series = [promql.Series({**pod, "le": bound}, (0.0, value)) for bound, value in told]
+    found = promql.buckets(series, {"shop/web-1": WEB}, 1.0)
+    assert found == {WEB: promql.Buckets((1.0, math.inf), (2.0, 2.0))}
+    container = promql.Series({**pod, "container": "app"}, (0.0, "-1"))
+    assert promql.by_container([container], {SHOP}) == {}
+
+
 @given(st.binary(max_size=200))
 def test_an_answer_of_any_bytes_is_a_vector_or_an_error(body: bytes) -> None:
     try:
