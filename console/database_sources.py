@@ -12,6 +12,7 @@ from probes.base import DeploymentId, Failure, ReplicaId, TargetId
 from probes.database import dsn as dsns
 from probes.database import failures
 from probes.database.dsn import Dsn
+from probes.database.refusals import Refusals
 from probes.database.server import Asked
 from probes.model import Deployment, Replica
 from probes.target import Target, Unreadable
@@ -42,6 +43,7 @@ class Sources:
         self._own = own
         self._found: dict[ReplicaId, dict[str, Dsn]] = {}
         self._asked: dict[tuple[ReplicaId | None, Dsn], Asked] = {}
+        self._refusals = Refusals()
         self.failures: dict[str, Failure] = {}
 
     async def find(self, deployments: Iterable[Deployment]) -> list[Source]:
@@ -103,7 +105,7 @@ class Sources:
             except Unreadable as unreadable:
                 self.failures[dsn.name] = unreadable.failure
                 return None
-            asked = self._asked[key] = Asked(dsn, address, port, root)
+            asked = self._asked[key] = Asked(dsn, address, port, root, self._refusals)
         return Source((asked.address, asked.port), asked, None if owner is None else owner.id)
 
     async def _address(

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import Any, Final
 
-from probes.database import tls
+from probes.database import failures, tls
 from probes.database.dsn import Dsn
 
 APPLICATION: Final = "fastops"
@@ -76,7 +76,9 @@ async def _open(dsn: Dsn, address: str, port: int, root: bytes | None, database:
         return await asyncpg.connect(**kept, ssl=context or False)
     except asyncpg.InvalidPasswordError:
         raise
-    except asyncpg.InvalidAuthorizationSpecificationError:
+    except asyncpg.InvalidAuthorizationSpecificationError as error:
+        if not failures.by_transport(error):
+            raise  # of LDAP and its like: the same password would be refused a second time
         if dsn.sslmode == "prefer":
             return await asyncpg.connect(**kept, ssl=False)
         if dsn.sslmode == "allow":

@@ -30,6 +30,21 @@ def permanent(failure: Failure) -> bool:
     return failure.code in _PERMANENT
 
 
+def refused(error: BaseException, *, pooler: bool) -> bool:
+    """Whether the user and the password themselves were refused, for everybody who has the same ones.
+
+    PostgreSQL says 28000 instead of 28P01 where LDAP, RADIUS or PAM is asked (its ``auth.c``). ``pooler``: of
+    PgBouncer's console, where users are let in or not.
+    """
+    state = getattr(error, "sqlstate", None)
+    return isinstance(state, str) and (pooler or state == "28P01" or (state == "28000" and not by_transport(error)))
+
+
+def by_transport(error: BaseException) -> bool:
+    """Whether a refusal came before any password was asked for: with TLS or without, it may be another."""
+    return "pg_hba.conf" in str(error) or "SSL" in str(error)
+
+
 def of(error: BaseException, name: str) -> Failure:
     """The failure that an exception while connecting or asking is; ``name`` is ``HOST:PORT``."""
     what = f"the database server {name}"

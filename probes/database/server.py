@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from probes.base import Failure
 from probes.database import connecting, failures, pgbouncer, statistics
 from probes.database.dsn import Dsn
+from probes.database.refusals import Refusals
 from probes.database.statistics import SessionRow
 from probes.pools import DatabaseServer
 
@@ -32,11 +33,15 @@ class Unanswered(Exception):
 class Asked:
     """A server at an address, with credentials. Not for two tasks at once."""
 
-    def __init__(self, dsn: Dsn, address: str, port: int, root: bytes | None = None) -> None:
+    def __init__(
+        self, dsn: Dsn, address: str, port: int, root: bytes | None = None, refusals: Refusals | None = None
+    ) -> None:
+        """``refusals``: what others with the same credentials were told, and are told by this one."""
         self.dsn = dsn
         self.address = address
         self.port = port
         self._root = root
+        self._refusals = Refusals() if refusals is None else refusals
         self._connection: Any = None
         self._pooler = False
         self._given_up: Failure | None = None
@@ -55,9 +60,13 @@ class Asked:
         except connecting.Pooler:
             self._pooler = True
             return await self.look()
+        except Unanswered:
+            raise
         except Exception as error:  # noqa: BLE001 -- asyncpg has errors of several families; all are failures
             await self.close()
             failure = self._told(error)
+            if failures.refused(error, pooler=self._pooler):
+                self._refusals.note(self.dsn, self.address, self.port, failure)
             if failures.permanent(failure):
                 self._given_up = failure
             raise Unanswered(failure) from None
@@ -70,6 +79,7 @@ class Asked:
 
     async def _look(self) -> Looked:
         if self._connection is None or self._connection.is_closed():
+            self._not_refused()
             self._connection = await connecting.connect(self.dsn, self.address, self.port, self._root)
         said = await statistics.read(self._connection)
         return self._looked(
@@ -84,8 +94,16 @@ class Asked:
             said.sessions,
         )
 
+    def _not_refused(self) -> None:
+        """Before a password is given."""
+        known = self._refusals.of(self.dsn, self.address, self.port)
+        if known is not None:
+            self._given_up = known
+            raise Unanswered(known)
+
     async def _pooler_look(self) -> Looked:
         """The console's connection cannot be kept: asyncpg cannot go on with it."""
+        self._not_refused()
         connection = await connecting.console(self.dsn, self.address, self.port, self._root)
         try:
             said = await pgbouncer.read(connection)

@@ -1,0 +1,141 @@
+"""With whose credentials which server is asked: passwords are given once, and nothing is guessed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import asyncpg
+import pytest
+
+from console.databases import DatabaseWatch
+from console.pooled import PooledBoard
+from console.supervise import Defects
+from console.wanted_databases import Databases
+from probes.base import DeploymentId, Failure, ReplicaId, TargetId
+from probes.database import connecting, failures
+from probes.database.dsn import Dsn, parse
+from probes.model import Deployment, Link, Replica, TargetState
+from tests.databases import Postgres
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+DOCKER = TargetId("docker")
+
+
+class Access:
+    """Environments by replica; every host is at the address that it is named by."""
+
+    def __init__(self, environments: dict[str, Mapping[str, str]]) -> None:
+        self.environments = environments
+
+    async def environment(self, replica: ReplicaId) -> Mapping[str, str]:
+        return self.environments[replica]
+
+    @asynccontextmanager
+    async def dial(self, replica: ReplicaId, host: str, port: int) -> AsyncIterator[tuple[str, int]]:
+        yield host, port
+
+
+class Fleet:
+    """Services of one engine, and the watch that asks their servers."""
+
+    def __init__(self) -> None:
+        self.access = Access({})
+        self.board = PooledBoard()
+        self.told: list[tuple[Failure, ...]] = []
+        targets: Any = {DOCKER: SimpleNamespace(access=self.access)}
+        self.watch = DatabaseWatch(Databases(own=True), targets, self.board, Defects(), self.told.append)
+
+    def run(self, **environments: Mapping[str, str]) -> None:
+        self.access.environments = {f"{name}-1": variables for name, variables in environments.items()}
+        made = [deployment(name, replica(f"{name}-1")) for name in environments]
+        self.publish(*made)
+
+    def publish(self, *made: Deployment) -> None:
+        by_target: dict[TargetId, dict[DeploymentId, Deployment]] = {DOCKER: {}}
+        for one in made:
+            by_target.setdefault(one.target, {})[one.id] = one
+        for target, found in by_target.items():
+            self.board.publish(
+                TargetState(target, Link("live", NOW), NOW, deployments=found, changed=frozenset(found), complete=True)
+            )
+
+    async def look(self) -> tuple[Failure, ...]:
+        return await self.watch._look()
+
+
+def replica(name: str, **changes: Any) -> Replica:
+    return Replica(id=ReplicaId(name), name=name, state="running", **changes)
+
+
+def deployment(name: str, *replicas: Replica, target: str = "docker") -> Deployment:
+    return Deployment(
+        id=DeploymentId(f"{target}/{name}"),
+        target=TargetId(target),
+        name=name,
+        kind="container",
+        framework="fastapi",
+        recognised_by="",
+        replicas=replicas,
+    )
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str]]:
+    """The credentials that a server was given, each of which it refused."""
+    seen: list[tuple[str, str, str]] = []
+
+    async def refuse(dsn: Dsn, address: str, port: int, root: bytes | None = None) -> Any:
+        seen.append((address, dsn.user, dsn.password))
+        await asyncio.sleep(0)
+        raise asyncpg.InvalidPasswordError("no")
+
+    monkeypatch.setattr(connecting, "connect", refuse)
+    return seen
+
+
+async def test_a_refused_password_is_given_once_whoever_has_it(given: list[tuple[str, str, str]]) -> None:
+    fleet = Fleet()
+    old = {"DATABASE_URL": "postgresql://app:old@127.0.0.9/shop"}
+    fleet.run(**{f"svc{n}": old for n in range(8)}, other={"DATABASE_URL": "postgresql://app:old@127.0.0.9/orders"})
+    assert [f.code for f in await fleet.look()] == ["wrong-password"]
+    assert given == [("127.0.0.9", "app", "old")]
+    fleet.run(recreated=old)
+    assert [f.code for f in await fleet.look()] == ["wrong-password"]
+    assert len(given) == 1, "a new replica has the same password"
+    fleet.run(mended={"DATABASE_URL": "postgresql://app:new@127.0.0.9/shop"})
+    await fleet.look()
+    assert given[1:] == [("127.0.0.9", "app", "new")], "another password is another matter"
+
+
+async def test_a_real_server_sees_one_failed_login_of_eight_services(postgres: Postgres) -> None:
+    fleet = Fleet()
+    wrong = {"DATABASE_URL": postgres.dsn("pooled", "rotated-s3cret", host="127.0.0.1")}
+    fleet.run(**{f"svc{n}": wrong for n in range(8)})
+    for _ in range(2):
+        assert [f.code for f in await fleet.look()] == ["wrong-password"]
+    log = (postgres.folder / "log").read_text()
+    assert log.count('password authentication failed for user "pooled"') == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "times"), [('LDAP authentication failed for user "app"', 1), ("no pg_hba.conf entry, SSL encryption", 2)]
+)
+async def test_what_ldap_refuses_is_not_given_again_without_tls(
+    said: str, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    async def connect(**how: Any) -> Any:
+        tried.append(how["ssl"])
+        raise asyncpg.InvalidAuthorizationSpecificationError(said)
+
+    monkeypatch.setattr(asyncpg, "connect", connect)
+    with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError) as raised:
+        await connecting.connect(parse("postgresql://app:pw@db/shop"), "127.0.0.9", 5432)
+    assert len(tried) == times
+    assert failures.refused(raised.value, pooler=False) is (times == 1)
