@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Protocol
 
 from probes.base import DeploymentId, NodeId, ReplicaId
 from probes.model import Deployment, Interest
 from probes.target import ReadOnly, Unreadable
 from probes.targets.kubernetes.choice import FEW
-from probes.targets.kubernetes.ids import replica_id
+from probes.targets.kubernetes.headroom import Headroom, Room
 from probes.targets.kubernetes.kubelets import Kubelets
 from probes.targets.kubernetes.looking import Look, nothing
 from probes.targets.kubernetes.lookprogram import OUTPUT_BYTES
@@ -32,8 +32,6 @@ _REFUSED_SECONDS = 300.0
 _DEADLINE_SECONDS = 10.0
 _WHOLE_SECONDS = 25.0
 """For all rounds of one container."""
-_SHORT_BYTES = 32 << 20
-"""With less left below its memory limit nothing is run in a container: Python needs half of that."""
 _ENDED = "container not found"
 """A kubelet's words for a container that has ended meanwhile."""
 _REMEMBERED = 20_000
@@ -80,8 +78,10 @@ _Key = tuple[DeploymentId, TemplateView, str]
 class Contents:
     """Runs beside the mirror on a live connection, where programs may be run in containers."""
 
-    def __init__(self, fleet: Holding) -> None:
+    def __init__(self, fleet: Holding, asked: Callable[[], bool] = lambda: True) -> None:
+        """``asked`` tells whether every source of figures was asked once."""
         self._fleet = fleet
+        self._headroom = Headroom(asked)
         self._tried: dict[_Key, tuple[int, float]] = {}
         """How often, and when next."""
         self._rest_until = 0.0
@@ -96,7 +96,7 @@ class Contents:
             return True
         if self._running or self._fleet.undecided.waiting:
             return False
-        return all(_key(one) in self._tried or self._closed(one) for one in self._unseen())
+        return all(_key(one) in self._tried or self._room(one) == "short" for one in self._unseen())
 
     async def run(self, client: Executing) -> None:
         """Looks into what is worth it until cancelled. Never raises."""
@@ -148,21 +148,21 @@ class Contents:
         busy = set(self._running.values())
         found: dict[DeploymentId, Unseen] = {}
         for one in self._unseen():
-            if self._closed(one):
+            room = self._room(one)
+            if room == "awaited":
+                continue
+            if room == "short":
                 if self._fleet.undecided.release(one.deployment):
                     self._fleet.again((one.deployment,))
             elif one.deployment not in busy and self._tried.get(_key(one), (0, 0.0))[1] <= now:
                 found.setdefault(one.deployment, one)
         return list(found.values())
 
-    def _closed(self, one: Unseen) -> bool:
-        """Nothing is to be run there now: its node does not answer, or its memory is short."""
+    def _room(self, one: Unseen) -> Room:
+        """Whether something may be run there now: ``short`` also where its node does not answer."""
         if self._ways_in.silent(_node(one.pod)) is not None:
-            return True
-        limit = one.container.memory_limit.value
-        known = self._fleet.measured.get(replica_id(one.pod.namespace, one.pod.name, one.container.name))
-        used = known.memory.used_bytes if known is not None and known.memory is not None else None
-        return limit is not None and used is not None and limit - used < _SHORT_BYTES
+            return "short"
+        return self._headroom.of(one, self._fleet.deployments, self._fleet.measured)
 
     async def _look(self, client: Executing, one: Unseen) -> None:
         if len(self._tried) > _REMEMBERED:

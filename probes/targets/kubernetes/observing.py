@@ -75,7 +75,7 @@ class Observing:
             deployments=lambda: fleet.deployments,
         )
         self._documents = Documents(fleet)
-        self._contents = Contents(fleet) if options.execute and not options.read_only else None
+        self._contents = Contents(fleet, self._meter.settled) if options.execute and not options.read_only else None
         self._where: dict[ReplicaId, DeploymentId] = {}
         self._scraper = Scraper(access, lambda: fleet.deployments, likely_ports, fleet.touch)
         self._served: Mapping[DeploymentId, Latency] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from probes.base import Failure
 from probes.model import Memory
 from probes.target import Unreadable
 from probes.targets.kubernetes.contents import Contents
+from probes.targets.kubernetes.headroom import WAIT_SECONDS, Headroom
 from probes.targets.kubernetes.measured import Measured
 from probes.targets.kubernetes.undecided import LOOK_SECONDS, STARTING_SECONDS, Undecided
 from tests.probes.kubernetes._cluster import TARGET, Given, container, pod, running, workload
@@ -110,9 +111,9 @@ def test_when_nobody_looks_any_more_nothing_waits() -> None:
 
 
 @asynccontextmanager
-async def watched(given: Given, inside: Inside) -> AsyncIterator[Contents]:
+async def watched(given: Given, inside: Inside, asked: Callable[[], bool] = lambda: True) -> AsyncIterator[Contents]:
     """A target that lists nothing yet, with somebody who looks."""
-    contents = Contents(given.fleet)
+    contents = Contents(given.fleet, asked)
     task = asyncio.create_task(contents.run(inside))
     await asyncio.sleep(0)
     yield contents
@@ -200,8 +201,7 @@ async def test_an_image_without_python_is_tried_once_and_its_command_counts(tmp_
 async def test_nothing_is_run_where_memory_is_short(tmp_path: Path) -> None:
     inside = Inside(tmp_path)
     inside.write({**PACKAGES, **STARLETTE})
-    limited = container(resources={"limits": {"memory": "64Mi"}})
-    given = Given().put("pods", pod(spec={"containers": [limited]}))
+    given = Given().put("pods", limited("64Mi"))
     replica = given[WEB].replicas[0].id
     given.fleet.measured[replica] = Measured(memory=Memory(used_bytes=60 << 20))
     async with watched(given, inside) as contents:
@@ -211,6 +211,70 @@ async def test_nothing_is_run_where_memory_is_short(tmp_path: Path) -> None:
         assert not contents.settled
         await until_settled(given, contents)
         assert given.ids() == set()
+
+
+def limited(memory: str) -> dict[str, Any]:
+    return pod(spec={"containers": [container(resources={"limits": {"memory": memory}})]})
+
+
+@pytest.mark.parametrize(("memory", "runs"), [("64Mi", False), ("127Mi", False), ("128Mi", True), ("1Gi", True)])
+async def test_without_figures_nothing_is_run_below_a_small_limit(tmp_path: Path, memory: str, runs: bool) -> None:
+    inside, asked = Inside(tmp_path), [False]
+    inside.write({**PACKAGES, **FASTAPI})
+    given = Given().put("pods", limited(memory))
+    assert given.ids() == {WEB}
+    async with watched(given, inside, lambda: asked[0]) as contents:
+        assert not contents.settled
+        await asyncio.sleep(0.1)
+        assert inside.asked == [], "its figures may come"
+        asked[0] = True
+        assert await until_settled(given, contents) == {WEB}
+        assert bool(inside.asked) == runs
+
+
+async def test_figures_that_come_decide(tmp_path: Path) -> None:
+    for used, runs in ((20 << 20, True), (60 << 20, False)):
+        inside = Inside(tmp_path)
+        inside.write({**PACKAGES, **FASTAPI})
+        given = Given().put("pods", limited("64Mi"))
+        replica = given[WEB].replicas[0].id
+        async with watched(given, inside, lambda: False) as contents:
+            assert not contents.settled
+            given.fleet.measured[replica] = Measured(memory=Memory(used_bytes=used))
+            assert await until_settled(given, contents) == {WEB}
+            assert bool(inside.asked) == runs
+
+
+def test_figures_are_waited_for_as_long_as_they_may_come_and_not_for_ever() -> None:
+    given, clock = Given().put("pods", limited("1Gi")), Clock()
+    assert given.ids() == {WEB}
+    for asked in (False, True):
+        headroom = Headroom(lambda asked=asked: asked, clock)
+        (one,) = given.fleet.unseen(given.fleet.deployments)
+        assert headroom.of(one, given.fleet.deployments, {}) == "awaited"
+        assert headroom.of(one, {}, {}) == "enough", "of what is not listed nothing is measured"
+        clock.now += WAIT_SECONDS
+        assert headroom.of(one, given.fleet.deployments, {}) == "enough"
+
+
+async def test_what_is_not_listed_yet_waits_for_no_figures_and_is_listed_where_its_limit_is_small(
+    tmp_path: Path,
+) -> None:
+    inside, given = Inside(tmp_path), Given()
+    inside.write({**PACKAGES, **STARLETTE})
+    async with watched(given, inside) as contents:
+        given.put("pods", limited("1Gi"))
+        assert await until_settled(given, contents) == set()
+        assert len(inside.asked) == 1
+    inside, given = Inside(tmp_path), Given()
+    async with watched(given, inside, lambda: False) as contents:
+        given.put("pods", limited("64Mi"))
+        assert given.ids() == set()
+        async with asyncio.timeout(10):
+            while not given.ids():
+                await asyncio.sleep(0.02)
+                given.fleet.refresh()
+        assert (given.ids(), inside.asked) == ({WEB}, [])
 
 
 async def test_containers_that_end_meanwhile_do_not_make_their_node_silent(tmp_path: Path) -> None:
