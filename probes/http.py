@@ -7,7 +7,7 @@ not be taken for a slow service.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -95,15 +95,22 @@ async def health_probe(
 
 
 async def metrics(
-    access: Access, replica: ReplicaId, port: int, timeout_seconds: float = 5.0
+    access: Access,
+    replica: ReplicaId,
+    port: int,
+    ignored: Collection[str] = OWN_PATHS,
+    timeout_seconds: float = 5.0,
 ) -> tuple[HttpSample, httpmetrics.Scrape | None]:
-    """The service's own counters of requests, where it has any at :data:`METRICS_PATH`. Never raises."""
+    """The service's own counters of requests, where it has any at :data:`METRICS_PATH`. Never raises.
+
+    ``ignored`` are the paths that others than users ask for.
+    """
     sample, body = await _get(access, replica, port, METRICS_PATH, timeout_seconds)
     if sample.status != 200:
         return sample, None
     if len(body) <= _QUICK_BYTES:
-        return sample, httpmetrics.parse(body)
-    return sample, await asyncio.to_thread(httpmetrics.parse, body)
+        return sample, httpmetrics.parse(body, ignored)
+    return sample, await asyncio.to_thread(httpmetrics.parse, body, ignored)
 
 
 class _Document(msgspec.Struct):

@@ -11,9 +11,8 @@ import math
 import re
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from probes import text
 from probes.traffic import SHARES, Traffic
 
 HISTOGRAMS = (
@@ -41,8 +40,21 @@ LONGEST_SECONDS = 1e6
 """No honest request takes longer, and no bucket ends beyond it but the last, whose bound is infinite."""
 _START = "process_start_time_seconds"
 
-Key = tuple[str, tuple[tuple[str, str], ...]]
-"""A sample's name and its labels in order."""
+Whose = Literal["users", "others", "unrouted"]
+"""Whose requests a sample counts: those of users; those to paths that checks and fastops ask for; those that no route
+took, or whose route is not told."""
+
+
+class Key(NamedTuple):
+    """What is counted together: samples that differ in nothing that matters are one."""
+
+    family: str
+    kind: Literal["bucket", "count", "quantile"]
+    whose: Whose
+    status: Literal["", "5xx", "other"]
+    """Empty where none is told."""
+    bound: float
+    """Upper bound of a bucket in seconds, or the share of a percentile; 0 of a count."""
 
 
 class Scrape(NamedTuple):
@@ -52,11 +64,18 @@ class Scrape(NamedTuple):
     """What tells one process' counters from another's: its start, and when it began to count. Empty where neither is
     told, as where all processes share their counters."""
     samples: Mapping[Key, float]
+    """At most :data:`KEYS`. Of a percentile seconds, or :data:`SEVERAL`."""
+
+
+KEYS = 1_000
+"""Different sums that are kept of one answer; an honest service has some 150."""
+SEVERAL = -1.0
+"""In place of a percentile that several series tell: it cannot be put together."""
 
 
 def _wanted() -> re.Pattern[bytes]:
     families = [name for name, _ in HISTOGRAMS] + [FINE]
-    ends = rb"(?:_bucket|_count|_sum|_created)?"
+    ends = rb"(?:_bucket|_count|_created)?"
     names = b"|".join(one.encode() for one in sorted(families, key=len, reverse=True))
     totals = b"|".join(one.encode() for one in COUNTERS)
     created = b"|".join(one.removesuffix("_total").encode() + b"_created" for one in COUNTERS)
@@ -66,11 +85,17 @@ def _wanted() -> re.Pattern[bytes]:
 
 
 _LINE = _wanted()
-_UNITS = dict(HISTOGRAMS)
+_UNITS = {FINE: 1.0, **dict(HISTOGRAMS)}
+_COUNTS = {**{f"{name}_count": name for name in _UNITS}, **{name: name for name in COUNTERS}}
+_BUCKETS = {f"{name}_bucket": name for name in _UNITS}
 
 
-def parse(body: bytes) -> Scrape | None:
-    """The counters of requests in a document; ``None`` where it has none, or is none. Raises nothing."""
+def parse(body: bytes, ignored: Collection[str] = frozenset()) -> Scrape | None:
+    """The counters of requests in a document; ``None`` where it has none, or is none. Raises nothing.
+
+    ``ignored`` are the paths that others than users ask for. Takes a tenth of a second for 200 KiB: more than a few KiB
+    belong into a thread.
+    """
     lines = []
     for line in body.split(b"\n")[:-1]:  # what stands behind the last newline was cut off
         if len(line) <= LINE_BYTES and _LINE.match(line):
@@ -87,23 +112,44 @@ def parse(body: bytes) -> Scrape | None:
             started.append(value)
         elif name.endswith("_created"):
             created.append(value)
-        elif _sound(name, labels, value):
-            samples[name, tuple(sorted(labels.items()))] = value
+        elif (found := _key(name, labels, ignored)) is not None:
+            _add(samples, found, value)
     if not samples:
         return None
     return Scrape((*started[:1], *([min(created)] if created else [])), samples)
 
 
-def _sound(name: str, labels: Mapping[str, str], value: float) -> bool:
-    """Whether a sample's bound, or a percentile itself, is a time that a request can take."""
-    unit = _UNITS.get(_family(name), 1.0)
-    if name.endswith("_bucket"):
-        try:
-            bound = float(labels.get("le", "")) * unit
-        except ValueError:
-            return False
-        return 0 < bound <= LONGEST_SECONDS or bound == math.inf
-    return "quantile" not in labels or value * unit <= LONGEST_SECONDS
+def _key(name: str, labels: Mapping[str, str], ignored: Collection[str]) -> Key | None:
+    """What a sample is counted as; ``None`` where it counts nothing, or up to a time that no request can take."""
+    route, status = _label(labels, ROUTE), _label(labels, STATUS)
+    whose: Whose = "unrouted" if route in UNROUTED else "others" if route in ignored else "users"
+    answer: Literal["", "5xx", "other"] = "5xx" if status.startswith("5") else "other" if status else ""
+    if name in _COUNTS:
+        return Key(_COUNTS[name], "count", whose, answer, 0.0)
+    try:
+        if name in _BUCKETS:
+            bound = float(labels.get("le", "")) * _UNITS[_BUCKETS[name]]
+            if 0 < bound <= LONGEST_SECONDS or bound == math.inf:
+                return Key(_BUCKETS[name], "bucket", whose, answer, bound)
+        elif name in _UNITS and float(labels.get("quantile", "")) in SHARES:
+            return Key(name, "quantile", whose, answer, float(labels["quantile"]))
+    except ValueError:
+        pass
+    return None
+
+
+def _label(labels: Mapping[str, str], names: Iterable[str]) -> str:
+    return next((labels[one] for one in names if labels.get(one)), "")
+
+
+def _add(samples: dict[Key, float], key: Key, value: float) -> None:
+    known = samples.get(key)
+    if known is None and len(samples) >= KEYS:
+        return
+    if key.kind != "quantile":
+        samples[key] = value + (known or 0.0)
+    elif value * _UNITS[key.family] <= LONGEST_SECONDS:
+        samples[key] = value * _UNITS[key.family] if known is None else SEVERAL
 
 
 def _points(lines: list[bytes]) -> list[tuple[str, dict[str, str], float]]:
@@ -132,99 +178,73 @@ def increase(before: Scrape, after: Scrape) -> dict[Key, float] | None:
     """
     found: dict[Key, float] = {}
     for key, value in after.samples.items():
-        if _is_quantile(key):
+        if key.kind == "quantile":
             found[key] = value
             continue
         more = value - before.samples.get(key, 0.0)
-        if more < 0 and not key[0].endswith("_sum"):
+        if more < 0:
             return None
         found[key] = more
-    if any(key not in after.samples for key in before.samples):
+    if any(key not in after.samples and key.kind != "quantile" for key in before.samples):
         return None
     return found
 
 
-def traffic(counted: Mapping[Key, float], seconds: float, at: datetime, ignored: Collection[str]) -> Traffic | None:
-    """The requests among what was counted in ``seconds``, those to ``ignored`` paths and to no route left out.
+def traffic(counted: Mapping[Key, float], seconds: float, at: datetime) -> Traffic | None:
+    """The requests of users among what was counted in ``seconds``.
 
     A counter without a route holds them all; of the fine histogram those are taken away that the other one counts for
     what is left out, the quickest within each of its buckets first.
     """
     if seconds <= 0:
         return None
-    for name, unit in HISTOGRAMS:
-        mine = [(key, dict(key[1]), value) for key, value in counted.items() if _family(key[0]) == name]
+    families: dict[str, dict[Key, float]] = {}
+    for key, value in counted.items():
+        families.setdefault(key.family, {})[key] = value
+    for name, _ in HISTOGRAMS:
+        mine = families.get(name)
         if not mine:
             continue
-        routed = any(_route(labels) not in UNROUTED for _, labels, _ in mine)
-        kept = [one for one in mine if not routed or _counts(one[1], ignored)]
-        buckets, quantiles = _buckets(kept, unit), _quantiles(kept, unit)
-        source = name
-        fine = _buckets([(key, dict(key[1]), v) for key, v in counted.items() if _family(key[0]) == FINE], 1.0)
-        if fine and unit == 1.0 and name == HISTOGRAMS[0][0]:
-            buckets = _without(fine, _buckets([one for one in mine if one not in kept], unit))
+        kept = _users(mine)
+        buckets, source = _buckets(kept), name
+        fine = _buckets(families.get(FINE, {}))
+        if fine and name == HISTOGRAMS[0][0]:
+            buckets = _without(fine, _buckets({key: value for key, value in mine.items() if key not in kept}))
             source = FINE
-        requests = sum(value for key, _, value in kept if key[0] == f"{name}_count")
+        requests = sum(value for key, value in kept.items() if key.kind == "count")
         return Traffic(
             at=at,
-            source=f"its own /metrics, {text.clean(source, 80)}",
+            source=f"its own /metrics, {source}",
             per_second=requests / seconds,
-            errors_per_second=_errors(counted, kept, name, ignored, seconds),
+            errors_per_second=_errors(families, kept, seconds),
             buckets={bound: max(0.0, count) / seconds for bound, count in buckets.items()},
-            quantiles=quantiles,
+            quantiles=_quantiles(kept),
         )
     return None
 
 
-def _family(name: str) -> str:
-    for end in ("_bucket", "_count", "_sum"):
-        name = name.removesuffix(end)
-    return name
+def _users(counted: Mapping[Key, float]) -> dict[Key, float]:
+    """What counts the requests of users: all of it where no route is told."""
+    routed = any(key.whose != "unrouted" for key in counted)
+    return {key: value for key, value in counted.items() if not routed or key.whose == "users"}
 
 
-def _is_quantile(key: Key) -> bool:
-    return any(label == "quantile" for label, _ in key[1])
-
-
-def _route(labels: Mapping[str, str]) -> str:
-    return next((labels[one] for one in ROUTE if one in labels), "")
-
-
-def _counts(labels: Mapping[str, str], ignored: Collection[str]) -> bool:
-    route = _route(labels)
-    return route not in UNROUTED and route not in ignored
-
-
-def _status(labels: Mapping[str, str]) -> str:
-    return next((labels[one] for one in STATUS if labels.get(one)), "")
-
-
-def _errors(
-    counted: Mapping[Key, float],
-    kept: Iterable[tuple[Key, Mapping[str, str], float]],
-    name: str,
-    ignored: Collection[str],
-    seconds: float,
-) -> float | None:
+def _errors(families: Mapping[str, Mapping[Key, float]], kept: Mapping[Key, float], seconds: float) -> float | None:
     """Answers of 5xx per second: by the histogram's own status, else by the counter beside it."""
-    told = [(_status(labels), value) for key, labels, value in kept if key[0] == f"{name}_count"]
-    if not any(status for status, _ in told):
-        beside = [(dict(key[1]), value) for key, value in counted.items() if key[0] in COUNTERS]
-        routed = any(_route(labels) not in UNROUTED for labels, _ in beside)
-        told = [(_status(labels), value) for labels, value in beside if not routed or _counts(labels, ignored)]
-    if not any(status for status, _ in told):
+    told = {key: value for key, value in kept.items() if key.kind == "count"}
+    if not any(key.status for key in told):
+        told = _users({key: value for name in COUNTERS for key, value in families.get(name, {}).items()})
+    if not any(key.status for key in told):
         return None
-    return sum(value for status, value in told if status.startswith("5")) / seconds
+    return sum(value for key, value in told.items() if key.status == "5xx") / seconds
 
 
-def _buckets(series: Iterable[tuple[Key, Mapping[str, str], float]], unit: float) -> dict[float, float]:
+def _buckets(counted: Mapping[Key, float]) -> dict[float, float]:
     """Upper bound in seconds → count in that bucket alone, all series together."""
     cumulative: dict[float, float] = {}
-    for key, labels, value in series:
-        if not key[0].endswith("_bucket"):
-            continue
-        bound = float(labels["le"]) * unit
-        cumulative[bound] = cumulative.get(bound, 0.0) + value
+    for key, value in counted.items():
+        if key.kind == "bucket":
+            cumulative[key.bound] = cumulative.get(key.bound, 0.0) + value
     found, before = {}, 0.0
     for bound in sorted(cumulative):
         found[bound] = max(0.0, cumulative[bound] - before)
@@ -232,19 +252,11 @@ def _buckets(series: Iterable[tuple[Key, Mapping[str, str], float]], unit: float
     return found
 
 
-def _quantiles(series: Iterable[tuple[Key, Mapping[str, str], float]], unit: float) -> dict[float, float]:
+def _quantiles(counted: Mapping[Key, float]) -> dict[float, float]:
     """A summary's own percentiles, where it is one series: those of several cannot be put together."""
-    found: dict[float, float] = {}
-    for _, labels, value in series:
-        try:
-            share = float(labels.get("quantile", ""))
-        except ValueError:
-            continue
-        if share in found:
-            return {}
-        if math.isfinite(value) and share in SHARES:
-            found[share] = value * unit
-    return found
+    told = [(key.bound, value) for key, value in counted.items() if key.kind == "quantile"]
+    found = dict(told)
+    return found if len(found) == len(told) and SEVERAL not in found.values() else {}
 
 
 def _without(fine: Mapping[float, float], left_out: Mapping[float, float]) -> dict[float, float]:

@@ -39,14 +39,14 @@ def latency(
     running = [one for one in replicas if one.state == "running"]
     if not running:
         return otherwise
-    ignored = _not_users(running)
+    ignored = not_users(running)
     told: list[Traffic] = []
     for one in running:
         mine = scrapes.get(one.id)
         if mine is not None:
             shared = not _SHARED.isdisjoint(one.environment.keys() | one.environment_from.keys())
             count = _workers(one, settings)
-            found = mine.traffic(monotonic, workers=count, shared=shared, ignored=ignored)
+            found = mine.traffic(monotonic, workers=count, shared=shared)
             told += [] if found is None else [found]
     if not told:
         told = _logged(running, settings, server, logs, now, ignored)
@@ -102,8 +102,8 @@ def _workers(replica: Replica, settings: Mapping[str, Setting]) -> int | None:
     return said.value if said is not None and type(said.value) is int and said.value > 0 else None
 
 
-def _not_users(running: Sequence[Replica]) -> frozenset[str]:
-    """What fastops asks for itself, and what an orchestrator's checks do."""
+def not_users(running: Sequence[Replica]) -> frozenset[str]:
+    """The paths that fastops asks for itself, and an orchestrator's checks do."""
     checked = (probe.path for one in running for probe in one.probes or () if probe.path)
     return frozenset((*OWN_PATHS, *checked))
 

@@ -8,7 +8,7 @@ counter goes back more than once, nothing is said rather than nonsense.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from probes import httpmetrics
@@ -26,20 +26,41 @@ TWICE_SECONDS = 300.0
 SHORTEST_SECONDS = 1.0
 
 
+class _Run:
+    """The answers of one process, oldest first, and what the latest of them tell."""
+
+    def __init__(self) -> None:
+        self.taken: deque[tuple[float, datetime, Scrape]] = deque(maxlen=KEPT)
+        self._told: dict[float, tuple[Traffic, float] | None] = {}
+
+    def take(self, now: float, at: datetime, scrape: Scrape) -> None:
+        self.taken.append((now, at, scrape))
+        self._told.clear()
+
+    def told(self, span: float) -> tuple[Traffic, float] | None:
+        """What was counted between the oldest answer of the ``span`` (seconds) before the latest, and that one.
+
+        It is the same until another answer is taken, and worked out once.
+        """
+        if span not in self._told:
+            self._told[span] = _between(self.taken, self.taken[-1][0] - span)
+        return self._told[span]
+
+
 class Scrapes:
     """Fed by whoever asks; times are monotonic seconds."""
 
     def __init__(self) -> None:
-        self._runs: dict[tuple[float, ...], deque[tuple[float, datetime, Scrape]]] = {}
+        self._runs: dict[tuple[float, ...], _Run] = {}
         self._back: deque[float] = deque(maxlen=2)
 
     def take(self, scrape: Scrape, now: float, at: datetime | None = None) -> None:
         """The counters of one answer, which came at ``now``."""
-        run = self._runs.pop(scrape.process, None) or deque(maxlen=KEPT)
-        if run and httpmetrics.increase(run[-1][2], scrape) is None:
+        run = self._runs.pop(scrape.process, None) or _Run()
+        if run.taken and httpmetrics.increase(run.taken[-1][2], scrape) is None:
             self._back.append(now)
-            run.clear()
-        run.append((now, at or datetime.now(UTC), scrape))
+            run = _Run()
+        run.take(now, at or datetime.now(UTC), scrape)
         self._runs[scrape.process] = run  # the latest stands last
         while len(self._runs) > PROCESSES:
             del self._runs[next(iter(self._runs))]
@@ -53,10 +74,10 @@ class Scrapes:
         """Whether counters went back twice lately, which one process' counters do not."""
         return len(self._back) == 2 and now - self._back[0] <= TWICE_SECONDS
 
-    def traffic(
-        self, now: float, *, workers: int | None = 1, shared: bool = False, ignored: Collection[str] = frozenset()
-    ) -> Traffic | None:
-        """The requests of the last minute, or of so long as each of several workers takes to answer twice.
+    def traffic(self, now: float, *, workers: int | None = 1, shared: bool = False) -> Traffic | None:
+        """The requests of users in the minute before the latest answer, or in so long as several workers need.
+
+        Each of them has to answer twice, in turn.
 
         ``workers`` is how many processes answer (``None`` where that is not known); ``shared``: they are known to
         count together. ``None`` where there are not two answers of one process, or what they say cannot be right.
@@ -67,19 +88,17 @@ class Scrapes:
         if apart and workers is not None and () in self._runs:
             return None  # counters of one worker or of all: nothing tells which
         span = APART_SECONDS if apart and len(self._runs) > 1 else WINDOW_SECONDS
-        living = [run for run in self._runs.values() if run[-1][0] >= now - span]
+        living = [run for run in self._runs.values() if run.taken[-1][0] >= now - span]
         if workers is not None:
             living = living[-max(1, workers) :]
-        found = [one for run in living if (one := _between(run, now - span, ignored)) is not None]
+        found = [one for run in living if (one := run.told(span)) is not None]
         if not found:
             return None
         wanted = 1 if shared or workers is None else workers
         return _summed(found, wanted, whole=len(found) >= wanted and (len(found) == 1 or workers is not None))
 
 
-def _between(
-    run: deque[tuple[float, datetime, Scrape]], since: float, ignored: Collection[str]
-) -> tuple[Traffic, float] | None:
+def _between(run: Iterable[tuple[float, datetime, Scrape]], since: float) -> tuple[Traffic, float] | None:
     """What one process counted between the oldest answer of the window and the latest."""
     inside = [one for one in run if one[0] >= since]
     if len(inside) < 2:
@@ -89,7 +108,7 @@ def _between(
     seconds = last - first
     if counted is None or seconds < SHORTEST_SECONDS:
         return None
-    one = httpmetrics.traffic(counted, seconds, at, ignored)
+    one = httpmetrics.traffic(counted, seconds, at)
     return None if one is None else (one, seconds)
 
 

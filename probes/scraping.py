@@ -13,6 +13,7 @@ from datetime import datetime
 
 from probes import http
 from probes.base import DeploymentId, ReplicaId
+from probes.latency import not_users
 from probes.model import Deployment, Interest, Replica
 from probes.scrapes import Scrapes
 from probes.target import Access
@@ -122,7 +123,7 @@ class Scraper:
             ports = (known.port,) if known.port is not None else tuple(self._ports(deployment, replica))
             for port in ports:
                 async with self._turns:
-                    sample, scrape = await http.metrics(self._access, replica.id, port)
+                    sample, scrape = await http.metrics(self._access, replica.id, port, not_users((replica,)))
                 if scrape is not None:
                     known.port = port
                     known.answered += 1

@@ -26,7 +26,7 @@ def histogram(name: str, counts: dict[str, float], **labels: str) -> list[str]:
 
 def scrape(*lines: str, start: float | None = 1.0) -> Scrape:
     told = [*lines, *([f"process_start_time_seconds {start}"] if start is not None else [])]
-    found = httpmetrics.parse(("\n".join(told) + "\n").encode())
+    found = httpmetrics.parse(("\n".join(told) + "\n").encode(), IGNORED)
     assert found is not None
     return found
 
@@ -34,7 +34,7 @@ def scrape(*lines: str, start: float | None = 1.0) -> Scrape:
 def between(before: Scrape, after: Scrape, seconds: float = 10.0) -> Traffic:
     counted = httpmetrics.increase(before, after)
     assert counted is not None
-    found = httpmetrics.traffic(counted, seconds, NOW, IGNORED)
+    found = httpmetrics.traffic(counted, seconds, NOW)
     assert found is not None
     return found
 
@@ -158,6 +158,31 @@ def test_a_percentile_is_a_finite_time_or_none(told: list[tuple[float, float]], 
     assert found is None or 0 <= found < math.inf
 
 
+def service(routes: int, count: int) -> Scrape:
+    """One of so many routes, each asked so often."""
+    name, lines = "http_request_duration_seconds", []
+    for n in range(routes):
+        counts = dict.fromkeys(("0.1", "0.5", "1", "+Inf"), float(count))
+        lines += histogram(name, counts, handler=f"/v1/{n}", method="GET", status="200")
+    return scrape(*lines)
+
+
+def test_what_is_kept_of_an_answer_does_not_grow_with_its_routes() -> None:
+    assert len(service(300, 1).samples) == len(service(1, 1).samples) == 5
+    assert between(service(300, 1), service(300, 3)).per_second == pytest.approx(300 * 2 / 10)
+
+
+def test_of_an_answer_with_more_sums_than_any_honest_one_some_are_kept() -> None:
+    lines = [f'http_request_duration_seconds_bucket{{le="{n}"}} 1' for n in range(1, 2 * httpmetrics.KEYS)]
+    assert len(scrape(*lines).samples) == httpmetrics.KEYS
+
+
+def test_percentiles_of_a_summary_of_several_series_are_not_put_together() -> None:
+    name = "http_request_duration_seconds"
+    lines = [f'{name}{{quantile="0.5",handler="/a",method="{how}"}} 0.2' for how in ("GET", "PUT", "POST")]
+    assert between(Scrape((1.0,), {}), scrape(*lines, f'{name}_count{{handler="/a"}} 9')).quantiles == {}
+
+
 _PIECE = st.one_of(
     st.binary(max_size=60),
     st.sampled_from(
@@ -187,9 +212,9 @@ _PIECE = st.one_of(
 
 @given(st.lists(_PIECE, max_size=30), st.lists(_PIECE, max_size=30))
 def test_no_bytes_crash_the_reader(first: list[bytes], then: list[bytes]) -> None:
-    before, after = httpmetrics.parse(b"".join(first)), httpmetrics.parse(b"".join(then))
+    before, after = httpmetrics.parse(b"".join(first), IGNORED), httpmetrics.parse(b"".join(then), IGNORED)
     if before is not None and after is not None and (counted := httpmetrics.increase(before, after)) is not None:
-        found = httpmetrics.traffic(counted, 10.0, NOW, IGNORED)
+        found = httpmetrics.traffic(counted, 10.0, NOW)
         latency = together([found], 1) if found is not None else None
         if latency is not None:
             told = (latency.p50_seconds, latency.p95_seconds, latency.p99_seconds, latency.requests_per_second)
@@ -200,4 +225,4 @@ def test_a_document_of_any_size_is_read_up_to_a_bound() -> None:
     line = b'http_requests_total{handler="/%d"} 1\n'
     found = httpmetrics.parse(b"".join(line % n for n in range(httpmetrics.LINES + 1000)))
     assert found is not None
-    assert len(found.samples) == httpmetrics.LINES
+    assert list(found.samples.values()) == [httpmetrics.LINES]

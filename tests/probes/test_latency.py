@@ -21,7 +21,6 @@ from probes.scrapes import Scrapes
 from probes.targets.local.access import LocalAccess
 from probes.traffic import nearest_rank, together
 from tests.probes.local.servers import free_port, running, unique, uvicorn, watched
-from tests.probes.test_httpmetrics import IGNORED
 
 SLEEPS = (0.035, 0.035, 0.035, 0.15, 0.15)
 """Of five requests in turn: the median is the first, p95 the second."""
@@ -139,8 +138,8 @@ async def test_a_services_own_metrics_tell_what_was_driven(
         await access.close()
     now = time.monotonic()
     (run,) = scrapes._runs.values()
-    seconds = run[-1][0] - run[0][0]
-    traffic = scrapes.traffic(now, ignored=IGNORED)
+    seconds = run.taken[-1][0] - run.taken[0][0]
+    traffic = scrapes.traffic(now)
     assert traffic is not None
     latency = together([traffic], 1)
     assert latency is not None
@@ -216,9 +215,9 @@ async def test_workers_without_a_shared_directory_are_told_apart(tmp_path: Path)
                 if scrape is not None:
                     scrapes.take(scrape, time.monotonic())
                 await asyncio.sleep(0.3)
-                runs = [run[-1][0] - run[0][0] for run in scrapes._runs.values()]
+                runs = [run.taken[-1][0] - run.taken[0][0] for run in scrapes._runs.values()]
                 if len(runs) == 2 and min(runs) >= 4:
-                    found = scrapes.traffic(time.monotonic(), workers=2, ignored=IGNORED)
+                    found = scrapes.traffic(time.monotonic(), workers=2)
             assert not scrapes.incoherent(time.monotonic())
             assert found.per_second == pytest.approx(load.per_second, rel=0.2)  # each counted over its own seconds
             assert "2 of 2 workers" in found.source

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
+
 import pytest
 
 from probes import httpmetrics
-from probes.httpmetrics import Scrape
+from probes.httpmetrics import Key, Scrape
 from probes.scrapes import WINDOW_SECONDS, Scrapes
 from probes.traffic import Traffic
-from tests.probes.test_httpmetrics import IGNORED
 
 
 def told(count: float, start: float | None = 1.0) -> Scrape:
@@ -26,9 +28,9 @@ def rate(found: Traffic | None) -> float | None:
 def test_one_scrape_tells_nothing_two_tell_the_rate_between_them() -> None:
     scrapes = Scrapes()
     scrapes.take(told(100), 0.0)
-    assert scrapes.traffic(1.0, ignored=IGNORED) is None
+    assert scrapes.traffic(1.0) is None
     scrapes.take(told(150), 10.0)
-    found = scrapes.traffic(10.0, ignored=IGNORED)
+    found = scrapes.traffic(10.0)
     assert rate(found) == pytest.approx(5.0)
     assert found is not None
     assert found.whole
@@ -95,3 +97,23 @@ def test_what_is_kept_is_bounded() -> None:
     for start in range(500):
         scrapes.take(told(1, float(start)), float(start))
     assert len(scrapes._runs) <= 64
+
+
+def test_what_answers_tell_is_worked_out_once_until_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    worked = 0
+    whole = httpmetrics.traffic
+
+    def counted(more: Mapping[Key, float], seconds: float, at: datetime) -> Traffic | None:
+        nonlocal worked
+        worked += 1
+        return whole(more, seconds, at)
+
+    monkeypatch.setattr(httpmetrics, "traffic", counted)
+    scrapes = Scrapes()
+    scrapes.take(told(0), 0.0)
+    scrapes.take(told(10), 10.0)
+    assert {rate(scrapes.traffic(now)) for now in (10.0, 12.0, 69.0)} == {1.0}
+    assert worked == 1
+    scrapes.take(told(40), 20.0)
+    assert {rate(scrapes.traffic(now)) for now in (20.0, 22.0)} == {2.0}
+    assert worked == 2
