@@ -14,6 +14,7 @@ from console.wanted_databases import Databases
 from probes.aside import Aside
 from probes.base import DeploymentId, Failure, TargetId
 from probes.database import attribution, sockets
+from probes.database.pods import Pods
 from probes.database.server import Looked, Unanswered
 from probes.model import Deployment, Snapshot
 from probes.pools import DatabaseServer, Held
@@ -132,15 +133,15 @@ class DatabaseWatch:
         known = [d for d in deployments if d.target in here]
         by_address = attribution.addresses(known)
         processes = sockets.processes(d for d in known if not d.target.startswith("k8s/"))
-        wide = {address for address, d in by_address.items() if d.startswith("k8s/")}
+        of_pods = Pods(known)
 
         def read() -> Whose:
             found = sockets.read(processes, frozenset(port for _, port in said))
             made: Whose = {}
             for place, looked in said.items():
                 told = {attribution.plain(s.address) for s in looked.sessions if s.address} & by_address.keys()
-                mine = {a: by_address[a] for a in told if a in wide or sockets.near(place[0], a)}
-                made[place] = (looked, mine, found)
+                sure = {a for a in told if (of_pods.believed if a in of_pods else sockets.near)(place[0], a)}
+                made[place] = (looked, {a: by_address[a] for a in sure}, found)
             return made
 
         try:
@@ -164,7 +165,7 @@ class DatabaseWatch:
 
 def _nobodys(server: DatabaseServer) -> Failure:
     why = (
-        f"all {server.unattributed} come from addresses that are no replica's: through NAT, a pooler, a Unix socket or "
-        "from another machine"
+        f"all {server.unattributed} come from addresses that are no replica's, or may be another's: through NAT, "
+        "a pooler, a Unix socket, from another machine, or of pods whose range another cluster may have"
     )
     return Failure("not-attributed", f"the connections on {server.name}", why, "no deployment is given any of them")

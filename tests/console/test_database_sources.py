@@ -17,9 +17,12 @@ from console.pooled import PooledBoard
 from console.supervise import Defects
 from console.wanted_databases import Databases
 from probes.base import DeploymentId, Failure, ReplicaId, TargetId
-from probes.database import connecting, failures
+from probes.database import attribution, connecting, failures
 from probes.database.dsn import Dsn, parse
+from probes.database.server import Looked
+from probes.database.statistics import SessionRow
 from probes.model import Deployment, Link, Replica, TargetState
+from probes.pools import DatabaseServer
 from tests.databases import Postgres
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -139,3 +142,40 @@ async def test_what_ldap_refuses_is_not_given_again_without_tls(
         await connecting.connect(parse("postgresql://app:pw@db/shop"), "127.0.0.9", 5432)
     assert len(tried) == times
     assert failures.refused(raised.value, pooler=False) is (times == 1)
+
+
+POD, TWIN, ELSEWHERE, PUBLIC = "10.244.1.5", "10.244.7.9", "10.8.0.2", "2a01:4f8::5"
+
+
+def pods_of(context: str, *addresses: str) -> Deployment:
+    pods = [replica(f"api-{n}", addresses={"pod": address}) for n, address in enumerate(addresses)]
+    return deployment("ns/Deployment/api", *pods, target=f"k8s/{context}")
+
+
+@pytest.mark.parametrize(
+    ("server", "pods", "counted"),
+    [
+        ("203.0.113.10", {"kind": POD}, 0),  # what arrives there as private is of a network beside that server
+        ("2001:4860::1", {"kind": POD}, 0),
+        ("10.0.0.5", {"kind": POD}, 1),
+        ("127.0.0.1", {"kind": POD}, 1),
+        ("10.0.0.5", {"kind": POD, "prod": TWIN}, 0),
+        ("127.0.0.1", {"kind": POD, "prod": POD}, 0),
+        ("127.0.0.1", {"kind": f"{POD} {TWIN}", "prod": TWIN}, 0),  # no address of its own, and yet the same range
+        ("10.0.0.5", {"kind": POD, "prod": ELSEWHERE}, 1),
+        ("203.0.113.10", {"kind": PUBLIC}, 1),
+    ],
+)
+async def test_a_pods_private_address_is_believed_only_where_no_other_cluster_may_have_it(
+    server: str, pods: Mapping[str, str], counted: int
+) -> None:
+    fleet = Fleet()
+    fleet.publish(*(pods_of(context, *addresses.split()) for context, addresses in pods.items()))
+    session = SessionRow(address=pods["kind"].split()[0], port=5, application="", state="idle")
+    looked = Looked(DatabaseServer("db:5432", "postgresql", NOW), (session,))
+    snapshot = fleet.board.snapshot()
+    whose = await fleet.watch._whose(snapshot, snapshot.deployments(), {(server, 5432): looked}, {})
+    ((_, by_address, by_socket),) = whose.values()
+    sessions, nobodys = attribution.attribute(looked.sessions, by_address, by_socket)
+    assert {d: len(s) for d, s in sessions.items()} == ({"k8s/kind/ns/Deployment/api": 1} if counted else {})
+    assert nobodys == 1 - counted
