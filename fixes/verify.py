@@ -14,7 +14,8 @@ Three kinds of findings end in three ways; which one it is says each signature's
   And it counts only where it lasts as long as the mean time between two failures before the change (10 min at most):
   a failure that comes every six minutes is away for 30 s without any fix.
 
-What stays undecided at the end of the window, and a service that does not run then, is ``untested`` with the reason.
+What stays undecided at the end of the window, what fires then on nothing but what was measured before the change, and a
+service that does not run then, is ``untested`` with the reason.
 The window is what a person waits for: 30 s, longer where the failure itself takes longer than that to show
 (gunicorn's and SQLAlchemy's time-outs are 30 s by default; a leak is told after a worker's first minute and one more,
 or by workers that were replaced before; that silence is a judgement itself and counts as soon as it comes).
@@ -56,6 +57,7 @@ APPLYING_SECONDS = 120.0
 """Quiet of up to so long before the end of the last step is the fix itself: the service stops and starts."""
 _SLOWEST_START_SECONDS = 180.0
 """So far a window grows for a service whose start takes longer than its former time-out."""
+_UNMEASURED = "It was not measured since the change."
 
 
 class Load(Frozen, frozen=True):
@@ -129,10 +131,13 @@ def judge(
     deployment = None if deployment is None else counted(deployment)
     quiet = (now - verification.applied_at).total_seconds()
     over = quiet >= verification.window_seconds
+    why: str | None
     if isinstance(verdict, Fires):
-        decides = over or (verification.proof.basis != "settings" and not _measured_before(verdict, verification))
-        return Answer("present", verdict.title) if decides else Answer(None)
-    if isinstance(verdict, Silent):
+        if not _measured_before(verdict, verification):
+            decides = over or verification.proof.basis != "settings"
+            return Answer("present", verdict.title) if decides else Answer(None)
+        why = _not_up(deployment, verification.applied_at) or _UNMEASURED
+    elif isinstance(verdict, Silent):
         why = _unproven(verification, deployment, series, now)
         if why is None and (over or quiet >= _earliest(verification)):
             return Answer("gone")
@@ -211,7 +216,7 @@ def _not_up(deployment: Deployment | None, since: datetime) -> str | None:
     if any(r.ready is False for r in deployment.running):
         return "Its health check does not pass yet."
     if any(r.sampled_at is None or r.sampled_at <= since for r in deployment.running):
-        return "It was not measured since the change."
+        return _UNMEASURED
     return None
 
 

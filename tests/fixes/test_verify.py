@@ -85,7 +85,27 @@ def test_what_was_measured_before_a_change_does_not_tell_that_it_failed() -> Non
 
     assert answer("fd-exhausted", full(-1), 2, up()).verified is None
     assert answer("fd-exhausted", full(6), 7, up()).verified == "present"
-    assert answer("fd-exhausted", full(-1), 30, up()).verified == "present", "nothing newer came to the window's end"
+    assert answer("fd-exhausted", full(-1), 29, up()).verified is None
+    assert answer("fd-exhausted", full(6), 30, up()).verified == "present"
+
+
+@pytest.mark.parametrize("signature", ["fd-exhausted", "cpu-throttled", "memory-limit-low", "worker-boot-failed"])
+@pytest.mark.parametrize("now_is", [up(), deployment(replicas=(replica(),))])
+def test_what_was_not_measured_since_the_change_is_untested_at_the_windows_end(
+    signature: str, now_is: Deployment
+) -> None:
+    old = Fires("error", "it is full", (Evidence("cgroup", "full", at=after(-60)), Evidence("proc", "x", at=after(-1))))
+    assert answer(signature, old, 10, now_is).verified is None
+    said = answer(signature, old, 31, now_is)
+    assert said == Answer("untested", "It was not measured since the change.")
+    newer = Fires("error", "it is full", (*old.evidence, Evidence("cgroup", "full", at=after(9))))
+    assert answer(signature, newer, 31, now_is).verified == "present"
+
+
+def test_what_does_not_run_any_more_says_so_where_only_the_past_fires() -> None:
+    old = Fires("error", "it ended", (Evidence("inspect", "exit 3", at=after(-1)),))
+    said = answer("container-cannot-start", old, 31, deployment(replicas=(replica(state="exited"),)))
+    assert said == Answer("untested", "The service does not run.")
 
 
 def test_silence_under_the_same_load_is_gone_at_the_end_of_the_window() -> None:
