@@ -84,9 +84,11 @@ class DatabaseWatch:
             by_place.setdefault(source.place, []).append(source)
         turns = asyncio.Semaphore(_AT_ONCE)
         looks = await asyncio.gather(*(self._ask(ways, turns, failures) for ways in by_place.values()))
-        said = {place: looked for place, looked in zip(by_place, looks, strict=True) if looked is not None}
+        answered = {place: look for place, look in zip(by_place, looks, strict=True) if look is not None}
+        said = {place: looked for place, (looked, _) in answered.items()}
+        asked = {place: role for place, (_, role) in answered.items()}
         whose = await self._whose(snapshot, deployments, said, failures)
-        owners = {place: {w.owner for w in ways if w.owner is not None} for place, ways in by_place.items()}
+        roles = {place: _roles(ways) for place, ways in by_place.items()}
         held: dict[DeploymentId, Held] = {}
         servers: list[DatabaseServer] = []
         for place, (looked, by_address, by_socket) in whose.items():
@@ -95,21 +97,24 @@ class DatabaseWatch:
             servers.append(server)
             if nobodys and not sessions:
                 failures[f"{server.name} attribution"] = _nobodys(server)
-            for deployment in sessions.keys() | owners[place]:
-                one = attribution.held(server, sessions.get(deployment, []), own=deployment in owners[place])
+            for deployment in sessions.keys() | roles[place].keys():
+                own = roles[place].get(deployment) == {asked[place]}
+                one = attribution.held(server, sessions.get(deployment, []), own=own)
                 known = held.get(deployment)
                 if known is None or (one.connections or 0) > (known.connections or 0):
                     held[deployment] = one
         self._board.hold(held, tuple(sorted(servers, key=lambda s: s.name)))
         return tuple(failures.values())
 
-    async def _ask(self, ways: list[Source], turns: asyncio.Semaphore, failures: dict[str, Failure]) -> Looked | None:
-        """One connection to each server: the first credentials that are let in."""
+    async def _ask(
+        self, ways: list[Source], turns: asyncio.Semaphore, failures: dict[str, Failure]
+    ) -> tuple[Looked, str] | None:
+        """One connection to each server: the first credentials that are let in, and the role that they are of."""
         told: Failure | None = None
         for way in ways:
             async with turns:
                 try:
-                    return await way.asked.look()
+                    return await way.asked.look(), way.asked.dsn.user
                 except Unanswered as unanswered:
                     told = told or unanswered.failure
                     await self._sources.forget(way.asked)
@@ -161,6 +166,15 @@ class DatabaseWatch:
                 except Unreadable:
                     return False
         return False
+
+
+def _roles(ways: Iterable[Source]) -> dict[DeploymentId, set[str]]:
+    """The roles that each deployment has at one server."""
+    found: dict[DeploymentId, set[str]] = {}
+    for way in ways:
+        if way.owner is not None:
+            found.setdefault(way.owner, set()).add(way.asked.dsn.user)
+    return found
 
 
 def _nobodys(server: DatabaseServer) -> Failure:

@@ -74,7 +74,7 @@ def attribute(
 def held(server: DatabaseServer, sessions: list[SessionRow], *, own: bool) -> Held:
     """What a deployment holds. None at all is known only where every session is some deployment's.
 
-    ``own``: the server was asked with the deployment's own role, which sees all that the role holds.
+    ``own``: the server was asked with the deployment's only role there, which sees all that the role holds.
     """
     sure = (bool(sessions) and (own or server.hidden == 0)) or (server.unattributed == 0 and server.hidden == 0)
     open_for = [s.transaction_seconds for s in sessions if s.transaction_seconds is not None]

@@ -17,11 +17,11 @@ from console.pooled import PooledBoard
 from console.supervise import Defects
 from console.wanted_databases import Databases
 from probes.base import DeploymentId, Failure, ReplicaId, TargetId
-from probes.database import attribution, connecting, failures
+from probes.database import attribution, connecting, failures, sockets
 from probes.database.dsn import Dsn, parse
-from probes.database.server import Looked
+from probes.database.server import Asked, Looked
 from probes.database.statistics import SessionRow
-from probes.model import Deployment, Link, Replica, TargetState
+from probes.model import Deployment, Link, Replica, Snapshot, TargetState
 from probes.pools import DatabaseServer
 from tests.databases import Postgres
 
@@ -179,3 +179,27 @@ async def test_a_pods_private_address_is_believed_only_where_no_other_cluster_ma
     sessions, nobodys = attribution.attribute(looked.sessions, by_address, by_socket)
     assert {d: len(s) for d, s in sessions.items()} == ({"k8s/kind/ns/Deployment/api": 1} if counted else {})
     assert nobodys == 1 - counted
+
+
+@pytest.mark.parametrize(("more", "counted"), [({}, 1), ({"ADMIN_URL": "postgresql://admin:pw@127.0.0.9/shop"}, None)])
+async def test_one_of_two_roles_does_not_see_all_that_a_deployment_holds(
+    more: Mapping[str, str], counted: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def look(asked: Asked) -> Looked:
+        session = SessionRow(address="172.18.0.2", port=5, application="", state="idle")
+        return Looked(DatabaseServer(asked.dsn.name, "postgresql", NOW, hidden=1), (session,))
+
+    monkeypatch.setattr(Asked, "look", look)
+    monkeypatch.setattr(sockets, "near", lambda server, client: True)
+    monkeypatch.setattr(DatabaseWatch, "_is_here", _here)
+    fleet = Fleet()
+    fleet.access.environments = {"api-1": {"DATABASE_URL": "postgresql://app:pw@127.0.0.9/shop", **more}}
+    fleet.publish(deployment("api", replica("api-1", addresses={"net": "172.18.0.2"})))
+    assert await fleet.look() == ()
+    (one,) = fleet.board.snapshot().deployments()
+    assert one.pool is not None
+    assert one.pool.in_use == counted
+
+
+async def _here(watch: DatabaseWatch, snapshot: Snapshot, target: TargetId) -> bool:
+    return True
