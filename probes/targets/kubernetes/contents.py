@@ -17,6 +17,7 @@ from probes.model import Deployment, Interest
 from probes.target import ReadOnly, Unreadable
 from probes.targets.kubernetes.choice import FEW
 from probes.targets.kubernetes.headroom import Headroom, Room
+from probes.targets.kubernetes.ids import replica_id
 from probes.targets.kubernetes.kubelets import Kubelets
 from probes.targets.kubernetes.looking import Look, nothing
 from probes.targets.kubernetes.lookprogram import OUTPUT_BYTES
@@ -182,7 +183,8 @@ class Contents:
             if _ENDED in unreadable.failure.why:  # that is a kubelet's answer
                 self._ways_in.answered(_node(one.pod))
             else:
-                self._ways_in.failed(_node(one.pod), unreadable)
+                container = replica_id(one.pod.namespace, one.pod.name, one.container.name)
+                self._ways_in.failed(_node(one.pod), unreadable, container)
         except (ValueError, TimeoutError):
             pass  # what it printed is nothing that is understood, or it took too long: a later look may tell
         finally:

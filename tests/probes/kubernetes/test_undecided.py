@@ -13,6 +13,7 @@ import pytest
 from probes.base import Failure
 from probes.model import Memory
 from probes.target import Unreadable
+from probes.targets.kubernetes import contents as contents_module
 from probes.targets.kubernetes.contents import Contents
 from probes.targets.kubernetes.headroom import WAIT_SECONDS, Headroom
 from probes.targets.kubernetes.measured import Measured
@@ -300,6 +301,23 @@ async def test_nothing_waits_for_a_look_at_a_node_that_does_not_answer(tmp_path:
         given.put("pods", pod("fresh", of=[]))
         assert "shop/Pod/fresh" in await until_settled(given, contents)
         assert len(inside.asked) == asked == 2
+
+
+async def test_one_container_that_answers_nothing_does_not_keep_its_neighbours_from_being_looked_into(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contents_module, "_AGAIN_SECONDS", (0.0, 0.0))
+    inside, given = Inside(tmp_path, Unreadable(Failure("timeout", "a command", "no answer", ""))), Given()
+    inside.write({**PACKAGES, **FASTAPI})
+    async with watched(given, inside) as contents:
+        given.put("pods", pod("stuck", of=[]))
+        async with asyncio.timeout(20):
+            while len(inside.asked) < 2:
+                await asyncio.sleep(0.02)
+        inside.refusal = None
+        given.put("pods", pod("fresh", of=[]))
+        await until_settled(given, contents)
+        assert "is made by" in given["shop/Pod/fresh"].recognised_by
 
 
 async def test_a_refusal_leaves_what_the_command_says(tmp_path: Path) -> None:
