@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from probes import httpmetrics
-from probes.httpmetrics import Scrape
+from probes.httpmetrics import Key, Scrape
 from probes.traffic import Traffic
 
 WINDOW_SECONDS = 60.0
@@ -21,6 +21,8 @@ APART_SECONDS = 300.0
 PROCESSES = 64
 KEPT = 32
 """Scrapes of one process."""
+SAMPLES = 16_000
+"""Of all processes together, about 2 MiB; beyond, the oldest scrapes are forgotten. Honest services stay below half."""
 TWICE_SECONDS = 300.0
 """Within which a second step back shows that several processes answer."""
 SHORTEST_SECONDS = 1.0
@@ -53,6 +55,8 @@ class Scrapes:
     def __init__(self) -> None:
         self._runs: dict[tuple[float, ...], _Run] = {}
         self._back: deque[float] = deque(maxlen=2)
+        self._keys: dict[Key, Key] = {}
+        """Each once, whichever scrapes have it."""
 
     def take(self, scrape: Scrape, now: float, at: datetime | None = None) -> None:
         """The counters of one answer, which came at ``now``."""
@@ -60,15 +64,31 @@ class Scrapes:
         if run.taken and httpmetrics.increase(run.taken[-1][2], scrape) is None:
             self._back.append(now)
             run = _Run()
-        run.take(now, at or datetime.now(UTC), scrape)
+        samples = {self._keys.setdefault(key, key): value for key, value in scrape.samples.items()}
+        run.take(now, at or datetime.now(UTC), scrape._replace(samples=samples))
         self._runs[scrape.process] = run  # the latest stands last
+        self._forget(now - APART_SECONDS)
+
+    def _forget(self, before: float) -> None:
+        """What is too old to count, and what is too much."""
         while len(self._runs) > PROCESSES:
             del self._runs[next(iter(self._runs))]
+        kept = sum(len(scrape.samples) for run in self._runs.values() for _, _, scrape in run.taken)
+        while self._runs:
+            process, run = min(self._runs.items(), key=lambda one: one[1].taken[0][0])
+            if run.taken[0][0] >= before and kept <= SAMPLES:
+                break
+            kept -= len(run.taken.popleft()[2].samples)
+            if not run.taken:
+                del self._runs[process]
+        if len(self._keys) > 2 * httpmetrics.KEYS:
+            self._keys.clear()
 
     def clear(self) -> None:
         """A new process: its counters begin anew."""
         self._runs.clear()
         self._back.clear()
+        self._keys.clear()
 
     def incoherent(self, now: float) -> bool:
         """Whether counters went back twice lately, which one process' counters do not."""

@@ -9,7 +9,7 @@ import pytest
 
 from probes import httpmetrics
 from probes.httpmetrics import Key, Scrape
-from probes.scrapes import WINDOW_SECONDS, Scrapes
+from probes.scrapes import APART_SECONDS, SAMPLES, WINDOW_SECONDS, Scrapes
 from probes.traffic import Traffic
 
 
@@ -117,3 +117,28 @@ def test_what_answers_tell_is_worked_out_once_until_the_next_one(monkeypatch: py
     scrapes.take(told(40), 20.0)
     assert {rate(scrapes.traffic(now)) for now in (20.0, 22.0)} == {2.0}
     assert worked == 2
+
+
+def kept(scrapes: Scrapes) -> list[Scrape]:
+    return [scrape for run in scrapes._runs.values() for _, _, scrape in run.taken]
+
+
+def test_answers_that_are_too_old_to_count_are_forgotten() -> None:
+    scrapes = Scrapes()
+    scrapes.take(told(1, 1.0), 0.0)
+    scrapes.take(told(1, 2.0), 10.0)
+    scrapes.take(told(1, 2.0), APART_SECONDS + 5)
+    assert [one.process for one in kept(scrapes)] == [(2.0,), (2.0,)]
+
+
+def test_of_large_answers_fewer_are_kept_and_each_key_once() -> None:
+    lines = [f'http_request_duration_seconds_bucket{{le="{n}"}} 1\n' for n in range(1, httpmetrics.KEYS + 1)]
+    body = ("process_start_time_seconds 1.0\n" + "".join(lines)).encode()
+    scrapes = Scrapes()
+    for turn in range(40):
+        found = httpmetrics.parse(body)
+        assert found is not None
+        scrapes.take(found, float(turn))
+    assert sum(len(one.samples) for one in kept(scrapes)) <= SAMPLES
+    assert len(kept(scrapes)) > 1
+    assert len({id(key) for one in kept(scrapes) for key in one.samples}) == httpmetrics.KEYS

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
+from probes import http, httpmetrics
 from probes.base import DeploymentId, Frozen, ReplicaId, TargetId
 from probes.model import Deployment, HttpSample, Interest, Replica
+from probes.orchestrator import ProbeSpec
 from probes.scraping import AGAIN_SECONDS, BEGUN, FAR_SECONDS, REPLICAS, SMALL_FLEET, Scraper
 from probes.target import Access, Answer
 
@@ -115,6 +120,32 @@ async def test_where_there_are_no_metrics_nobody_asks_again_for_long(answer: Ans
 
 async def test_a_service_that_does_not_answer_is_not_asked_for_more() -> None:
     assert await fleet(counting(), deployment("shop", answers=False)).round(time.monotonic()) == 0
+
+
+async def test_an_answer_that_takes_long_to_read_is_read_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    readers: list[int] = []
+    parse = httpmetrics.parse
+
+    def noted(body: bytes, ignored: Collection[str]) -> httpmetrics.Scrape | None:
+        readers.append(threading.get_ident())
+        return parse(body, ignored)
+
+    monkeypatch.setattr(httpmetrics, "parse", noted)
+    access: Access = Service(Answer(200, COUNTS * 100, 0.001))  # type: ignore[assignment]
+    _, scrape = await http.metrics(access, ReplicaId("a"), 8000)
+    assert scrape is not None
+    assert threading.get_ident() not in readers
+
+
+async def test_the_paths_of_a_replicas_own_checks_are_not_its_users() -> None:
+    lines = b'http_request_duration_seconds_count{handler="/am-i-well"} 7\n'
+    found = deployment("web")
+    check = ProbeSpec(role="readiness", handler="http", path="/am-i-well")
+    replica = replace(found.replicas[0], probes=(check,))
+    one = fleet(Service(Answer(200, lines, 0.001)), replace(found, replicas=(replica,)))
+    await one.round(0.0)
+    (run,) = one.scraper.scrapes()[replica.id]._runs.values()
+    assert [key.whose for key in run.taken[0][2].samples] == ["others"]
 
 
 async def test_what_is_gone_is_forgotten() -> None:
