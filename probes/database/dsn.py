@@ -8,8 +8,12 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from probes import text
+
 SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 DEFAULT_PORT = 5432
+_LONGEST_NAME = 255
+"""Of a host (RFC 1035, section 2.3.4)."""
 _SCHEME = re.compile(r"(?i)\s*(?:postgres|postgresql)(?:\+\w+)?://")
 _MODES: Mapping[str, SslMode] = {mode: mode for mode in get_args(SslMode)} | {
     "true": "require", "1": "require", "on": "require", "false": "disable", "0": "disable", "off": "disable"
@@ -37,26 +41,27 @@ class Dsn:
 
     @property
     def name(self) -> str:
-        """``HOST:PORT``, for people."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        """``HOST:PORT``, for people and their terminals."""
+        host = text.clean(self.host, _LONGEST_NAME)
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
 
-def is_dsn(text: str) -> bool:
+def is_dsn(value: str) -> bool:
     """Whether a text looks like a DSN of PostgreSQL."""
-    return _SCHEME.match(text) is not None
+    return _SCHEME.match(value) is not None
 
 
-def parse(text: str, environment: Mapping[str, str] = {}) -> Dsn:
+def parse(value: str, environment: Mapping[str, str] = {}) -> Dsn:
     """A URL of PostgreSQL, with SQLAlchemy's driver names or without.
 
     ``environment`` is that of whoever uses it: ``PGSSLMODE``, ``PGUSER`` and the like count where the URL is silent, as
     in libpq. Raises :class:`BadDsn`.
     """
-    if not is_dsn(text):
+    if not is_dsn(value):
         raise BadDsn("it is no URL of PostgreSQL (postgresql://USER:PASSWORD@HOST:PORT/DATABASE)")
     try:
-        url = urlsplit(text.strip())
-        options = {name.lower(): value for name, value in parse_qsl(url.query, keep_blank_values=True)}
+        url = urlsplit(value.strip())
+        options = {name.lower(): said for name, said in parse_qsl(url.query, keep_blank_values=True)}
         if "," in url.netloc or "," in options.get("host", ""):
             raise BadDsn("it names several hosts; give the DSN of one server")
         host = unquote(url.hostname or "") or options.get("host") or environment.get("PGHOST", "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,6 +40,13 @@ def test_what_cannot_be_used_is_said_without_a_part_of_it(text: str) -> None:
     assert said
     assert "shop" not in said
     assert "perhaps" not in said
+
+
+@pytest.mark.parametrize("host", ["db\x1bc.internal", "db%1B%5D0;owned%07.internal", "db%E2%80%AE.internal"])
+def test_a_hosts_name_reaches_no_terminal_as_it_came(host: str) -> None:
+    assert parse(f"postgresql://me@{host}:6543/shop").name == "db.internal:6543"
+    assert parse("postgresql://", {"PGHOST": unquote(host), "PGUSER": "me"}).name == "db.internal:5432"
+    assert len(Dsn("h" * 5000, 1, "u", "p", "d").name) < 300
 
 
 @given(st.text(), st.text(min_size=1).filter(lambda s: s.isalnum()))
