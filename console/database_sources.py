@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from typing import NamedTuple
 
+from probes import text
 from probes.base import DeploymentId, Failure, ReplicaId, TargetId
 from probes.database import dsn as dsns
 from probes.database import failures
-from probes.database.dsn import Dsn
+from probes.database.dsn import Dsn, Found
 from probes.database.refusals import Refusals
 from probes.database.server import Asked
 from probes.model import Deployment, Replica
@@ -20,6 +21,8 @@ from probes.target import Target, Unreadable
 RESOLVE_SECONDS = 3.0
 MOST_DEPLOYMENTS = 300
 """Whose environment is read; with more, the rest is said to be left out."""
+MOST_BAD = 10
+"""Variables of one deployment that are said to be no use."""
 _ROOT_BYTES = 1 << 20
 _AT_ONCE = 8
 
@@ -41,7 +44,7 @@ class Sources:
         self._turns = asyncio.Semaphore(_AT_ONCE)
         self._given = given
         self._own = own
-        self._found: dict[ReplicaId, dict[str, Dsn]] = {}
+        self._found: dict[ReplicaId, Found] = {}
         self._asked: dict[tuple[ReplicaId | None, Dsn], Asked] = {}
         self._refusals = Refusals()
         self.failures: dict[str, Failure] = {}
@@ -89,7 +92,11 @@ class Sources:
                 self.failures[key] = unreadable.failure
                 return {}
             self._found[replica.id] = dsns.found(variables)
-        return self._found[replica.id]
+        found = self._found[replica.id]
+        for name, why in list(found.bad.items())[:MOST_BAD]:
+            what = f"the database in {text.clean(name, 80)} of {deployment.id}"
+            self.failures[what] = Failure("bad-dsn", what, why, "give env:VAR with a DSN that names one host")
+        return found.dsns
 
     async def _place(
         self, dsn: Dsn, owner: Deployment | None, replica: Replica | None, running: list[tuple[Deployment, Replica]]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
-from urllib.parse import parse_qsl, unquote, urlsplit
+from typing import Literal, NamedTuple, get_args
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from probes import text
 
@@ -15,6 +15,10 @@ DEFAULT_PORT = 5432
 _LONGEST_NAME = 255
 """Of a host (RFC 1035, section 2.3.4)."""
 _SCHEME = re.compile(r"(?i)\s*(?:postgres|postgresql)(?:\+\w+)?://")
+_SECRET = re.compile(r"(?P<head>[^/]*://[^:/?#@]*:)(?P<secret>[^@]*(?:@[^@/?#]*(?=@))*)@")
+"""A password up to the ``@`` before the host: SQLAlchemy's own pattern lets ``/``, ``?`` and ``#`` stand in it."""
+_PORT = re.compile(r"\d*(?:/[^?#]*)?\?\w+=")
+"""What stands there instead where no user is named, and an option has an ``@``."""
 _MODES: Mapping[str, SslMode] = {mode: mode for mode in get_args(SslMode)} | {
     "true": "require", "1": "require", "on": "require", "false": "disable", "0": "disable", "off": "disable"
 }  # fmt: skip
@@ -60,7 +64,7 @@ def parse(value: str, environment: Mapping[str, str] = {}) -> Dsn:
     if not is_dsn(value):
         raise BadDsn("it is no URL of PostgreSQL (postgresql://USER:PASSWORD@HOST:PORT/DATABASE)")
     try:
-        url = urlsplit(value.strip())
+        url = urlsplit(_escaped(value.strip()))
         options = {name.lower(): said for name, said in parse_qsl(url.query, keep_blank_values=True)}
         if "," in url.netloc or "," in options.get("host", ""):
             raise BadDsn("it names several hosts; give the DSN of one server")
@@ -74,14 +78,32 @@ def parse(value: str, environment: Mapping[str, str] = {}) -> Dsn:
     return _made(host, port, user, password, database, options, environment)
 
 
-def found(environment: Mapping[str, str]) -> dict[str, Dsn]:
+def _escaped(url: str) -> str:
+    """The URL with its password in a form that no part of it can be taken for another one."""
+    one = _SECRET.match(url)
+    if one is None or _PORT.match(one["secret"]):
+        return url
+    return f"{one['head']}{quote(unquote(one['secret']), safe='')}@{url[one.end() :]}"
+
+
+class Found(NamedTuple):
+    """What an environment says."""
+
+    dsns: dict[str, Dsn]
+    bad: dict[str, str]
+    """A variable's name → why what it says cannot be used; no part of its value."""
+
+
+def found(environment: Mapping[str, str]) -> Found:
     """The DSNs in an environment by the variable's name, those of one server and user once; else by their parts."""
+    bad: dict[str, str] = {}
     made: dict[str, Dsn] = {}
     for name, value in sorted(environment.items()):
         if is_dsn(value):
             try:
                 one = parse(value, environment)
-            except BadDsn:
+            except BadDsn as error:
+                bad[name] = str(error)
                 continue
             if all((o.host, o.port, o.user) != (one.host, one.port, one.user) for o in made.values()):
                 made[name] = one
@@ -89,10 +111,11 @@ def found(environment: Mapping[str, str]) -> dict[str, Dsn]:
         if variables.get("PGHOST") and variables.get("PGUSER"):
             try:
                 made[name] = parse("postgresql://", variables)
-            except BadDsn:
+            except BadDsn as error:
+                bad[name] = str(error)
                 continue
             break
-    return made
+    return Found(made, bad)
 
 
 def _families(environment: Mapping[str, str]) -> Iterator[tuple[str, Mapping[str, str]]]:

@@ -203,3 +203,12 @@ async def test_one_of_two_roles_does_not_see_all_that_a_deployment_holds(
 
 async def _here(watch: DatabaseWatch, snapshot: Snapshot, target: TargetId) -> bool:
     return True
+
+
+async def test_a_dsn_that_cannot_be_used_is_one_sentence_with_the_variables_name() -> None:
+    fleet = Fleet()
+    fleet.run(api={"DATABASE_URL": "postgresql://app:s3cret@a,b/shop"})
+    for _ in range(2):
+        (failure,) = await fleet.look()
+        assert (failure.code, failure.what) == ("bad-dsn", "the database in DATABASE_URL of docker/api")
+        assert "s3cret" not in str(failure)

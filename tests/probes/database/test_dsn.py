@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pytest
 from hypothesis import given
@@ -42,6 +42,30 @@ def test_what_cannot_be_used_is_said_without_a_part_of_it(text: str) -> None:
     assert "perhaps" not in said
 
 
+@pytest.mark.parametrize(
+    "password",
+    ["pa/ss", "pa#ss", "pa?ss", "5432/x", "12#x", "12?x", "p[ss", "p]/s", "a:b/c", "p@ss", "p/s@s", "%41/%2F", "pä/s"],
+)
+def test_a_password_is_read_as_sqlalchemy_reads_it_whatever_stands_in_it(password: str) -> None:
+    one = parse(f"postgresql+asyncpg://app:{password}@db:6543/shop?sslmode=require", {"PGUSER": "somebody"})
+    assert (one.host, one.port, one.user, one.password) == ("db", 6543, "app", unquote(password))
+    assert (one.database, one.sslmode) == ("shop", "require")
+
+
+@given(st.text(), st.sampled_from(["db", "[::1]", "10.0.0.5:6543"]))
+def test_what_is_escaped_comes_back(password: str, host: str) -> None:
+    one = parse(f"postgresql://app:{quote(password, safe='')}@{host}/sh%40p", {"PGPASSWORD": ""})
+    assert one.password == password
+    assert one.database == "sh@p"
+
+
+def test_an_at_sign_after_the_host_ends_no_password() -> None:
+    one = parse("postgresql://db:6543/shop?user=me@corp&password=pw")
+    assert (one.host, one.port, one.user, one.database) == ("db", 6543, "me@corp", "shop")
+    assert parse("postgresql://me:pw@db/sh@p").database == "sh@p"
+    assert parse("postgresql://db/shop?user=a:b@corp").user == "a:b@corp"
+
+
 @pytest.mark.parametrize("host", ["db\x1bc.internal", "db%1B%5D0;owned%07.internal", "db%E2%80%AE.internal"])
 def test_a_hosts_name_reaches_no_terminal_as_it_came(host: str) -> None:
     assert parse(f"postgresql://me@{host}:6543/shop").name == "db.internal:6543"
@@ -71,7 +95,7 @@ def test_the_dsns_of_an_environment_are_found_once_each() -> None:
         "PGHOST": "elsewhere",
         "PGUSER": "me",
     }
-    assert {name: one.host for name, one in found(environment).items()} == {
+    assert {name: one.host for name, one in found(environment).dsns.items()} == {
         "DATABASE_URL": "db",
         "REPLICA_URL": "replica",
     }
@@ -79,8 +103,16 @@ def test_the_dsns_of_an_environment_are_found_once_each() -> None:
 
 def test_parts_make_a_dsn_where_there_is_no_url() -> None:
     parts = {"POSTGRES_SERVER": "db", "POSTGRES_USER": "app", "POSTGRES_PASSWORD": "pw", "POSTGRES_DB": "shop"}
-    one = found(parts)["POSTGRES_HOST"]
+    one = found(parts).dsns["POSTGRES_HOST"]
     assert (one.host, one.user, one.password, one.database) == ("db", "app", "pw", "shop")
-    assert found({"PGHOST": "db", "PGUSER": "me"})["PGHOST"].database == "me"
-    assert found({"POSTGRES_USER": "the container of the server itself"}) == {}
+    assert found({"PGHOST": "db", "PGUSER": "me"}).dsns["PGHOST"].database == "me"
+    assert found({"POSTGRES_USER": "the container of the server itself"}) == ({}, {})
     assert not is_dsn("see postgresql://db")
+
+
+def test_a_variable_that_cannot_be_used_is_named_without_its_value() -> None:
+    several = "postgresql://app:s3cret@a,b/shop"
+    said = found({"DATABASE_URL": several, "OTHER_URL": "postgresql://app:pw@db/shop"})
+    assert list(said.dsns) == ["OTHER_URL"]
+    assert said.bad == {"DATABASE_URL": "it names several hosts; give the DSN of one server"}
+    assert found({"PGHOST": "/run/postgresql", "PGUSER": "me"}).bad.keys() == {"PGHOST"}
