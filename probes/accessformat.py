@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from probes.model import Setting
 
@@ -23,18 +23,18 @@ _NAMES = {
     "L": "%(L)s",
     "dt_ms": "%(dt_ms)s",
 }
-_METHOD, _STATUS = "(?P<method>[A-Z]{1,20})", r"(?P<status>[1-5]\d\d)"
-_REQUEST = _METHOD + r' (?P<path>[^\s"]{1,2048})(?: [^\s"]{1,16})?'
-_ATOMS = {
-    "r": _REQUEST,
-    "R": _REQUEST,
-    "m": _METHOD,
-    "method": _METHOD,
-    "U": r'(?P<path>[^\s?"]{1,2048})',
-    "path": r'(?P<path>[^\s?"]{1,2048})',
-    "s": _STATUS,
-    "status": _STATUS,
-    "t": r"\[[^\]\n]{0,64}\]",
+Kind = Literal["literal", "free", "method", "path", "request", "status", "time", "took"]
+_KINDS: Mapping[str, Kind] = {
+    "r": "request",
+    "R": "request",
+    "m": "method",
+    "method": "method",
+    "U": "path",
+    "path": "path",
+    "s": "status",
+    "status": "status",
+    "t": "time",
+    **dict.fromkeys(_UNITS, "took"),
 }
 _STAMP = r"(?:\d{4}-\d\d-\d\dT\S{8,40} )?"
 _LOGGER = r"(?:\[[^\]\n]{1,40}\] \[\d{1,10}\] \[\w{1,10}\] )?"
@@ -70,51 +70,77 @@ def compiled(server: str | None, given: str | None) -> Format | None:
         given = GRANIAN_DEFAULT if server == "granian" else None
     if given is None or len(given) > FORMAT_CHARACTERS or "\n" in given:
         return None
-    parts: list[str] = []
-    seen: set[str] = set()
-    duration: str | None = None
-    end = 0
-    for found in _DIRECTIVE.finditer(given):
-        parts.append(re.escape(given[end : found.start()]))
-        end = found.end()
-        atom = found[1]
-        if atom is None:
-            parts.append("%")
-        elif atom in _UNITS and duration is None:
-            duration = atom
-            parts.append(r"(?P<took>\d{1,12}(?:\.\d{1,12})?)")
-        else:
-            parts.append(_once(_ATOMS.get(atom) or _text(given, end), seen))
-    parts.append(re.escape(given[end:]))
-    if duration is None or not {"path", "status"} <= seen:
+    pieces = _pieces(given)
+    kinds = {kind for kind, _ in pieces}
+    if "took" not in kinds or "status" not in kinds or kinds.isdisjoint({"path", "request"}):
         return None
+    parts: list[str] = []
+    for (kind, said), (behind, after) in zip(pieces, (*pieces[1:], ("literal", "")), strict=True):
+        part = re.escape(said) if kind == "literal" else _pattern(kind, after[:1]) if behind == "literal" else None
+        if part is None:
+            return None  # where the one value ends and the next begins is anybody's guess
+        parts.append(part)
     try:
         line = re.compile(f"^{_STAMP}{_LOGGER}{''.join(parts)}\r?$".encode(), re.MULTILINE)
-    except re.error:
+    except (re.error, UnicodeEncodeError):
         return None
+    duration = next(said for kind, said in pieces if kind == "took")
     return Format(line, _UNITS[duration], _NAMES[duration])
 
 
-def _once(pattern: str, seen: set[str]) -> str:
-    """The pattern; what it names was named before, so it stands there without the name."""
+def _pieces(given: str) -> list[tuple[Kind, str]]:
+    """What stands in a line, one after the other: literal text, and values by their directives.
 
-    def name(found: re.Match[str]) -> str:
-        if found[1] in seen:
-            return "(?:"
-        seen.add(found[1])
-        return found[0]
+    Each that is wanted counts once; any other is free text, and those with nothing between them are one.
+    """
+    pieces: list[tuple[Kind, str]] = []
+    taken: set[Kind] = set()
 
-    return re.sub(r"\(\?P<(\w+)>", name, pattern)
+    def add(kind: Kind, said: str) -> None:
+        if pieces and pieces[-1][0] == kind == "literal":
+            pieces[-1] = ("literal", pieces[-1][1] + said)
+        elif said and not (kind == "free" and pieces and pieces[-1][0] in {"free", "path"}):  # a query behind its path
+            pieces.append((kind, said))
+
+    end = 0
+    for found in _DIRECTIVE.finditer(given):
+        add("literal", given[end : found.start()])
+        end = found.end()
+        if found[1] is None:
+            add("literal", "%")
+            continue
+        kind = _KINDS.get(found[1], "free")
+        tells: set[Kind] = {"method", "path"} if kind == "request" else {kind}
+        known = kind == "time" or not tells & taken
+        add(kind if known else "free", found[1])
+        taken |= tells
+    add("literal", given[end:])
+    return pieces
 
 
-def _text(given: str, end: int) -> str:
-    """Any value: up to the character that stands behind it."""
-    behind = given[end : end + 1]
-    if behind in {"", "%"}:
+def _pattern(kind: Kind, stop: str) -> str | None:
+    """A value that ends at the character behind it; ``None`` where it could hold that character.
+
+    As it cannot, there is one way to read a line, and no line takes long.
+    """
+    but = re.escape(stop)
+    method = "(?P<method>[A-Z]{1,20})"
+    match kind:
+        case "took":
+            return None if stop.isdigit() or stop == "." else r"(?P<took>\d{1,12}(?:\.\d{1,12})?)"
+        case "status":
+            return r"(?P<status>[1-5]\d\d)"
+        case "method":
+            return None if "A" <= stop <= "Z" else method
+        case "path":
+            return rf'(?P<path>[^\s?"{but}]{{1,2048}})(?:\?[^\s"{but}]{{0,2048}})?'
+        case "request":
+            return rf'{method} (?P<path>[^\s"{but}]{{1,2048}})(?: [^\s"{but}]{{1,16}})?'
+        case "time":
+            return r"\[[^\]\n]{0,64}\]"
+    if not stop:
         return r'[^\s"]{0,512}'
-    if behind == '"':
-        return r'(?:[^"\\\n]|\\.){0,2048}'
-    return rf"[^{re.escape(behind)}\n]{{0,2048}}"
+    return r'(?:[^"\\\n]|\\.){0,2048}' if stop == '"' else rf"[^{but}\n]{{0,2048}}"
 
 
 _NGINX = "$request_time"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -199,6 +200,45 @@ def test_no_bytes_and_no_format_crash_it(pieces: list[bytes], given_format: str)
     log.take(data, data, START + 5.0)
     found = log.traffic(START + 10.0)
     assert found is None or found.per_second >= 0
+
+
+_ENDS = re.compile(rb"\[\^(\\?.)\\n\]\{0,2048\}(\\?.)", re.DOTALL)
+"""A value of any text, the character that it ends at, and the one that stands behind it."""
+_DIRECTIVES = ["%(h)s", "%({a}i)s", "%(r)s", "%(s)s", "%(D)s", "%(U)s", "%(m)s", "%(t)s", "%(M)s"]
+
+
+@settings(max_examples=500)
+@given(st.lists(st.sampled_from([*_DIRECTIVES, *' %x-5[^\\]."', "%%"]), max_size=14).map("".join))
+def test_there_is_one_way_to_read_a_line(given_format: str) -> None:
+    found = accessformat.compiled("gunicorn", given_format + " %(U)s %(s)s %(D)s")
+    if found is None:
+        return
+    pattern = found.line.pattern
+    assert all(stop == behind for stop, behind in _ENDS.findall(pattern))
+    assert len(_ENDS.findall(pattern)) == pattern.count(b"\\n]{0,2048}")
+    assert pattern.count(b'\\.){0,2048}"') == pattern.count(b"\\.){0,2048}")
+    assert b'[^\\s"]{0,512}' not in pattern.removesuffix(b'[^\\s"]{0,512}\r?$')
+    assert pattern.count(b"{1,2048}") == pattern.count(b"(?P<path>") == 1
+    assert pattern.count(b"{1,20}") == pattern.count(b"(?P<method>") <= 1
+
+
+@pytest.mark.parametrize("given_format", ["%(U)s%(s)s %(D)s", "%(U)s %(s)s%(D)s", "%(U)s %(s)s %(D)s0", "%(m)s%(U)s"])
+def test_values_with_nothing_between_them_make_no_format(given_format: str) -> None:
+    assert accessformat.compiled("gunicorn", given_format) is None
+
+
+def test_free_values_with_nothing_between_them_are_one() -> None:
+    found = accessformat.compiled("gunicorn", "%({a}i)s" * 4 + " %(m)s %(U)s %(s)s %(D)s")
+    assert found is not None
+    assert found.line.pattern.count(rb"[^\ \n]{0,2048}") == 1
+    log = AccessLog(lambda: 0.0)
+    log.expect(found)
+    fed([stamped("abcd GET /a 200 250000", float(n)) for n in range(10)], log)
+    assert traffic(log).source == "access log, %(D)s over 1m"
+
+
+def test_a_format_that_is_no_text_is_unknown() -> None:
+    assert accessformat.compiled("gunicorn", "\udcff %(U)s %(s)s %(D)s") is None
 
 
 @pytest.mark.timeout(60)  # what goes back over such a line again and again takes hours
