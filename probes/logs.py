@@ -246,6 +246,7 @@ class LogBook:
         self._ring_bytes = ring_bytes
         self._arrivals = Arrivals()
         self._streams: dict[tuple[ReplicaId, str | None], LogStream] = {}
+        self._requests: dict[ReplicaId, tuple[AccessLog, ...]] = {}
         self._form: Format | None = None
 
     def stream(self, replica: ReplicaId, source: str | None = None) -> LogStream:
@@ -261,11 +262,13 @@ class LogBook:
                 ring_bytes=self._ring_bytes,
             )
             found.requests.expect(self._form)
+            self._requests[replica] = (*self._requests.get(replica, ()), found.requests)
         return found
 
     def drop(self, replica: ReplicaId) -> None:
         """Forgets a replica that is gone."""
         self._streams = {key: stream for key, stream in self._streams.items() if key[0] != replica}
+        self._requests.pop(replica, None)
 
     def expect(self, form: Format | None) -> None:
         """The format of the access logs among them; said before the first line, its past is understood, too."""
@@ -275,7 +278,7 @@ class LogBook:
 
     def requests(self, replica: ReplicaId) -> tuple[AccessLog, ...]:
         """What the logs of a replica say of its requests."""
-        return tuple(stream.requests for (whose, _), stream in self._streams.items() if whose == replica)
+        return self._requests.get(replica, ())
 
     @property
     def structured_ratio(self) -> float | None:

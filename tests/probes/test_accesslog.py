@@ -166,6 +166,17 @@ def test_a_log_book_counts_what_its_streams_are_fed() -> None:
     assert book.requests(ReplicaId("other")) == ()
 
 
+def test_the_logs_of_one_replica_are_found_without_a_look_at_the_others() -> None:
+    book, one = LogBook(Matcher(())), ReplicaId("one")
+    own = tuple(book.stream(one, source).requests for source in (None, "/var/log/access.log"))
+    book.stream(ReplicaId("other"))
+    assert book.requests(one) == own
+    assert book.requests(one) is book.requests(one)  # kept, not looked for
+    book.drop(one)
+    assert book.requests(one) == ()
+    assert book.requests(ReplicaId("other")) != ()
+
+
 def test_a_format_that_is_known_beforehand_holds_for_the_past_of_a_log() -> None:
     book = LogBook(Matcher(()))
     book.expect(accessformat.compiled("gunicorn", "%(U)s %(s)s %(D)s"))
