@@ -20,6 +20,13 @@ from probes.pools import Pooled
 _CONSOLE = "pgbouncer"
 """The console's own database: its clients are people who look, as fastops is."""
 _ANSWER_BYTES = 8 << 20
+_MOST_ROWS = MOST_SESSIONS + 1000
+"""Kept of one answer: of clients no more are asked, and people look at the console."""
+_MOST_COLUMNS = 100
+"""Of one row: several times as many as any has."""
+_MOST = (1 << 31) - 1
+"""PgBouncer counts in C's ``int``."""
+_LAST_PORT = 65535
 Row = Mapping[str, str]
 
 
@@ -54,30 +61,34 @@ async def read(connection: Any) -> Look:
     most = next((row.get("value") for row in settings if row.get("key") == "max_client_conn"), None)
     return Look(
         version=None if said is None else said.removeprefix("PgBouncer").strip(),
-        max_clients=int(most) if most is not None and most.isdecimal() else None,
-        pools=tuple(_pool(row) for row in pools if row.get("database") != _CONSOLE),
+        max_clients=_number(most),
+        pools=tuple(pool for row in pools if row.get("database") != _CONSOLE and (pool := _pool(row)) is not None),
         clients=tuple(_client(row) for row in clients[:MOST_SESSIONS] if row.get("database") != _CONSOLE),
     )
 
 
-def _pool(row: Row) -> Pooled:
+def _pool(row: Row) -> Pooled | None:
+    """``None`` where what stands for a number is none."""
+    counts = [_number(row.get(name)) for name in ("cl_active", "cl_waiting", "sv_active", "sv_idle")]
+    known = [one for one in counts if one is not None]
+    if len(known) < len(counts):
+        return None
     return Pooled(
         database=text.line(row.get("database", ""), 80),
         user=text.line(row.get("user", ""), 80),
-        clients_active=_number(row, "cl_active"),
-        clients_waiting=_number(row, "cl_waiting"),
-        servers_active=_number(row, "sv_active"),
-        servers_idle=_number(row, "sv_idle"),
+        clients_active=known[0],
+        clients_waiting=known[1],
+        servers_active=known[2],
+        servers_idle=known[3],
         mode=text.clean(row["pool_mode"], 20) if row.get("pool_mode") else None,
     )
 
 
 def _client(row: Row) -> SessionRow:
-    port = row.get("port", "")
     address = row.get("addr", "")
     return SessionRow(
         address=None if address in {"", "unix"} else address,
-        port=int(port) if port.isdecimal() else None,
+        port=_number(row.get("port"), _LAST_PORT),
         application=text.line(row.get("application_name", ""), 80),
         state=text.clean(row.get("state", ""), 40),
         encrypted=bool(row["tls"]) if "tls" in row else None,
@@ -85,9 +96,11 @@ def _client(row: Row) -> SessionRow:
     )
 
 
-def _number(row: Row, name: str) -> int:
-    value = row.get(name, "")
-    return int(value) if value.isdecimal() else 0
+def _number(said: str | None, most: int = _MOST) -> int | None:
+    """A count; ``None`` for what PgBouncer cannot mean."""
+    if said is None or not (said.isascii() and said.isdecimal()) or len(said) > len(str(most)):
+        return None
+    return int(said) if int(said) <= most else None
 
 
 class _Rows(asyncio.Protocol):
@@ -132,11 +145,11 @@ class _Rows(asyncio.Protocol):
     def _message(self, kind: str, body: bytes) -> None:
         if kind == "T":
             self._names, at = [], 2
-            for _ in range(struct.unpack_from("!h", body)[0]):
+            for _ in range(_columns(body)):
                 end = body.index(b"\0", at)
                 self._names.append(body[at:end].decode("utf-8", "replace"))
                 at = end + 19  # the name's end, and six numbers about its type
-        elif kind == "D":
+        elif kind == "D" and len(self._found) < _MOST_ROWS:
             self._found.append(dict(zip(self._names, _values(body), strict=False)))
         elif kind == "E":
             self._fail(BadAnswer("refused"))
@@ -148,9 +161,16 @@ class _Rows(asyncio.Protocol):
             self._ended.set_exception(error)
 
 
+def _columns(body: bytes) -> int:
+    many: int = struct.unpack_from("!h", body)[0]
+    if not 0 <= many <= _MOST_COLUMNS:
+        raise ValueError("no row of PgBouncer's")
+    return many
+
+
 def _values(body: bytes) -> list[str]:
     made, at = [], 2
-    for _ in range(struct.unpack_from("!h", body)[0]):
+    for _ in range(_columns(body)):
         size = struct.unpack_from("!i", body, at)[0]
         at += 4
         made.append("" if size < 0 else body[at : at + size].decode("utf-8", "replace"))
