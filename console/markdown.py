@@ -1,6 +1,8 @@
 """A report as Markdown, to be pasted into an incident's channel or a ticket.
 
-All that deployments said is escaped: it can neither format, nor link, nor embed, nor call anybody by name.
+All that deployments said is escaped: it can neither format, nor embed, nor call anybody by name, nor be a link: neither
+with words of its own, nor as a bare address, nor as the number of an issue. What a host links beyond Markdown, such as
+hashes of commits and addresses in a chat, shows where it leads.
 """
 
 from __future__ import annotations
@@ -13,7 +15,11 @@ from console import output
 from fixes.model import SEVERITIES, Evidence, Finding, Report
 from probes import text
 
-_MARKS = re.compile(r"[\\`*|~$]|(?<![^\W_])_|_(?![^\W_])|\](?=[(\[:])|!(?=\[)|\[(?=\^)")
+_MARKS = re.compile(r"[\\`*|~$]|(?<![^\W_])_|_(?![^\W_])|\](?=[(\[:])|!(?=\[)|\[(?=\^)|:(?=//)|(?<=[Ww]{3})\.")
+"""The last two begin a bare address (GitHub Flavored Markdown, section 6.9)."""
+_ISSUE = re.compile(r"#(?=\d)|(?i:(?<=\bGH))-(?=\d)")
+_ALIKE = {"#": "＃", "-": "‑"}
+"""A host finds issues' numbers in what is shown, after all escapes."""
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "＠"}
 """No escape keeps every host from calling a person by an ``@``: another character that looks like it does."""
 _SPECIAL = re.compile("[&<>@]")
@@ -21,7 +27,8 @@ _SPECIAL = re.compile("[&<>@]")
 
 def escape(said: str) -> str:
     """One line of foreign text that every Markdown shows as it is."""
-    marked = _MARKS.sub(lambda found: "\\" + found.group(), text.clean(said))
+    numbered = _ISSUE.sub(lambda found: _ALIKE[found.group()], text.clean(said))
+    marked = _MARKS.sub(lambda found: "\\" + found.group(), numbered)
     return _SPECIAL.sub(lambda found: _ENTITIES[found.group()], marked)
 
 

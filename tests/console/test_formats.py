@@ -6,8 +6,10 @@ import json
 import re
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 from msgspec.structs import replace
 
 from console import markdown, sarif
@@ -145,8 +147,27 @@ def test_any_text_is_one_line_without_marks_of_its_own(said: str) -> None:
     escaped = markdown.escape(said)
     assert "\n" not in escaped
     assert not re.search(r"[<>@]", escaped)
-    bare = re.sub(r"\\[\\`*|~$_\]!\[]", "", escaped)
+    bare = re.sub(r"\\[\\`*|~$_\]!\[:.]", "", escaped)
     assert not re.search(r"[`*|~\\]|\]\(", bare)
+
+
+@given(st.text(max_size=60), st.sampled_from(["https://", "HTTP://", "ftp://", "www.", "Www."]))
+def test_a_bare_address_is_shown_as_it_is_and_is_no_link(around: str, begin: str) -> None:
+    """As a Markdown that makes links of bare addresses reads it."""
+    reader = MarkdownIt("commonmark", {"linkify": True}).enable("linkify")
+    reader.linkify.set({"fuzzy_link": False, "fuzzy_email": False})
+    said = f"see {begin}example.com/x?y=1 {around}"
+    (line,) = [token for token in reader.parse(f"x {markdown.escape(said)}") if token.type == "inline"]
+    assert not [child for child in line.children or () if child.type == "link_open"]
+    assert "".join(child.content for child in line.children or ()).startswith(f"x see {begin}example.com/x?y=1")
+    assert not re.search(r"(?i)(?<!\\)://|(?<=www)\.", markdown.escape(said))
+
+
+@pytest.mark.parametrize("said", ["worker #3 died", "shop/api#12", "see GH-1", "gh-22"])
+def test_the_number_of_an_issue_stays_a_number(said: str) -> None:
+    shown = markdown.escape(said)
+    assert not re.search(r"(?i)#\d|GH-\d", shown)
+    assert shown.replace("＃", "#").replace("‑", "-") == said
 
 
 def test_scan_prints_both_and_nothing_else(tmp_path: Any) -> None:
