@@ -97,11 +97,11 @@ def finished(session: Session, future: Future[Outcome], change: ChangeId) -> Out
         raise Stop(f"interrupted: {became(change)}", INTERRUPTED) from None
 
 
-def leave(session: Session) -> None:
-    """Closes the session; says what that waits for, and what became of it. Ctrl-C ends the waiting."""
+def leave(session: Session, *, passing: bool = False) -> None:
+    """Closes the session; says what that waits for, and what became of it, unless it is ``passing``."""
     working = session.under_way
     _close(session)
-    if working is not None and working.change is not None:
+    if working is not None and working.change is not None and not passing:
         say(became(working.change))
 
 

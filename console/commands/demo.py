@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 
 from console import config as configuration
@@ -17,11 +19,13 @@ def run(*, docker: bool, image: str | None, read_only: bool) -> int:
     require_terminal()
     from console import demo
 
-    def open_console(make: Callable[[Options], Target]) -> int:
+    def open_console(make: Callable[[Options], Target], directory: Path) -> int:
         from console.session import Session
 
+        os.environ["FASTOPS_STATE"] = str(directory / "state")
         config = configuration.load()
-        return show(Session((), config, read_only=read_only or None, makers=(make,)), config)
+        session = Session((), config, read_only=read_only or None, makers=(make,))
+        return show(session, config, passing=True)
 
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)

@@ -44,8 +44,11 @@ def run(
     return show(session, config)
 
 
-def show(session: Session, config: configuration.Config) -> int:
-    """Runs the console over a session that was not started yet: the App starts it once it has painted."""
+def show(session: Session, config: configuration.Config, *, passing: bool = False) -> int:
+    """Runs the console over a session that was not started yet: the App starts it once it has painted.
+
+    What it changes is ``passing`` where all of it ends with the console.
+    """
     from console.app import FastopsApp
     from console.commands._session import leave
 
@@ -53,7 +56,7 @@ def show(session: Session, config: configuration.Config) -> int:
     try:
         app.run()
     finally:
-        leave(session)
+        leave(session, passing=passing)
     return app.return_code or FINE
 
 
@@ -61,5 +64,6 @@ def require_terminal() -> None:
     """Raises :class:`Stop` where there is no terminal to draw on."""
     import sys
 
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    # The console is drawn on standard error, too: where that is a file the screen would stay blank.
+    if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
         raise Stop("the console needs a terminal; `fastops scan` and `fastops watch` do without one", USAGE)

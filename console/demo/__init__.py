@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from console.demo.layout import DemoError
 from console.demo.processes import Demo
@@ -10,8 +11,9 @@ from probes.target import Options, Target
 
 __all__ = ["Demo", "DemoError", "run"]
 
-OpenConsole = Callable[[Callable[[Options], Target]], int]
-"""Opens the console on the target that the given function makes, and returns the exit status when it is closed."""
+OpenConsole = Callable[[Callable[[Options], Target], Path], int]
+"""Opens the console on the target that the given function makes, and returns the exit status when it is closed. The
+directory is the demo's own and ends with it: changes are journalled there, not beside those of real services."""
 
 
 def run(docker: bool, image: str | None, open_console: OpenConsole) -> int:
@@ -24,6 +26,8 @@ def run(docker: bool, image: str | None, open_console: OpenConsole) -> int:
         from console.demo.containers import ContainerDemo
 
         with ContainerDemo(image) as containers:
-            return open_console(containers.target)
+            assert containers.directory is not None
+            return open_console(containers.target, containers.directory)
     with Demo() as demo:
-        return open_console(demo.target)
+        assert demo.directory is not None
+        return open_console(demo.target, demo.directory)

@@ -35,7 +35,7 @@ class ContainerDemo:
     def __init__(self, image: str | None) -> None:
         self._image = image
         self._keeper: Owned | None = None
-        self._directory: Path | None = None
+        self.directory: Path | None = None
 
     def start(self) -> Self:
         """Starts the containers and returns when all are started (not: ready). Raises :class:`DemoError`."""
@@ -45,7 +45,7 @@ class ContainerDemo:
             image = self._image or _built(client)
             _require(client, image)
         # The services' files are mounted from here: a container that is made anew by a fix keeps them.
-        directory = self._directory = Path(tempfile.mkdtemp(prefix=PREFIX)).resolve()
+        directory = self.directory = Path(tempfile.mkdtemp(prefix=PREFIX)).resolve()
         directory.chmod(0o755)
         arguments = [str(directory), image, owner]
         self._keeper = Owned(
@@ -60,8 +60,8 @@ class ContainerDemo:
 
     def stop(self) -> None:
         """Removes every container and the files. Idempotent."""
-        keeper, directory = self._keeper, self._directory
-        self._keeper = self._directory = None
+        keeper, directory = self._keeper, self.directory
+        self._keeper = self.directory = None
         if keeper is not None:
             keeper.stop()
         if directory is not None:

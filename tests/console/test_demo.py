@@ -241,8 +241,9 @@ def test_run_opens_the_console_on_the_demo_and_ends_it(monkeypatch: pytest.Monke
     monkeypatch.setattr(processes, "_place", lambda: str(tmp_path))
     opened: list[Path] = []
 
-    def console(target: Callable[[Options], object]) -> int:
+    def console(target: Callable[[Options], object], directory: Path) -> int:
         assert isinstance(target(Options()), LocalTarget)
+        assert [directory] == list(tmp_path.glob(f"{PREFIX}*"))
         opened.extend(tmp_path.glob(f"{PREFIX}*"))
         return 7
 

@@ -38,7 +38,7 @@ PROGRAM = """
 import sys, time
 from console.demo.containers import ContainerDemo
 with ContainerDemo(sys.argv[1]) as demo:
-    print(demo._directory, flush=True)
+    print(demo.directory, flush=True)
     time.sleep(600)
 """
 
@@ -65,7 +65,7 @@ def test_the_containers_run_and_are_removed(docker_client: Any, lab_image: str) 
         assert {one.status for one in found} == {"running"}
         with pytest.raises(DemoError, match="another demo"):
             ContainerDemo(lab_image).start()
-        directory = demo._directory
+        directory = demo.directory
     assert owned(docker_client) == []
     assert directory is not None
     assert not directory.exists()
@@ -113,7 +113,8 @@ def test_each_illness_is_found_in_its_container_and_one_ends_by_a_key(
         terminal.answer("f", "it asks first")
         terminal.answer("\r", "Apply this on docker/fastops-demo-frontdesk?")
         terminal.answer("y", "takes it back", FIXED_SECONDS)
-        assert changes(fastops) == [(worst, "applied", "gone")]
+        assert changes(fastops, place) == [(worst, "applied", "gone")]
+        assert fastops("history", "--format", "json").json["changes"] == [], "a demo's changes are nobody's own"
         Remedied(watch, ill["frontdesk"].deployment, worst).await_gone()
         assert not watch.now(DeploymentId("docker/fastops-demo-accounts")) & {one.signature for one in SERVICES}
         terminal.press("q")
@@ -123,9 +124,11 @@ def test_each_illness_is_found_in_its_container_and_one_ends_by_a_key(
     assert list(place.iterdir()) == []
 
 
-def changes(fastops: Fastops) -> list[tuple[str, str, str | None]]:
-    """What its journal says: the latest change first."""
-    listed = fastops("history", "--format", "json").json["changes"]
+def changes(fastops: Fastops, place: Path) -> list[tuple[str, str, str | None]]:
+    """What the demo's journal says: the latest change first."""
+    (directory,) = place.iterdir()
+    env = {"FASTOPS_STATE": str(directory / "state")}
+    listed = fastops("history", "--format", "json", env=env).json["changes"]
     return [(one["signature"], one["state"], one["verified"]) for one in listed]
 
 
