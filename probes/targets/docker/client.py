@@ -12,6 +12,7 @@ import msgspec
 
 from probes import text
 from probes.base import Failure, Frozen
+from probes.slices import sliced
 from probes.target import Unreadable
 from probes.targets.docker import failures
 from probes.transport import Endpoint, open_client
@@ -159,7 +160,7 @@ class EngineClient:
 
     async def _chunks(self, path: str, response: httpx.Response) -> AsyncIterator[bytes]:
         try:
-            async for chunk in response.aiter_raw():
+            async for chunk in sliced(response.aiter_raw()):
                 yield chunk
         except _ERRORS as error:
             self._fail("GET", path, error)

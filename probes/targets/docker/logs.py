@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 
 from probes.base import Failure
+from probes.slices import joined
 from probes.targets.docker.client import EngineClient, Params
 
 PAST_LINES = 10_000
@@ -117,7 +118,7 @@ async def _lines(
     params: Params = {"stdout": 1, "stderr": 1, "timestamps": 1, "since": since, "tail": tail, "follow": int(follow)}
     frames = Demultiplexer()
     async with client.stream(f"/containers/{container}/logs", params=params) as chunks:
-        async for chunk in chunks:
+        async for chunk in chunks if follow else joined(chunks):  # the engine sends each line as a chunk of its own
             lines = chunk if tty else frames.feed(chunk)
             if lines:
                 yield lines

@@ -12,6 +12,7 @@ from typing import NoReturn
 import httpx
 
 from probes import text
+from probes.slices import sliced
 from probes.target import Answer, Unreadable
 from probes.targets.kubernetes import answers, failures, session, websocket
 from probes.targets.kubernetes.answers import Params
@@ -116,7 +117,7 @@ class ApiClient:
         """
         async with self._opened(path, params, timeout_seconds) as response:
             try:
-                async for chunk in response.aiter_bytes():
+                async for chunk in sliced(response.aiter_bytes()):
                     yield chunk
             except _ERRORS as error:
                 raise failures.unreached(self.where, f"GET {path}", error) from None

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from probes import text
 from probes.base import Failure, ReplicaId
+from probes.slices import joined
 from probes.target import Unreadable
 from probes.targets.kubernetes.client import ApiClient
 from probes.targets.kubernetes.ids import replica_parts
@@ -125,7 +126,7 @@ async def read(
     async with aclosing(
         client.stream(path, params, timeout_seconds=_QUIET_SECONDS if follow else _HEAD_SECONDS)
     ) as chunks:
-        async for chunk in chunks:
+        async for chunk in chunks if follow else joined(chunks):
             if chunk.startswith(_LOST):  # what the kubelet says instead of a log, as if it were one
                 why = "the kubelet does not keep it any more"
                 raise Unreadable(Failure("not-found", f"the log of {text.clean(pod, 100)}", why, ""))
