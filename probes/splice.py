@@ -73,7 +73,7 @@ def _says(text: str, said: Said) -> bool:
 def _candidates(text: str, tree: Tree, path: list[str], value: Value) -> Iterator[str]:
     node = tree.root
     for depth, key in enumerate(path):
-        tree.check(node, path[:depth])
+        tree.check(node, path[:depth], key)
         assert isinstance(node, yaml.MappingNode)
         found = child(node, key)
         if found is None:

@@ -34,8 +34,11 @@ class Tree:
         self.step = _step(root)
         """Columns by which the document indents."""
 
-    def check(self, node: yaml.Node | None, path: Sequence[str]) -> None:
-        """Raises :class:`Refused` unless ``node`` is a mapping of its own, whose entries all stand in it."""
+    def check(self, node: yaml.Node | None, path: Sequence[str], wanted: str) -> None:
+        """Raises :class:`Refused` unless ``node`` is a mapping of its own, and what it says of ``wanted`` stands in it.
+
+        An entry of its own outranks one that a merge key takes over (YAML 1.1, "<<").
+        """
         where = ".".join(path) or "the document"
         if not isinstance(node, yaml.MappingNode):
             raise refuse(f"{where} is not a mapping")
@@ -43,7 +46,7 @@ class Tree:
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         if len(keys) != len(node.value):
             raise refuse(f"{where} has a key that is not a plain word (is it a template?)")
-        if "<<" in keys:
+        if "<<" in keys and wanted not in keys:
             raise refuse(f"{where} takes entries over from elsewhere (a merge key)")
         if len(set(keys)) != len(keys):
             raise refuse(f"{where} has a key twice")

@@ -141,6 +141,13 @@ def test_strings_that_look_like_something_else_are_quoted():
         assert after.endswith("   # c\nb: 2\n")
 
 
+def test_an_entry_of_its_own_is_changed_beside_those_that_a_merge_key_takes_over() -> None:
+    text = "x: &c\n  mem: 1\n  restart: always\nweb:\n  <<: *c  # common\n  mem: 512m # own\n"
+    assert splice.set_value(text, ("web", "mem"), "1g") == text.replace("512m", "1g")
+    with pytest.raises(Refused, match="merge key"):
+        splice.set_value(text, ("web", "command"), "uvicorn")
+
+
 @pytest.mark.parametrize(
     ("text", "word"),
     [
