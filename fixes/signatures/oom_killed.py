@@ -2,7 +2,9 @@
 
 What it means. The control group reached its memory limit (or the machine ran out), the kernel chose a process and
 killed it at once. Requests in flight are lost. If it was the main process, the container ends with exit code 137 and
-starts again by its restart policy; if it was a worker, the master starts another and the engine sees nothing.
+starts again by its restart policy; if it was a worker, the master starts another and the engine sees nothing, or
+(hypercorn's) ends with the worker, in order and with exit code 0. It is critical where it comes to this again, or where
+nothing of the service runs since.
 
 What proves it. Docker's ``State.OOMKilled`` of a container that ended in the window; an ``oom`` event of the engine
 with a death beside it; the control group's ``oom_kill`` counter rising while a worker died; on Kubernetes ``reason:
@@ -10,7 +12,8 @@ OOMKilled`` of a run that ended in the window (since 1.28 the kernel ends all pr
 
 What it is not. Exit code 137 alone is SIGKILL: ``docker stop`` past its grace period, ``kill -9``, a supervisor, the
 kubelet after a failed liveness probe or an eviction. Docker's flag beside another exit code, or after an end that was
-asked for: it tells that some process of the container was killed so, at any time. A flag, a ``lastState`` or an exit
+asked for: it tells that some process of the container was killed so, at any time; with exit code 0 or 143 only an
+``oom`` event within 5 s of an end that nobody asked for is proof. A flag, a ``lastState`` or an exit
 from before the window is history. A helper process that the kernel killed while server and workers
 live on is not this either, nor is it when a worker ends for another reason more than 30 s before or after.
 
@@ -31,11 +34,13 @@ from probes.model import UNLIMITED, Limit, Memory, Replica
 _LOST = (_wording.KILLED, _wording.KILLED_BEFORE_21, _wording.CHILD_DIED, _wording.TIMED_OUT)
 _IN_ORDER = (0, 143)
 """Ends that were asked for: engines call them OOMKilled where any process of the container was ever killed so."""
+_ENDED = ("exited", "dead", "restarting")
 KILLED = 137
 """128 + SIGKILL."""
 DOCKER_GRACE_SECONDS = 10.0
 """Between TERM and KILL of ``docker stop``, unless it is told otherwise."""
 SLACK = timedelta(seconds=5)
+"""Between what the engine tells of one thing in several ways, and between a kill and the end that it leads to."""
 _BY_SIGNAL = _shared.keys((_wording.KILLED, _wording.KILLED_BEFORE_21))
 """What these lines say is a kill even where nobody knows when they were written."""
 
@@ -87,20 +92,35 @@ def _engine(view: View, replica: Replica) -> list[Evidence]:
     if replica.oom_killed and ended is not None and ended >= view.start and _by_kernel(replica, ended):
         code = f", exit code {replica.exit_code}" if replica.exit_code else ""
         found.append(Evidence("inspect", f"State.OOMKilled is true{code}", at=ended, replica=replica.id))
-    recent = [e for e in replica.events if e.at >= view.start]
-    found += [
-        Evidence("event", event.text or "oom: out of memory", at=event.at, replica=replica.id)
-        for event in recent
-        if event.kind == "oom" and _died(view, replica, Rise(1, event.at, 1, ((event.at, event.at),)))
-    ]
+    for event in replica.events:
+        if event.kind != "oom" or event.at < view.start:
+            continue
+        ended_with_it = _ended_with(replica, event.at)
+        if ended_with_it or _died(view, replica, Rise(1, event.at, 1, ((event.at, event.at),))):
+            text = "oom: out of memory" + (", and the container ended at once" if ended_with_it else "")
+            found.append(Evidence("event", event.text or text, at=event.at, replica=replica.id))
     return found
 
 
 def _by_kernel(replica: Replica, ended: datetime) -> bool:
     """Whether the main process itself ended by SIGKILL that nobody asked for: the flag may be of any process."""
+    return replica.exit_code in (None, KILLED) and not _asked_for(replica, ended)
+
+
+def _asked_for(replica: Replica, ended: datetime) -> bool:
     grace = timedelta(seconds=replica.stop_signal_timeout_seconds or DOCKER_GRACE_SECONDS) + SLACK
-    asked = any(e.kind in ("kill", "stop") and ended - grace <= e.at <= ended + SLACK for e in replica.events)
-    return replica.exit_code in (None, KILLED) and not asked
+    return any(e.kind in ("kill", "stop") and ended - grace <= e.at <= ended + SLACK for e in replica.events)
+
+
+def _ended_with(replica: Replica, killed: datetime) -> bool:
+    """Whether the container ended, by itself and with whatever code, as the kernel killed a process of it.
+
+    hypercorn's parent ends in order when its worker is killed. Beyond these seconds an orderly end is another matter.
+    """
+    ends = [e.at for e in replica.events if e.kind == "die"]
+    if replica.state in _ENDED and replica.finished_at is not None:
+        ends.append(replica.finished_at)
+    return any(abs(ended - killed) <= SLACK and not _asked_for(replica, ended) for ended in ends)
 
 
 def _counter(view: View, replica: Replica, rise: Rise | None) -> tuple[list[Evidence], bool]:
@@ -119,7 +139,7 @@ def _died(view: View, replica: Replica, rise: Rise) -> bool:
     """Whether the main process or a worker died about then: by the engine, by the log, by a worker that is younger."""
     if any(e.kind == "die" and e.exit_code not in _IN_ORDER and rise.near(e.at) for e in replica.events):
         return True
-    ended = replica.state in ("exited", "dead", "restarting") and replica.exit_code not in _IN_ORDER
+    ended = replica.state in _ENDED and replica.exit_code not in _IN_ORDER
     if ended and rise.near(replica.finished_at):
         return True
     if any(
@@ -147,6 +167,7 @@ def _fires(view: View, evidence: list[Evidence], deaths: int) -> Fires:
     at_limit = f" at its limit of {_shared.mebibytes(limit)}" if limit else ""
     seen = f" ({_shared.times(deaths)} in {_shared.window_text(view)})" if deaths > 1 else ""
     moments = sorted(e.at for e in evidence if e.at is not None)
+    down = all(r.state in ("exited", "dead") for r in view.deployment.replicas)
     facts: dict[str, str | int | float | bool] = {"main_process": main}
     peaks = [r.memory.peak_bytes for r in replicas if r is not None and r.memory.peak_bytes]
     if limit:
@@ -154,7 +175,7 @@ def _fires(view: View, evidence: list[Evidence], deaths: int) -> Fires:
     if peaks:
         facts["peak_bytes"] = max(peaks)
     return Fires(
-        severity="critical" if deaths > 1 else "error",
+        severity="critical" if deaths > 1 or down else "error",
         title=f"{who} was killed by the kernel for memory{at_limit}{seen}",
         evidence=tuple(evidence[-8:]),
         count=max(1, deaths),
@@ -188,6 +209,24 @@ SIGNATURE = Signature(
             "an event with a death beside it",
             deployment=_cases.container(
                 events=(_cases.event("oom", 100), _cases.event("die", 99, 137), _cases.event("start", 98))
+            ),
+        ),
+        Example(
+            "an event, and the server ends in order with its worker",
+            deployment=_cases.container(
+                state="exited",
+                oom_killed=True,
+                exit_code=0,
+                finished_at=_cases.ago(60),
+                events=(_cases.event("oom", 60.4), _cases.event("die", 60, 0)),
+                memory=_LIMIT,
+            ),
+        ),
+        Example(
+            "likewise in a container that started again",
+            deployment=_cases.container(
+                events=(_cases.event("oom", 60.4), _cases.event("die", 60, 0), _cases.event("start", 59)),
+                memory=_LIMIT,
             ),
         ),
         Example(
@@ -296,6 +335,28 @@ SIGNATURE = Signature(
                 exit_code=0,
                 finished_at=_cases.ago(60),
                 events=(_cases.event("kill", 61), _cases.event("stop", 60), _cases.event("die", 60, 0)),
+                memory=_LIMIT,
+            ),
+        ),
+        Example(
+            "a helper was killed, and somebody stopped the container three seconds later",
+            deployment=_cases.container(
+                state="exited",
+                oom_killed=True,
+                exit_code=0,
+                finished_at=_cases.ago(60),
+                events=(_cases.event("oom", 63), _cases.event("kill", 61), _cases.event("die", 60, 0)),
+                memory=_LIMIT,
+            ),
+        ),
+        Example(
+            "a helper was killed, and the container ended in order by itself a minute later",
+            deployment=_cases.container(
+                state="exited",
+                oom_killed=True,
+                exit_code=0,
+                finished_at=_cases.ago(60),
+                events=(_cases.event("oom", 120), _cases.event("die", 60, 0)),
                 memory=_LIMIT,
             ),
         ),

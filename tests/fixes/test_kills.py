@@ -10,7 +10,8 @@ from typing import NamedTuple
 import pytest
 
 from fixes import catalogue
-from fixes.examples import with_log
+from fixes.examples import view_of, with_log
+from fixes.model import Example, Fires, SignatureId
 from fixes.signatures import _cases
 from fixes.track import Tracker
 from probes.history import History, Metric, Point, SeriesKey
@@ -72,6 +73,11 @@ def event(text: str, seconds_ago: float = 30) -> str:
 
 
 DOWN = {"state": "exited", "ready": False, "finished_at": _cases.ago(30), "exit_code": 137}
+WENT_WITH_IT = DOWN | {
+    "exit_code": 0,
+    "oom_killed": True,
+    "events": (_cases.event("oom", 30), _cases.event("die", 30, 0)),
+}
 GOING = _cases.pod(ready=False, terminating=True)
 WORKER = (_cases.worker(1, role="master"), _cases.worker(started_at=_cases.ago(28)))
 OOM: dict[str, str | None] = {"oom-killed": None}
@@ -79,6 +85,7 @@ BOTH = {"oom-killed": None, "worker-sigkill": "oom-killed"}
 
 KILLS = (
     Kill("Docker: the kernel ends the container", docker(oom_killed=True, **DOWN), OOM, counter=True),
+    Kill("Docker: the kernel ends hypercorn's worker, which ends in order then", docker(**WENT_WITH_IT), OOM),
     Kill("Docker: the kernel ends a worker", docker(workers=WORKER), BOTH, _SIGKILL, counter=True),
     Kill("Docker: gunicorn's time-out", docker(), {"worker-timeout": None}, _TIMEOUT),
     Kill("Docker: gunicorn's time-out of an asgi worker", docker(), {"worker-timeout": None}, _TIMEOUT + _SIGKILL),
@@ -177,3 +184,20 @@ def test_each_kill_leads_to_its_own_finding_and_to_no_other(kill: Kill) -> None:
     }
     assert report.failures == ()
     assert causes == kill.found
+
+
+@pytest.mark.parametrize(
+    ("happens", "severity"),
+    [
+        (docker(**WENT_WITH_IT), "critical"),
+        (docker(**(WENT_WITH_IT | {"state": "running"})), "error"),
+        (pods(restarted("OOMKilled", 137)), "error"),
+        (pods(_cases.pod(state="exited", last_end=_cases.ended("OOMKilled", 137))), "critical"),
+    ],
+)
+def test_one_kill_for_memory_is_critical_where_nothing_runs_since(happens: Deployment, severity: str) -> None:
+    verdict = catalogue.signatures()[SignatureId("oom-killed")].detect(
+        view_of(Example("", deployment=happens), Matcher(()))
+    )
+    assert isinstance(verdict, Fires)
+    assert verdict.severity == severity
