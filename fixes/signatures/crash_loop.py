@@ -8,8 +8,9 @@ engine's count of restarts of a container that is not older than that. On Kubern
 for which a container waits; in a pod that runs again for a moment its count of restarts and ``Back-off restarting
 failed container`` tell the same.
 
-What it is not. One restart after a deploy. Starts that a person asked for (``docker restart``). A pod that has by now
-run twice as long as before its last end. Names of tests or alerts that contain the word.
+What it is not. One restart after a deploy. Starts that a person asked for (``docker restart``). A pod or a
+container that has by now run for a minute and twice as long as its failed runs. Names of tests or alerts that contain
+the word.
 
 What to do. Read why it ends: a finding that explains it stands above this one.
 """
@@ -99,11 +100,37 @@ def _restarts(view: View, replica: Replica) -> list[Evidence]:
     counted = replica.restarts or 0
     if count < TIMES and counted >= TIMES and born is not None and view.now - born <= WITHIN:
         count = counted
-    if count < TIMES:
+    if count < TIMES or _came_through(view, replica):
         return []
     text = f"started again {count} times within 10 min"
     at = starts[-1] if starts else replica.started_at
     return [Evidence("event", text, at=at, replica=replica.id, value=float(count), unit="restarts")]
+
+
+def _came_through(view: View, replica: Replica) -> bool:
+    """Whether a container has run twice as long as the longest run that ended, and beyond the engine's pauses.
+
+    These are a minute at most. Where the engine has forgotten its events, all that came before the last end counts.
+    """
+    if replica.state != "running" or replica.started_at is None:
+        return False
+    began = replica.started_at
+    runs: list[timedelta] = []
+    start: datetime | None = None
+    for event in replica.events:
+        if event.kind == "start":
+            start, began = event.at, max(began, event.at)
+        elif event.kind == "die":
+            if start is not None:
+                runs.append(event.at - start)
+            start = None
+    if any(event.kind == "die" and event.at > began for event in replica.events):
+        return False
+    if not runs:
+        if replica.created_at is None or replica.finished_at is None:
+            return False
+        return view.now - began >= max(_LEAST_RUN, replica.finished_at - replica.created_at)
+    return view.now - began >= max(_LEAST_RUN, 2 * max(runs))
 
 
 def _by_engine(events: tuple[Event, ...]) -> list[datetime]:
@@ -132,6 +159,10 @@ def _loop(times: int, *, asked: bool = False, every: float = 60) -> tuple[Event,
     return tuple(events)
 
 
+def _short(*starts: float) -> tuple[Event, ...]:
+    return tuple(one for at in starts for one in (_cases.event("die", at + 1, 3), _cases.event("start", at)))
+
+
 SIGNATURE = Signature(
     id=SignatureId("crash-loop"),
     title="Crash loop",
@@ -146,6 +177,14 @@ SIGNATURE = Signature(
         Example(
             "five restarts of a young container",
             deployment=_cases.container(state="restarting", restarts=5, created_at=_cases.ago(120), exit_code=1),
+        ),
+        Example(
+            "a container that runs for half a minute after three failed starts",
+            deployment=_cases.container(events=_short(70, 55, 30), restarts=3, started_at=_cases.ago(30)),
+        ),
+        Example(
+            "runs of a minute each, and more than that since the last start",
+            deployment=_cases.container(events=_short(216, 153, 90), restarts=3, started_at=_cases.ago(90)),
         ),
         Example("kubectl get pods", "api-7d4b9c-x2x1z   0/1     CrashLoopBackOff   6 (2m ago)   9m\n"),
         Example(
@@ -177,6 +216,20 @@ SIGNATURE = Signature(
         ),
     ),
     silent=(
+        Example(
+            "a container that has come through",
+            "INFO: up\n",
+            deployment=_cases.container(
+                events=_short(240, 225, 200), restarts=3, created_at=_cases.ago(250), started_at=_cases.ago(200)
+            ),
+        ),
+        Example(
+            "likewise, and the engine has forgotten its events",
+            "INFO: up\n",
+            deployment=_cases.container(
+                restarts=3, created_at=_cases.ago(300), finished_at=_cases.ago(240), started_at=_cases.ago(239)
+            ),
+        ),
         Example("one restart", "INFO: up\n", deployment=_cases.container(events=_loop(1), restarts=1)),
         Example("by a person", "INFO: up\n", deployment=_cases.container(events=_loop(5, asked=True))),
         Example("seldom", "INFO: up\n", deployment=_cases.container(events=_loop(3, every=290))),
