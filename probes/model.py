@@ -400,3 +400,5 @@ class Interest(Frozen, frozen=True):
     focused: DeploymentId | None = None
     visible: frozenset[DeploymentId] = frozenset()
     troubled: frozenset[DeploymentId] = frozenset()
+    observed: bool = False
+    """Somebody watches for a while and then judges: all services of a small fleet are asked often."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
+from probes import doubt
 from probes.base import DeploymentId, Frozen, ReplicaId
 from probes.model import Deployment, Interest, Replica
 
@@ -16,6 +17,10 @@ KINDS: tuple[JobKind, ...] = ("sample", "loop", "health")
 SLOW_SECONDS = 1.0
 DOUBT_SECONDS = 2.0
 """Between two requests while one slow answer may be a blocked loop or nothing at all."""
+
+
+SMALL_DEPLOYMENTS = 20
+SMALL_REPLICAS = 40
 
 
 class Job(NamedTuple):
@@ -67,13 +72,15 @@ def due(
     young: frozenset[ReplicaId] = frozenset(),
     kinds: Sequence[JobKind] = KINDS,
     replicas: Callable[[Deployment], Sequence[Replica]] = lambda deployment: deployment.replicas,
+    small: bool = False,
 ) -> tuple[Job, ...]:
     """The jobs whose time has come at ``now`` (monotonic seconds), the most urgent first.
 
     ``done`` says when each was begun last. What was never done is due at once; what is ``young`` (its workers are still
     being born) is measured as if it were focused. Periods of replicas differ by up to a
     tenth either way, so that what began together spreads out. ``kinds`` and ``replicas`` limit what is done: of a
-    deployment of hundreds a few tell for all.
+    deployment of hundreds a few tell for all. In a ``small`` fleet (:func:`is_small`) answers that do not tell yet
+    whether the loop is held (:func:`probes.doubt.unsettled`) are followed by others soon.
     """
     found: list[tuple[float, Job]] = []
     for deployment in deployments:
@@ -82,10 +89,11 @@ def due(
                 continue
             for kind in kinds:
                 period = _period(kind, deployment.id, interest, allowance)
-                if kind == "loop" and in_doubt(replica):
-                    period = min(period, DOUBT_SECONDS)
+                if kind == "loop":
+                    period = min(period, _of_loop(replica, small, interest.observed, allowance))
                 if kind == "sample" and answers_slowly(replica):
-                    period = min(period, allowance.sample.near)
+                    unread = small and not doubt.looked_into(replica)
+                    period = min(period, allowance.sample.focused if unread else allowance.sample.near)
                 if replica.id in young:
                     period = min(period, _periods(kind, allowance).focused)
                 last = done.get((kind, replica.id))
@@ -96,6 +104,13 @@ def due(
                     found.append((period / (now - last), job))
     found.sort()
     return tuple(job for _, job in found[: allowance.jobs])
+
+
+def is_small(deployments: Collection[Deployment]) -> bool:
+    """Whether so few run that some requests more for each cost nobody anything."""
+    if len(deployments) > SMALL_DEPLOYMENTS:
+        return False
+    return sum(replica.state == "running" for one in deployments for replica in one.replicas) <= SMALL_REPLICAS
 
 
 def in_doubt(replica: Replica) -> bool:
@@ -111,6 +126,16 @@ def answers_slowly(replica: Replica) -> bool:
 
 def _slow(replica: Replica) -> list[bool]:
     return [one.took_seconds >= SLOW_SECONDS or one.error == "timeout" for one in replica.loop_probes[-3:]]
+
+
+def _of_loop(replica: Replica, small: bool, observed: bool, allowance: Budget) -> float:
+    """How soon a loop is asked again for the sake of what it answered, or of who watches."""
+    soon = doubt.again_seconds(replica.id, replica.loop_probes) if small and replica.loop_probes else 0.0
+    if small and doubt.unsettled(replica.loop_probes):
+        return soon
+    if in_doubt(replica):
+        return max(DOUBT_SECONDS, soon)
+    return allowance.probe.near if small and observed else allowance.probe.far
 
 
 def _period(kind: JobKind, deployment: DeploymentId, interest: Interest, allowance: Budget) -> float:

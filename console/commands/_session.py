@@ -17,9 +17,10 @@ from console.session import Session
 from console.wanted_databases import wanted
 from fixes.journal import OPEN_STATES
 from fixes.model import ChangeId, Entry, Outcome, Report
-from probes import text
+from probes import doubt, text
 from probes.base import Failure, TargetId
-from probes.model import Deployment, TargetState
+from probes.model import Deployment, Interest, TargetState
+from probes.schedule import is_small
 
 T = TypeVar("T")
 
@@ -30,7 +31,7 @@ ASK_SECONDS = 6.0
 SETTLE_SECONDS = 15.0
 """How long a slow event loop is asked again, so that one slow answer is not taken for a blocked loop."""
 LOOP_PROBES = 3
-"""Answers of a slow loop that make a judgement."""
+"""Answers of a slow loop that make a judgement, where there is no time to ask each service more often."""
 SLOW_SECONDS = 1.0
 DATABASE_SECONDS = 20.0
 """How long the database servers may take that are to be asked."""
@@ -133,11 +134,13 @@ def settle(session: Session, observe_seconds: float) -> Report:
     with progress("reading") as told:
         session.wait(FIRST_ANSWER_SECONDS, lambda r: _read_once(r, session))
         session.wait(ASK_SECONDS, _asked)
-        session.wait(SETTLE_SECONDS, lambda r: not _slow_and_young(r))
+        session.wait(SETTLE_SECONDS, lambda r: not any(_in_doubt(state) for state in r.snapshot.targets.values()))
         session.wait(DATABASE_SECONDS, lambda _: session.databases_asked)
         if observe_seconds > 0:
             told(f"observing for {observe_seconds:g} s")
+            session.focus(Interest(observed=True))
             threading.Event().wait(observe_seconds)
+            session.focus(Interest())
     return session.report
 
 
@@ -155,13 +158,13 @@ def _asked(report: Report) -> bool:
     return all(r.loop_probes for d in report.snapshot.deployments() for r in d.running if r.listeners)
 
 
-def _slow_and_young(report: Report) -> bool:
-    """Whether a replica answered slowly and was not asked often enough to be judged."""
-    return any(
-        r.loop_probes and r.loop_probes[-1].took_seconds >= SLOW_SECONDS and len(r.loop_probes) < LOOP_PROBES
-        for d in report.snapshot.deployments()
-        for r in d.running
-    )
+def _in_doubt(state: TargetState) -> bool:
+    """Whether more answers are to come soon, or a look at why they are slow."""
+    deployments = state.deployments.values()
+    asked = [r for d in deployments for r in d.running if r.loop_probes]
+    if is_small(deployments):
+        return any(doubt.unsettled(r.loop_probes) or not doubt.looked_into(r) for r in asked)
+    return any(r.loop_probes[-1].took_seconds >= SLOW_SECONDS and len(r.loop_probes) < LOOP_PROBES for r in asked)
 
 
 def unread(report: Report, session: Session) -> list[str]:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from fixes.model import Threshold, View
 from fixes.signatures import _shared, _wording
+from probes import doubt
 from probes.model import HttpSample, Replica, StackSample
 
 SLOW_SECONDS = 1.0
@@ -15,6 +16,8 @@ TOOK = Threshold(
     "took_seconds", SLOW_SECONDS, "a path without a route must take so long", "seconds", minimum=0.05, maximum=5.0
 )
 """fastops waits 5 s for an answer; whatever takes longer is slow."""
+LATE_SECONDS = 0.25
+"""Longer than a 404 takes even through proxies."""
 BUSY_PERCENT = 50.0
 THROTTLED_RATIO = 0.25
 START_UP = timedelta(seconds=15)
@@ -61,6 +64,19 @@ def slow(probes: Sequence[HttpSample], workers: int, least_seconds: float = SLOW
         if len(found) >= 2:
             return found
     return []
+
+
+def disagree(probes: Sequence[HttpSample], least_seconds: float = SLOW_SECONDS) -> bool:
+    """Whether some of the latest answers were late, and they are too few, or too different, to tell whether it turns.
+
+    A loop that is held and turns in between answers at once now and then. Answers that are all equally late, of a
+    middleware that awaits, settle it once there are :data:`probes.doubt.ENOUGH`.
+    """
+    late_seconds = min(LATE_SECONDS, least_seconds)
+    if not any(doubt.held(p, late_seconds) for p in probes[-doubt.QUICK :]):
+        return False
+    latest = probes[-doubt.ENOUGH :]
+    return len(latest) < doubt.ENOUGH or any(doubt.held(p, least_seconds) for p in latest)
 
 
 def judged_since(replica: Replica, probes: Sequence[HttpSample], least_seconds: float) -> bool:

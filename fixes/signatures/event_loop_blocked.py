@@ -67,7 +67,7 @@ def _replica(view: View, replica: Replica) -> Verdict:
     sure = held is not None and held.times >= 2 and any(w.pid == held.sample.pid for w in replica.workers)
     slow = _loop.slow(probes, len(_shared.serving(replica)), view.threshold(_loop.TOOK))
     if not slow and not sure:
-        return SILENT
+        return _unsure(view, replica, probes)
     if _loop.never_started(view, replica):
         return Undecided("a first answer of the application, which may still be imported")
     busy = _loop.busy(replica)
@@ -78,6 +78,15 @@ def _replica(view: View, replica: Replica) -> Verdict:
     if busy is None and (held is None or not slow):
         return Undecided("the CPU of its workers, or a sample of their stacks")
     return _fires(replica, slow, held)
+
+
+def _unsure(view: View, replica: Replica, probes: list[HttpSample]) -> Verdict:
+    """Too few slow answers: nothing is wrong, or too few were asked for."""
+    if not _loop.disagree(probes, view.threshold(_loop.TOOK)):
+        return SILENT
+    if _loop.busy(replica) or _no_descriptors(view, replica):
+        return SILENT
+    return Undecided("more answers of a path without a route: of the latest, some were late and some were not")
 
 
 def _no_descriptors(view: View, replica: Replica) -> bool:
@@ -238,7 +247,28 @@ SIGNATURE = Signature(
                 workers=_IDLE, loop_probes=_probes(0.001, 0.002, 0.001), health_probes=_probes(6.0, 6.0, 6.0)
             ),
         ),
-        Example("one slow answer", deployment=_cases.container(workers=_IDLE, loop_probes=_probes(0.01, 0.01, 2.0))),
+        Example(
+            "one slow answer, the latest",
+            deployment=_cases.container(workers=_IDLE, loop_probes=_probes(0.01, 0.01, 2.0)),
+            undecided=True,
+        ),
+        Example(
+            "one slow answer, and quick ones since",
+            deployment=_cases.container(workers=_IDLE, loop_probes=_probes(2.0, 0.01, 0.01, 0.01)),
+        ),
+        Example(
+            "a first answer that came late",
+            deployment=_cases.container(workers=_IDLE, loop_probes=_probes(0.6)),
+            undecided=True,
+        ),
+        Example(
+            "one late answer of a busy worker",
+            deployment=_cases.container(workers=_BUSY, loop_probes=_probes(0.01, 0.01, 2.0)),
+        ),
+        Example(
+            "a middleware awaits before each answer",
+            deployment=_cases.container(workers=_IDLE, loop_probes=_probes(*[0.4] * 8)),
+        ),
         Example("the CPU is busy", deployment=_cases.container(workers=_BUSY, loop_probes=_probes(2.0, 2.0, 2.0))),
         Example(
             "the machine has no CPU for it",

@@ -8,10 +8,10 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from probes import http
+from probes import doubt, http
 from probes.base import DeploymentId, Failure, ReplicaId
 from probes.model import Deployment, HttpSample, Interest
-from probes.schedule import KINDS, Budget, Job, JobKind, budget, due
+from probes.schedule import KINDS, SMALL_REPLICAS, Budget, Job, JobKind, budget, due, is_small
 from probes.target import Unreadable
 from probes.targets.docker.access import DockerAccess
 from probes.targets.docker.container import Container
@@ -19,6 +19,8 @@ from probes.targets.docker.measure import LocalMeter, Reading, Subject
 from probes.targets.docker.remote import RemoteMeter
 
 TICK_SECONDS = 1.0
+DOUBT_TICK_SECONDS = 0.2
+"""While answers of a small fleet's loops do not tell yet whether they turn."""
 YOUNG_SECONDS = 15.0
 """So long after its start a replica is measured often: workers are being born."""
 SLOW_SECONDS = 1.0
@@ -90,7 +92,7 @@ class Sampler:
                 self._woken.clear()
                 self._begin(time.monotonic())
                 try:
-                    async with asyncio.timeout(min(TICK_SECONDS, self._interval)):
+                    async with asyncio.timeout(self._tick_seconds()):
                         await self._woken.wait()
                 except TimeoutError:
                     continue
@@ -99,13 +101,20 @@ class Sampler:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def _tick_seconds(self) -> float:
+        containers = self._containers.values()
+        if len(containers) <= SMALL_REPLICAS and any(doubt.unsettled(tuple(one.loop_probes)) for one in containers):
+            return min(DOUBT_TICK_SECONDS, self._interval)
+        return min(TICK_SECONDS, self._interval)
+
     def _begin(self, now: float) -> None:
         allowance: Budget = budget(self._interval, local=any(one.local for one in self._containers.values()))
         self._young_until = {one: until for one, until in self._young_until.items() if until > now}
         young = frozenset(self._young_until)
+        deployments = self._deployments().values()
         jobs = [
             job
-            for job in due(now, self._deployments().values(), self.interest, allowance, self._done, young)
+            for job in due(now, deployments, self.interest, allowance, self._done, young, small=is_small(deployments))
             if (job.kind, job.replica) not in self._busy and job.replica in self._containers
         ]
         samples = [job for job in jobs if job.kind == "sample"]
@@ -223,6 +232,8 @@ class Sampler:
                 probe.cancel()
         container.probed(loop=sample)
         self._changed((job.replica,))
+        if len(self._containers) <= SMALL_REPLICAS:
+            self.wake()  # what was answered may be worth another request soon
 
     async def _health(self, job: Job) -> None:
         container = self._containers.get(job.replica)  # it may have gone since the job was made

@@ -13,9 +13,10 @@ from typing import Any
 
 import msgspec
 
+from probes import doubt
 from probes.base import DeploymentId, Failure, ReplicaId
 from probes.model import Deployment, Interest, Replica
-from probes.schedule import Budget, Job, JobKind, Periods, answers_slowly, due
+from probes.schedule import Budget, Job, JobKind, Periods, answers_slowly, due, is_small
 from probes.target import ReadOnly, Unreadable
 from probes.targets.kubernetes.access import ClusterAccess
 from probes.targets.kubernetes.asker import HEALTH_AGAIN_SECONDS, Asker
@@ -25,6 +26,8 @@ from probes.targets.kubernetes.readings import Readings
 from probes.targets.kubernetes.workers import Reader
 
 TICK_SECONDS = 1.0
+DOUBT_TICK_SECONDS = 0.2
+"""While answers of a small fleet's loops do not tell yet whether they turn."""
 REST_SECONDS = 5.0
 REST_JOBS = 10
 """Of deployments that nobody looks at, each time: two requests a second."""
@@ -133,7 +136,7 @@ class Sampler:
                 self._woken.clear()
                 self._begin(time.monotonic())
                 try:
-                    async with asyncio.timeout(TICK_SECONDS):
+                    async with asyncio.timeout(self._tick_seconds()):
                         await self._woken.wait()
                     await asyncio.sleep(0.1)  # what changes together is looked at once
                 except TimeoutError:
@@ -142,6 +145,13 @@ class Sampler:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _tick_seconds(self) -> float:
+        deployments = self._deployments().values()
+        if not is_small(deployments):
+            return TICK_SECONDS
+        doubted = any(doubt.unsettled(replica.loop_probes) for one in deployments for replica in one.replicas)
+        return DOUBT_TICK_SECONDS if doubted else TICK_SECONDS
 
     def _begin(self, now: float) -> None:
         deployments = self._deployments()
@@ -176,7 +186,8 @@ class Sampler:
         return msgspec.structs.replace(self._budget.sample, far=far)
 
     def _due(self, now: float, deployments: Collection[Deployment], budget: Budget) -> list[Job]:
-        few = len(self._deployments()) <= FEW
+        everything = self._deployments()
+        few = len(everything) <= FEW
         found = due(
             now,
             deployments,
@@ -185,6 +196,7 @@ class Sampler:
             self._done,
             kinds=self._kinds,
             replicas=lambda one: chosen(one, self.interest, few=few),
+            small=is_small(everything.values()),
         )
         return [job for job in found if (job.kind, job.replica) not in self._busy]
 

@@ -24,6 +24,10 @@ class Asker:
         self._access = access
         self._tasks: dict[tuple[JobKind, str], asyncio.Task[None]] = {}
 
+    def asks(self, kind: JobKind, service: Service) -> bool:
+        """Whether a request of this kind is under way."""
+        return (kind, service.id) in self._tasks
+
     def ask(self, kind: JobKind, service: Service) -> None:
         """Begins a request unless one of its kind is under way."""
         key = (kind, service.id)

@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from probes import schedule
+import msgspec
+
+from probes import doubt, schedule
 from probes.aside import Aside
 from probes.base import DeploymentId, Failure, ReplicaId, TargetId
 from probes.loghits import LogLine
@@ -35,6 +37,8 @@ SWEEP_SECONDS = 3.0
 NODE_SECONDS = 10.0
 STARTING_SECONDS = 2.0
 REFRESH_SECONDS = 10.0
+DOUBT_POLL_SECONDS = 0.2
+"""While answers of a small fleet's loops do not tell yet whether they turn."""
 QUIET_SECONDS = 5.0
 """A state is published at least this often, so that whoever looks knows how fresh it is."""
 _PROC_SECONDS = 10.0
@@ -78,6 +82,7 @@ class LocalTarget:
         self._round_ended = asyncio.Event()
         self._rounds = 0
         self._running = False
+        self._doubted = False
         self._budget = schedule.budget(options.interval_seconds)
         self._access = LocalAccess(self._procfs, self._listeners)
         self._asker = Asker(self._access)
@@ -179,8 +184,12 @@ class LocalTarget:
         deployments = self._services.deployments(self._node.id)
         interest = self._interest
         if self._supervisor is not None:
-            interest = Interest(focused=interest.focused, visible=interest.visible, troubled=frozenset(deployments))
-        jobs = schedule.due(now, deployments.values(), interest, self._budget, self._done)
+            interest = msgspec.structs.replace(interest, troubled=frozenset(deployments))
+        small = schedule.is_small(deployments.values())
+        self._doubted = small and any(
+            doubt.unsettled(replica.loop_probes) for one in deployments.values() for replica in one.replicas
+        )
+        jobs = schedule.due(now, deployments.values(), interest, self._budget, self._done, small=small)
         wanted = {job.replica for job in jobs if job.kind == "sample"} | self._starting(now)
         samples = [self._services.by_replica[replica] for replica in wanted]
         if samples:
@@ -190,7 +199,7 @@ class LocalTarget:
                 self._services.measured(service, one)
         for job in jobs:
             service = self._services.by_replica[job.replica]
-            if job.kind != "sample" and service.is_up():
+            if job.kind != "sample" and service.is_up() and not self._asker.asks(job.kind, service):
                 self._done[job.kind, job.replica] = now
                 self._asker.ask(job.kind, service)
 
@@ -253,7 +262,8 @@ class LocalTarget:
     async def _sleep(self, began: float) -> None:
         """Until the next look at logs; sooner when what is looked at changes."""
         self._wake.clear()
-        left = max(0.05, POLL_SECONDS - (time.monotonic() - began))
+        poll_seconds = DOUBT_POLL_SECONDS if self._doubted else POLL_SECONDS
+        left = max(0.05, poll_seconds - (time.monotonic() - began))
         try:
             async with asyncio.timeout(left):
                 await self._wake.wait()
