@@ -18,6 +18,10 @@ _INSTALLED = re.compile(r"(?:site|dist)-packages/([^/]+)")
 _FRAMEWORK = re.compile(
     r"(?:^|/)(?:starlette|fastapi|uvicorn|uvicorn_worker|gunicorn|hypercorn|granian|anyio|asyncio|uvloop|rloop)/"
 )
+_RUNS = re.compile(
+    r"(?:^|/)(?:asyncio/(?:runners|base_events)\.py$|(?:uvicorn|uvicorn_worker|gunicorn|hypercorn|granian|uvloop)/)"
+)
+_RUNNING = ("run", "run_forever", "run_until_complete", "_run_once", "asyncio_run")
 _NOT_A_LOOP = re.compile(r"gunicorn/workers/(?:sync|gthread|ggevent|geventlet)\.py$")
 _STARTING = ("load_app", "import_from_string", "import_app", "load_wsgi", "load_target", "_find_and_load")
 _CALLS = (
@@ -69,11 +73,18 @@ def place_of(sample: StackSample) -> Place | None:
         return None
     if any(f.function in _STARTING or _NOT_A_LOOP.search(f.file) for f in sample.frames):
         return None
-    index = _application(sample.frames)
+    frames = _within_loop(sample.frames)
+    index = _application(frames)
     if index is None:
         return None
-    frame = sample.frames[index]
-    return Place(frame.file, frame.line, frame.function, _call(sample.frames[:index]))
+    frame = frames[index]
+    return Place(frame.file, frame.line, frame.function, _call(frames[:index]))
+
+
+def _within_loop(frames: Sequence[Frame]) -> Sequence[Frame]:
+    """What the loop itself called: a script that started the server stands below every stack, and blocks nothing."""
+    ends = (i for i, one in enumerate(frames) if one.function in _RUNNING and _RUNS.search(one.file))
+    return frames[: next(ends, len(frames))]
 
 
 def _application(frames: Sequence[Frame]) -> int | None:

@@ -7,12 +7,14 @@ at least 5 % of the lines between them (a request writes a line or more, so the 
 smaller; lines of tracebacks are not counted).
 
 What it is not. A few errors among many requests. 4xx, which are the client's. A text whose lines have no times.
+Answers to checks of the health path, and to what fastops asks itself: they are no requests of users.
 
 What to do. Find the cause: a finding that explains it stands above this one. After a deploy, go back.
 """
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -21,11 +23,14 @@ from fixes.model import Example, RemedyId, Signature, SignatureId, Threshold, Ve
 from fixes.signatures import _logged, _shared, _traceback, _wording
 from fixes.signatures._shared import At
 from probes.base import ReplicaId
+from probes.http import OWN_PATHS
 from probes.loghits import LogHit
 
 FAILED = _wording.pattern(
     "access/5xx",
-    r"\"?(?:GET|POST|PUT|PATCH|DELETE|HEAD) [^\"]* ?(?:HTTP/)?[123](?:\.\d)?\\?\" (?P<status>5\d\d)(?:[^0-9]|$)",
+    r"\"?(?:GET|POST|PUT|PATCH|DELETE|HEAD) "
+    rf"(?:(?P<own>{'|'.join(re.escape(path) for path in sorted(OWN_PATHS))}) |[^\"]* ?)"
+    r"(?:HTTP/)?[123](?:\.\d)?\\?\" (?P<status>5\d\d)(?:[^0-9]|$)",
 )
 LEAST = 5
 SHARE = Threshold(
@@ -42,7 +47,8 @@ def detect(view: View) -> Verdict:
     """Fires for replicas with errors in two minutes running."""
     by_replica: dict[ReplicaId, list[tuple[LogHit, At]]] = defaultdict(list)
     for hit, place in _shared.places(view, FAILED):
-        by_replica[place.replica].append((hit, place))
+        if not hit.fields.get("own"):
+            by_replica[place.replica].append((hit, place))
     bad = [one for found in by_replica.values() for one in _worst(view, found)]
     if not bad:
         return _shared.unseen(view)
@@ -119,6 +125,8 @@ SIGNATURE = Signature(
     silent=(
         Example("one minute", _minutes(30, 10, 1)),
         Example("few", _minutes(4, 0, 5)),
+        Example("fastops' own requests", _minutes(12, 0, 3).replace("/a", "/.fastops/loop")),
+        Example("a health path that is down", _minutes(12, 0, 3).replace("/a", "/health")),
         Example("few among many", _minutes(5, 220, 2)),
         Example("without times", _minutes(10, 10, 2).replace("2026-11-22T", "")),
         Example("the client's errors", _minutes(10, 0, 3).replace("500 Internal Server Error", "404 Not Found")),

@@ -49,6 +49,15 @@ def test_the_script_that_starts_the_server_is_no_line_of_the_application() -> No
     assert place_of(StackSample(ago(5), 17, (Frame(f"{LIB}/asyncio/events.py", 80, "_run"), *frames), False)) is None
 
 
+def test_a_script_that_runs_the_server_in_its_code_blocks_nothing() -> None:
+    below = (Frame(f"{SITE}/uvicorn/main.py", 580, "run"), Frame("/app/serve.py", 22, "<module>"))
+    assert place_of(StackSample(ago(5), 1, (*LOOP, *below), False)) is None
+    view = Frame("/app/views.py", 9, "read")
+    place = place_of(StackSample(ago(5), 1, (view, *LOOP, *below), False))
+    assert place is not None
+    assert place.file == "/app/views.py"
+
+
 def test_an_application_that_is_installed_as_a_package_is_found_too() -> None:
     place = place_of(
         sample(Frame(f"{LIB}/socket.py", 706, "readinto"), Frame(f"{SITE}/shop/api/orders.py", 9, "read_order"))
