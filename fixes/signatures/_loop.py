@@ -26,9 +26,14 @@ SILENT_START = timedelta(minutes=5)
 
 
 def while_replaced(replica: Replica, probe: HttpSample) -> bool:
-    """Whether a worker began about then: the request may have waited for its start, or met the one that ended."""
+    """Whether a worker began about then: the request may have waited for its start, or met the one that ended.
+
+    So it is where every worker of that time has been replaced since: nobody knows when those before them began.
+    """
     end = probe.at + timedelta(seconds=probe.took_seconds)
     born = [w.started_at for w in _shared.serving(replica) if w.started_at is not None]
+    if born and min(born) > probe.at:
+        return True
     return any(probe.at - START_UP <= moment <= end + START_UP for moment in born)
 
 

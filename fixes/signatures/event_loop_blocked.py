@@ -330,6 +330,14 @@ SIGNATURE = Signature(
             ),
         ),
         Example(
+            "two slow answers, and all workers were replaced between them",
+            deployment=_cases.container(
+                workers=(_cases.worker(cpu_percent=2.0, started_at=_cases.ago(60)),),
+                loop_probes=(HttpSample(_cases.ago(120), "/x", 3.3, 404), HttpSample(_cases.ago(27), "/x", 2.5, 404)),
+            ),
+            undecided=True,
+        ),
+        Example(
             "samples of a worker that has just been born",
             deployment=_cases.container(
                 workers=(_cases.worker(started_at=_cases.ago(12)),), stacks=(_stack(9, 52), _stack(4, 52))
