@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar
 
-from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.reactive import reactive
 
 import screens
 from console.changes import Working
 from console.exits import DEFECT, USAGE
-from console.seam import SessionLike, sentence
+from console.seam import SessionLike
+from console.wishes import Wishes
 from fixes.model import Report
-from probes.history import Metric, Point
 from probes.model import Snapshot
 from screens import messages
 from screens.base import OpsScreen
@@ -30,8 +27,6 @@ from screens.theme import PALETTE, PLAIN, RICH, VARIABLES
 if TYPE_CHECKING:
     from textual.command import Provider
 
-T = TypeVar("T")
-
 
 def _palette() -> type[Provider]:
     """The commands of the palette; the module is loaded when it is first opened."""
@@ -40,7 +35,7 @@ def _palette() -> type[Provider]:
     return OpsProvider
 
 
-class FastopsApp(App[None]):
+class FastopsApp(Wishes):
     """The console on one session. It starts and closes the session; ``keymap`` maps ids of bindings to keys."""
 
     TITLE = "fastops"
@@ -71,15 +66,13 @@ class FastopsApp(App[None]):
         keymap: Mapping[str, str] | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        super().__init__()
-        self._session = session
+        super().__init__(session)
         self._clock = clock
         self._paused_at: datetime | None = None
         self._latest: Report | None = None
         self._told = False
         self._warned: Working | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
-        self._wishes: set[asyncio.Task[None]] = set()
         self.set_reactive(FastopsApp.report, session.report)
         self.ansi_theme_dark = PALETTE
         self.register_theme(RICH)
@@ -94,14 +87,15 @@ class FastopsApp(App[None]):
 
     def get_default_screen(self) -> FleetScreen:
         """The fleet."""
-        return FleetScreen(self.report, self._mode())
+        return FleetScreen(self.report, self.mode())
 
     @property
     def now(self) -> datetime:
         """The time on this machine."""
         return self._clock()
 
-    def _mode(self) -> Mode:
+    def mode(self) -> Mode:
+        """What may be changed, and whether what is shown stands still."""
         return Mode(
             read_only=self._session.read_only,
             read_only_targets=self._session.read_only_targets,
@@ -149,99 +143,12 @@ class FastopsApp(App[None]):
 
     def _hand(self, screen: object) -> None:
         if isinstance(screen, OpsScreen):
-            screen.mode = self._mode()
+            screen.mode = self.mode()
             screen.report = self.report
 
     def on_unmount(self) -> None:
         """Leaves the session; it is closed by who made it or by the end of the program."""
         self._unsubscribe()
-
-    # Wishes
-
-    def _grant(self, future: Future[T], reply: Callable[[T | Problem], None]) -> None:
-        """Answers a wish when its future is done; nobody waits."""
-        self._answer(asyncio.wrap_future(future), reply)
-
-    def _read(self, read: Callable[[], T], reply: Callable[[T | Problem], None]) -> None:
-        """Reads from the session in a thread: a busy session never holds up a key."""
-        self._answer(asyncio.to_thread(read), reply)
-
-    def _answer(self, coming: Awaitable[T], reply: Callable[[T | Problem], None]) -> None:
-        async def wait() -> None:
-            answer: T | Problem
-            try:
-                answer = await coming
-            except asyncio.CancelledError:
-                raise
-            except Exception as problem:  # noqa: BLE001 - whatever it was, it becomes a sentence
-                answer = Problem(sentence(problem))
-            reply(answer)
-
-        task = asyncio.create_task(wait())
-        self._wishes.add(task)
-        task.add_done_callback(self._wishes.discard)
-
-    def _from_thread(self, show: Callable[[str], None]) -> Callable[[str], None]:
-        """A progress callback for the session's thread."""
-
-        def told(text: str) -> None:
-            self.call_later(show, text)
-
-        return told
-
-    def on_plan_wanted(self, wish: messages.PlanWanted) -> None:
-        """Drafts a plan."""
-        finding = wish.finding
-        self._grant(self._session.plan(finding.deployment, finding.signature, wish.remedy, wish.values), wish.reply)
-
-    def on_apply_wanted(self, wish: messages.ApplyWanted) -> None:
-        """Applies a plan."""
-        if self._mode().writable(wish.plan.deployment):
-            self._grant(self._session.apply(wish.plan, wish.confirm, self._from_thread(wish.progress)), wish.reply)
-
-    def on_undo_plan_wanted(self, wish: messages.UndoPlanWanted) -> None:
-        """Drafts an undo."""
-        self._grant(self._session.undo_preview(wish.change), wish.reply)
-
-    def on_undo_wanted(self, wish: messages.UndoWanted) -> None:
-        """Takes a change back."""
-        if not self._session.read_only:
-            self._grant(self._session.undo(wish.change, self._from_thread(wish.progress)), wish.reply)
-
-    def on_resume_wanted(self, wish: messages.ResumeWanted) -> None:
-        """Finishes an interrupted change, or takes it back."""
-        if not self._session.read_only:
-            future = self._session.resume(wish.change, wish.finish, self._from_thread(wish.progress))
-            self._grant(future, wish.reply)
-
-    def on_profile_wanted(self, wish: messages.ProfileWanted) -> None:
-        """Samples stacks."""
-        self._grant(self._session.profile(wish.deployment), wish.reply)
-
-    def on_lines_wanted(self, wish: messages.LinesWanted) -> None:
-        """Reads the kept log."""
-        self._read(lambda: self._session.lines(wish.deployment, wish.after), wish.reply)
-
-    def on_series_wanted(self, wish: messages.SeriesWanted) -> None:
-        """Reads the numbers behind the plots."""
-
-        def read() -> Mapping[Metric, Mapping[str, Sequence[Point]]]:
-            return {metric: self._session.series(wish.deployment, metric) for metric in wish.metrics}
-
-        self._read(read, wish.reply)
-
-    def on_history_wanted(self, wish: messages.HistoryWanted) -> None:
-        """Reads the journal."""
-        self._read(self._session.history, wish.reply)
-
-    def on_looked(self, wish: messages.Looked) -> None:
-        """What is looked at is read first."""
-        self._session.focus(wish.interest)
-
-    def on_copied(self, wish: messages.Copied) -> None:
-        """Copies, also through SSH and tmux where the terminal allows it."""
-        self.copy_to_clipboard(wish.text)
-        self.notify(f"Copied: {wish.what}", markup=False, timeout=2)
 
     async def action_quit(self) -> None:
         """Quits; while a change is under way only when asked again."""
@@ -258,27 +165,27 @@ class FastopsApp(App[None]):
         """A deployment."""
         from screens.deployment import DeploymentScreen
 
-        self.push_screen(DeploymentScreen(wish.deployment, self.report, self._mode(), wish.pane))
+        self.push_screen(DeploymentScreen(wish.deployment, self.report, self.mode(), wish.pane))
 
     def on_fix_opened(self, wish: messages.FixOpened) -> None:
         """An answer to a finding."""
         from screens.fix import FixScreen
 
-        if self._mode().writable(wish.finding.deployment):
-            self.push_screen(FixScreen(wish.finding, self.report, self._mode()))
+        if self.mode().writable(wish.finding.deployment):
+            self.push_screen(FixScreen(wish.finding, self.report, self.mode()))
 
     def on_undo_opened(self, wish: messages.UndoOpened) -> None:
         """Taking a change back."""
         from screens.undo import UndoScreen
 
         if not self._session.read_only:
-            self.push_screen(UndoScreen(wish.change, self.report, self._mode()))
+            self.push_screen(UndoScreen(wish.change, self.report, self.mode()))
 
     def on_profile_opened(self, wish: messages.ProfileOpened) -> None:
         """Where a deployment's workers spend their time."""
         from screens.advice import ProfileScreen
 
-        self.push_screen(ProfileScreen(wish.deployment, self.report, self._mode()))
+        self.push_screen(ProfileScreen(wish.deployment, self.report, self.mode()))
 
     def on_signature_opened(self, wish: messages.SignatureOpened) -> None:
         """What a signature means."""
@@ -302,7 +209,7 @@ class FastopsApp(App[None]):
         from screens.history import HistoryScreen
 
         if isinstance(self.screen, OpsScreen) and not isinstance(self.screen, HistoryScreen):
-            self.push_screen(HistoryScreen(self.report, self._mode()))
+            self.push_screen(HistoryScreen(self.report, self.mode()))
 
     def action_pause(self) -> None:
         """What is shown stands still, or catches up; reading never stops."""
