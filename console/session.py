@@ -7,16 +7,15 @@ Every public method may be called from any thread; listeners are called on the s
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from console import exits
 from console.changes import Changes, Working, applying, taking_back
 from console.config import Config, Maker, Wanted
 from console.judging import Judging, Listener
+from console.loop import LoopThread, within
 from console.supervise import supervise
 from console.wanted_databases import NONE, Databases, watching
 from fixes.model import Advice, ChangeId, Entry, Outcome, Plan, RemedyId, Report, SignatureId
@@ -82,19 +81,16 @@ class Session:
         )
         self._databases = databases
         self._targets: dict[TargetId, Target] = {}
-        self._loop = asyncio.new_event_loop()
+        self._loop = LoopThread(self._serve, self._last)
+        self.ended = self._loop.ended
+        """Done when the session has ended; with the exception where that was a defect."""
         self._changed = asyncio.Event()
         self._closing = asyncio.Event()
         self._judging = Judging(self._changed.set)
         self._opened: Future[None] = Future()
-        self.ended: Future[None] = Future()
-        """Done when the session has ended; with the exception where that was a defect."""
-        for future in (self._opened, self.ended):
-            future.set_running_or_notify_cancel()  # whoever waits for it may stop waiting, and cancels nothing by that
-        self._asked: set[Future[Any]] = set()
+        self._opened.set_running_or_notify_cancel()  # a caller may stop waiting for it, and cancels nothing by that
         self._changes = Changes()
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name="fastops-session", daemon=True)
         self._tracker: Tracker
         self._repairs: Repairs
 
@@ -122,7 +118,7 @@ class Session:
         none. Nothing heavy is imported before this, so that a screen can be drawn first.
         """
         self._judging.begin()
-        self._thread.start()
+        self._loop.start()
         return self._opened
 
     @property
@@ -136,12 +132,12 @@ class Session:
         Waits for both, :data:`fixes.run.BACK_SECONDS` and :data:`CLOSE_SECONDS` at most. Whoever interrupts the
         waiting is not kept by a second call; what is then left half done stands in the journal.
         """
-        if self._closed or not self._thread.is_alive():
+        if self._closed or not self._loop.alive:
             return
         self._closed = True
-        self._soon(self._end)
+        self._loop.soon(self._end)
         self._changes.settled.wait(BACK_SECONDS)
-        self._thread.join(CLOSE_SECONDS)
+        self._loop.join(CLOSE_SECONDS)
 
     def __enter__(self) -> Self:
         self.start().result()
@@ -156,16 +152,16 @@ class Session:
 
     def focus(self, interest: Interest) -> None:
         """Says what is looked at; what is in trouble is added from the report."""
-        self._soon(self._focus, interest)
+        self._loop.soon(self._focus, interest)
 
     def lines(self, deployment: DeploymentId, after: int = 0) -> Sequence[LogLine]:
         """The kept tail of a deployment's log, numbers above ``after``."""
         target = self._target_of(deployment)
-        return () if target is None else self._call(_now(target.lines, deployment, after)).result(5)
+        return () if target is None else self._loop.now(target.lines, deployment, after).result(5)
 
     def series(self, deployment: DeploymentId, metric: Metric, since: float = 0.0) -> Mapping[str, Sequence[Point]]:
         """The series of one metric by label, from ``since`` (seconds since the epoch) on."""
-        return self._call(_now(self._judging.series, deployment, metric, since)).result(5)
+        return self._loop.now(self._judging.series, deployment, metric, since).result(5)
 
     def plan(
         self,
@@ -175,11 +171,11 @@ class Session:
         values: Mapping[str, Value] | None = None,
     ) -> Future[Plan]:
         """Drafts a fix; changes nothing. The future raises :class:`Refused` or :class:`Unreadable`."""
-        return self._call(self._repairs.plan(deployment, signature, remedy, values or {}))
+        return self._loop.call(self._repairs.plan(deployment, signature, remedy, values or {}))
 
     def profile(self, deployment: DeploymentId) -> Future[Advice]:
         """Samples the stacks of a deployment's workers; changes nothing."""
-        return self._call(self._repairs.profile(deployment))
+        return self._loop.call(self._repairs.profile(deployment))
 
     def apply(self, plan: Plan, confirm: str | None = None, progress: Progress = lambda _: None) -> Future[Outcome]:
         """Applies a plan, journals it and verifies it over a window."""
@@ -187,7 +183,7 @@ class Session:
 
     def undo_preview(self, change: ChangeId | None = None) -> Future[Plan]:
         """What an undo would do; the latest undoable change when none is named."""
-        return self._call(self._repairs.undo_preview(change))
+        return self._loop.call(self._repairs.undo_preview(change))
 
     def undo(self, change: ChangeId | None = None, progress: Progress = lambda _: None) -> Future[Outcome]:
         """Takes a change back."""
@@ -228,34 +224,11 @@ class Session:
 
     # The session's own thread.
 
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.set_exception_handler(_unhandled)
-        problem: BaseException | None = None
-        try:
-            self._loop.run_until_complete(self._serve())
-            rest = asyncio.all_tasks(self._loop)
-            for task in rest:
-                task.cancel()
-            self._loop.run_until_complete(asyncio.gather(*rest, return_exceptions=True))
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-        except BaseException as error:  # noqa: BLE001 -- a thread has nobody above it: the front end is told
-            problem = error
-        finally:
-            self._loop.close()
-            self._tell_end(problem)
-
-    def _tell_end(self, problem: BaseException | None) -> None:
-        """Nobody waits for a session that has ended."""
+    def _last(self) -> None:
+        """The loop has ended: no change is worked on, and no target will be opened."""
         self._changes.settled.set()
         if not self._opened.done():
             self._opened.set_exception(Refused("The session ended before its targets were opened."))
-        if problem is None:
-            self.ended.set_result(None)
-        else:
-            self.ended.set_exception(problem)
-        for future in tuple(self._asked):
-            future.cancel()
 
     async def _serve(self) -> None:
         """Opens the targets, runs them and judges the board until the session is closed."""
@@ -272,10 +245,10 @@ class Session:
         runs += watching(self._databases, self._targets, self._judging)
         try:
             while not self._closing.is_set():
-                await _within(TICK_SECONDS, self._changed)
+                await within(TICK_SECONDS, self._changed)
                 self._changed.clear()
                 self._judge()
-                await _within(CALM_SECONDS if self._judging.settled() else QUIET_SECONDS, self._closing)
+                await within(CALM_SECONDS if self._judging.settled() else QUIET_SECONDS, self._closing)
         finally:
             await self._changes.end()  # while the targets are open and run: taking back needs both
             for run in runs:
@@ -310,46 +283,5 @@ class Session:
     def _target_of(self, deployment: DeploymentId) -> Target | None:
         return self._targets.get(target_of(deployment))
 
-    def _soon(self, function: Callable[..., None], *arguments: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody is left to be told
-            self._loop.call_soon_threadsafe(function, *arguments)
-
     def _change(self, working: Working, begin: Callable[[], Coroutine[Any, Any, T]]) -> Future[T]:
-        return self._call(self._changes.work(working, begin))
-
-    def _call(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
-        try:
-            future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-        except RuntimeError:  # the loop has ended
-            coroutine.close()
-            future = Future()
-            future.set_exception(Refused("The session has ended: start fastops again."))
-            return future
-        self._asked.add(future)
-        future.add_done_callback(self._asked.discard)
-        if self.ended.done():
-            future.cancel()
-        return future
-
-
-def _unhandled(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Keeps what nobody awaited in a file: asyncio would print it over a screen, or into a script's standard error.
-
-    A socket that becomes readable in the very turn in which its reader is cancelled completes a cancelled future in
-    anyio; that is no defect.
-    """
-    error = context.get("exception")
-    if isinstance(error, BaseException) and not isinstance(error, asyncio.InvalidStateError):
-        exits.kept(error)
-
-
-async def _within(seconds: float, event: asyncio.Event) -> None:
-    """Waits for an event, so long at most. Not ``wait_for``: before 3.12 it may lose a cancellation."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()
-
-
-async def _now(function: Callable[..., T], *arguments: Any) -> T:
-    """Runs a plain function on the session's loop."""
-    return function(*arguments)
+        return self._loop.call(self._changes.work(working, begin))
