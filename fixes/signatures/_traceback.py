@@ -76,14 +76,7 @@ def _below(
     head: LogHit, place: At, end: int, named: Sequence[tuple[LogHit, At]], chained: set[tuple[ReplicaId, int]]
 ) -> Raised:
     """The exception that stands below a server's words, the last one of a chain."""
-    last: tuple[LogHit, At] | None = None
-    for hit, at in named:
-        if at.replica != place.replica or not place.line < at.line < end:
-            continue
-        goes_on = last is None or any((at.replica, line) in chained for line in range(last[1].line, at.line))
-        if not goes_on:
-            break
-        last = (hit, at)
+    last = _chain_end(place, end, named, chained)
     if last is None or any((place.replica, last[1].line + step) in chained for step in range(1, _CHAIN)):
         return Raised(head, place, None, None, None)  # its end is not there
     hit, at = last
@@ -95,6 +88,36 @@ def _below(
         frame_in(hit.before) if latest else None,
         (_shared.exception_in([hit.sample]) or hit.sample.strip()) if latest else None,
     )
+
+
+def _chain_end(
+    place: At, end: int, named: Sequence[tuple[LogHit, At]], chained: set[tuple[ReplicaId, int]]
+) -> tuple[LogHit, At] | None:
+    """The last exception of the chain that is the first below a place, and above the line ``end``."""
+    last: tuple[LogHit, At] | None = None
+    for hit, at in named:
+        if at.replica != place.replica or not place.line < at.line < end:
+            continue
+        goes_on = last is None or any((at.replica, line) in chained for line in range(last[1].line, at.line))
+        if not goes_on:
+            break
+        last = (hit, at)
+    return last
+
+
+def ended_by(view: View, place: At) -> tuple[LogHit, str] | None:
+    """The exception that ends the traceback which runs through a place, and its words, however long that is.
+
+    Its type alone where its line is not kept: only the latest of each type is.
+    """
+    named = sorted(_shared.places(view, NAMED), key=lambda one: (one[1].replica, one[1].line))
+    chained = {(p.replica, p.line) for _, p in _shared.places(view, CHAINED)}
+    last = _chain_end(place, place.line + LONGEST, named, chained)
+    if last is None:
+        return None
+    hit, at = last
+    kept = _shared.exception_in([hit.sample]) if hit.marks[-1].line == at.line else None
+    return hit, kept or hit.fields.get("type", "an exception")
 
 
 def _folded(head: LogHit, place: At) -> Raised:
@@ -116,6 +139,14 @@ def _tails(view: View, named: Sequence[tuple[LogHit, At]]) -> list[Raised]:
     for hit, place in _shared.places(view, SERVER):
         found.append(_below(hit, place, place.line + LONGEST, named, set()))
     return found[:1]
+
+
+def end_in(lines: Sequence[str]) -> str | None:
+    """The exception that ends the traceback whose frames these lines begin with, whatever its name ends in."""
+    for line in lines:
+        if line.strip() and not line.startswith((" ", "\t")):
+            return line.strip()[:300] if _LAST.match(line.rstrip()) else None
+    return None
 
 
 def frame_in(lines: Sequence[str]) -> tuple[str, int, str] | None:

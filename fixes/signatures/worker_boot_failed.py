@@ -22,7 +22,7 @@ from itertools import pairwise
 
 from fixes.model import Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.proof import BY_START
-from fixes.signatures import _shared, _wording
+from fixes.signatures import _shared, _traceback, _wording
 from fixes.signatures._shared import At
 from probes.loghits import LogHit
 
@@ -52,13 +52,14 @@ def detect(view: View) -> Verdict:
         return _shared.just_started() if any(good is None for _, _, good in failures) else _shared.unseen(view)
     total = _count(view, found)
     first, last = _shared.span([place for _, place in found])
-    hits = list({id(hit): hit for hit, _ in sorted(found, key=lambda one: one[1].line)}.values())
-    error = next((e for e in map(_error, reversed(hits)) if e), None)
+    found.sort(key=lambda one: one[1].line)
+    hits = list({id(hit): hit for hit, _ in found}.values())
+    error, raised = _reason(view, found)
     seen = f" ({_shared.times(total)} in {_shared.window_text(view)})" if total > 1 else ""
     return Fires(
         severity="critical",
         title=f"the application does not start: {error}{seen}" if error else f"the application does not start{seen}",
-        evidence=tuple(_shared.evidence_of(hit) for hit in hits[-6:]),
+        evidence=tuple(_shared.evidence_of(hit) for hit in (*hits[-6 + len(raised) :], *raised)),
         count=total,
         first_at=first,
         last_at=last,
@@ -108,13 +109,28 @@ def _at_start(hit: LogHit) -> bool:
     return importing and not request and (ended or by_name)
 
 
+def _reason(view: View, found: list[tuple[LogHit, At]]) -> tuple[str | None, tuple[LogHit, ...]]:
+    """What went wrong, and the line that says so where it is none of those that were found."""
+    error = next((e for hit, _ in reversed(found) if (e := _error(hit))), None)
+    if error is not None:
+        return error, ()
+    # Libraries that import one another make a traceback longer than what is kept beside one of its lines.
+    ends = (_traceback.ended_by(view, place) for hit, place in reversed(found) if hit.key in _FRAMES)
+    end = next((one for one in ends if one is not None), None)
+    if end is None:
+        return None, ()
+    hit, said = end
+    return said, (hit,) if said in hit.sample else ()
+
+
 def _error(hit: LogHit) -> str | None:
     """What went wrong, in the words of the exception nearest to the line."""
     told = hit.fields.get("error")
     if told:
         return told.strip()[:300]
     near = hit.after if hit.key == "boot/loader" else hit.before
-    return _shared.exception_in([*near, *_shared.unfolded(hit.sample)])
+    said = _shared.exception_in([*near, *_shared.unfolded(hit.sample)])
+    return said or (_traceback.end_in(hit.after) if hit.key == "boot/loader" else None)
 
 
 SIGNATURE = Signature(
@@ -125,7 +141,7 @@ SIGNATURE = Signature(
     remedies=(RemedyId("rollback"), RemedyId("advise")),
     proof=BY_START,
     source="gunicorn/arbiter.py (exit codes 3 and 4), uvicorn/config.py and uvicorn/supervisors/multiprocess.py",
-    patterns=(*_wording.BOOT_FAILURES, IMPORT_ERROR, _wording.STARTED),
+    patterns=(*_wording.BOOT_FAILURES, IMPORT_ERROR, _wording.STARTED, _traceback.NAMED, _traceback.CHAINED),
     explains=(SignatureId("worker-died"), SignatureId("crash-loop")),
     fires=(
         Example(
