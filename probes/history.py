@@ -1,7 +1,8 @@
 """Number series in bounded rings: what plots and slopes are made of.
 
 A series has one source and is never joined with another. Points are ``(seconds since the epoch, value)``. A ring that
-is full halves its older part by keeping the extremes of each pair, so peaks survive and memory stays bounded.
+is full halves its older part by keeping the extremes of each four points, so peaks survive and memory stays bounded:
+:data:`ALL_POINTS` for all series together, as long as that leaves :data:`LEAST` for each.
 """
 
 from __future__ import annotations
@@ -30,6 +31,12 @@ Metric = Literal[
 ]
 CAPACITY = 720
 """Points per series: 24 minutes at one every two seconds before the first halving."""
+LEAST = 90
+"""Points per series that every fleet has: three minutes at one every two seconds, 45 at one every half minute."""
+ALL_POINTS = 720_000
+"""Of all series together, some 80 MB: a thousand series have all points that one may have."""
+SERIES_KEPT = 256
+"""So many series a deployment may have before those of replicas and workers that ended are forgotten."""
 _MOST = 1e18
 """No honest number of bytes, seconds, cores or descriptors is beyond it."""
 
@@ -58,12 +65,12 @@ class Ring:
     def __init__(self) -> None:
         self.points: list[Point] = []
 
-    def add(self, at: float, value: float) -> None:
+    def add(self, at: float, value: float, capacity: int = CAPACITY) -> None:
         """Appends a point; what is not newer than the last is dropped."""
         if self.points and at <= self.points[-1].at:
             return
         self.points.append(Point(at, value))
-        if len(self.points) > CAPACITY:
+        while len(self.points) > capacity:
             self._thin()
 
     def _thin(self) -> None:
@@ -104,7 +111,7 @@ class History:
         if ring is None:
             ring = self._rings[key] = Ring()
             self._of.setdefault(key.deployment, set()).add(key)
-        ring.add(at, value)
+        ring.add(at, value, max(LEAST, min(CAPACITY, ALL_POINTS // len(self._rings))))
 
     def series(self, key: SeriesKey, since: float = 0.0) -> Sequence[Point]:
         """The points of one series from ``since`` (seconds since the epoch) on, oldest first."""
@@ -122,18 +129,24 @@ class History:
             self._rings.pop(key, None)
 
     def _forget_ended(self, deployment: Deployment) -> None:
-        """Drops the series of workers that ended, oldest first, once a deployment has more than 256 series."""
+        """Drops the series of replicas and workers that ended, oldest first, where a deployment has many series."""
         keys = self._of.get(deployment.id, set())
-        if len(keys) <= 256:
+        if len(keys) <= SERIES_KEPT:
             return
-        living = {str(w.pid) for r in deployment.replicas for w in r.workers}
+        living: set[str] = {label for r in deployment.replicas for label in _labels(r)}
         ended = sorted(
-            (k for k in keys if "/" in k.label and k.label.rsplit("/", 1)[1] not in living),
+            (k for k in keys if k.label not in living and k.metric != "request-p95"),
             key=lambda k: self._rings[k].points[-1].at,
         )
-        gone = set(ended[: len(keys) - 192])
+        gone = set(ended[: len(keys) - SERIES_KEPT * 3 // 4])
         self._forget(gone)
         keys -= gone
+
+
+def _labels(replica: Replica) -> Iterator[str]:
+    yield replica.id
+    for worker in replica.workers:
+        yield f"{replica.id}/{worker.pid}"
 
 
 def numbers(deployment: Deployment) -> Iterator[tuple[SeriesKey, float, float]]:

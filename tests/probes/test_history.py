@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from probes import history as module
 from probes.base import DeploymentId, ReplicaId, TargetId
-from probes.history import History, SeriesKey, numbers
-from probes.model import Cpu, Deployment, Memory, Replica, Worker
+from probes.history import CAPACITY, LEAST, SERIES_KEPT, History, Ring, SeriesKey, numbers
+from probes.model import Cpu, Deployment, Link, Memory, Replica, TargetState, Worker
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -51,3 +55,69 @@ def test_a_series_takes_no_point_that_is_no_number_or_an_absurd_one(bad: float) 
     assert history.labels(key.deployment, "request-p95") == ()
     history.add(key, 2.0, 0.5)
     assert [tuple(one) for one in history.series(key)] == [(2.0, 0.5)]
+
+
+def fleet(replicas: tuple[Replica, ...]) -> TargetState:
+    one = Deployment(
+        id=DeploymentId("k8s/c/shop/Deployment/web"),
+        target=TargetId("k8s/c"),
+        name="web",
+        kind="Deployment",
+        framework="fastapi",
+        recognised_by="fastapi 0.115 installed",
+        replicas=replicas,
+    )
+    link = Link(state="live", since=NOW)
+    changed = frozenset({one.id})
+    return TargetState(target=one.target, link=link, as_of=NOW, deployments={one.id: one}, changed=changed)
+
+
+def sampled(name: str, second: int) -> Replica:
+    return Replica(
+        id=ReplicaId(name),
+        name=name,
+        state="running",
+        memory=Memory(used_bytes=second, oom_kills=0),
+        cpu=Cpu(used_cores=0.1),
+        sampled_at=NOW + timedelta(seconds=second),
+    )
+
+
+def test_the_series_of_pods_that_run_are_never_forgotten_however_many_there_are() -> None:
+    history, key = History(), DeploymentId("k8s/c/shop/Deployment/web")
+    for second in range(3):
+        history.record(fleet(tuple(sampled(f"shop/web-{n}/app", second) for n in range(200))))
+    assert {len(history.series(SeriesKey(key, "memory-used", f"shop/web-{n}/app"))) for n in range(200)} == {3}
+
+
+def test_replicas_that_come_and_go_leave_no_more_than_a_bounded_number_of_series() -> None:
+    history, key = History(), DeploymentId("k8s/c/shop/Deployment/web")
+    for second in range(SERIES_KEPT * 2):
+        history.record(fleet((sampled(f"{1000 + second}:77", second),)))
+    kept = [label for metric in ("memory-used", "cpu-cores", "oom-kills") for label in history.labels(key, metric)]
+    assert len(kept) <= SERIES_KEPT
+    assert f"{1000 + SERIES_KEPT * 2 - 1}:77" in kept
+
+
+@given(st.lists(st.floats(0, 1e9), min_size=1, max_size=6 * LEAST), st.integers(8, LEAST))
+def test_a_thinned_series_keeps_its_peak_its_low_and_its_last_value(values: list[float], capacity: int) -> None:
+    ring = Ring()
+    for at, value in enumerate(values):
+        ring.add(float(at), value, capacity)
+    kept = [point.value for point in ring.points]
+    assert len(kept) <= capacity
+    assert (max(kept), min(kept), kept[-1]) == (max(values), min(values), values[-1])
+    assert [p.at for p in ring.points] == sorted({p.at for p in ring.points})
+
+
+def test_all_series_together_are_bounded_and_still_keep_their_peaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ALL_POINTS", 4 * CAPACITY)
+    history, of, chance = History(), DeploymentId("docker/web"), random.Random(7)
+    keys = [SeriesKey(of, "memory-used", str(n)) for n in range(40)]
+    peaks = {key: chance.randrange(CAPACITY) for key in keys}
+    for second in range(CAPACITY):
+        for key in keys:
+            history.add(key, float(second), 9.0 if peaks[key] == second else chance.random())
+    held = [history.series(key) for key in keys]
+    assert sum(map(len, held)) <= 40 * LEAST
+    assert all(max(point.value for point in points) == 9.0 for points in held)
