@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from probes import command_move, invocation, server_settings
+from probes import command_move, command_production, invocation, server_settings
 from probes.base import Frozen, Value
 from probes.command_edit import CannotRewrite, Editor
 from probes.intent import Desired
@@ -75,7 +75,9 @@ def rewrite(
     read_file: ReadFile = no_files,
     working_dir: str = "/",
 ) -> Rewritten:
-    """The command with ``want.bind_host``, ``want.gunicorn`` and ``want.server``; other limits are not its business.
+    """The command with what ``want`` says of the server; other limits are not its business.
+
+    That is ``want.bind_host``, ``want.gunicorn``, ``want.server`` and ``want.production``.
 
     ``packages`` are the distributions that the service can import. With ``want.server`` (or settings of
     ``want.gunicorn`` for a service under uvicorn) the manager changes; where gunicorn is not among ``packages``,
@@ -87,6 +89,8 @@ def rewrite(
     if found is None or command is None or found.server is None:
         raise CannotRewrite("the command starts no server that is known: its settings stand in the program's own code")
     editor = Editor(found, found.server, environment)
+    if want.production:
+        command_production.drop(editor, command, found.server, want.bind_host)
     if found.server == "gunicorn":
         if want.server == "uvicorn":
             raise CannotRewrite("a service under gunicorn is not moved to uvicorn's own workers")

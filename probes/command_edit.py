@@ -67,6 +67,13 @@ class Editor:
         else:
             raise CannotRewrite(f"the value of {given.flag} is computed by the shell: {raw}")
 
+    def replace_argument(self, index: int, word: str) -> None:
+        """Puts another word in the place of one argument."""
+        token = self.found.arguments[index]
+        if token.locked:
+            raise CannotRewrite(f"{token.text} comes out of a variable of the shell, where it cannot be edited")
+        self._edits[token.at] = Edit(token.at, 1, (word,))
+
     def remove(self, given: Given) -> None:
         """Takes a flag away."""
         if self._locked(given):
@@ -104,6 +111,19 @@ class Editor:
         if there:
             self.environment[variable] = shlex.join(words)
         return bool(there)
+
+    def drop_from_variable(self, variable: str, flags: Sequence[str]) -> None:
+        """Takes options, with their values, out of ``GUNICORN_CMD_ARGS``."""
+        if not self.own_variable(variable):
+            return
+        try:
+            words = shlex.split(self.environment[variable])
+        except ValueError:
+            return
+        going = [one for one in scan(words, self.table).given if one.flag in flags and one.flag.startswith("--")]
+        if going:
+            gone = {at for one in going for at in range(one.first, one.first + one.words)}
+            self.environment[variable] = shlex.join(word for at, word in enumerate(words) if at not in gone)
 
     def result(self) -> tuple[str, ...]:
         """The argument vector with all edits; raises :class:`CannotRewrite`."""

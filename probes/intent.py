@@ -20,6 +20,8 @@ class Desired(Frozen, frozen=True, tag="desired"):
     """Settings by the names of gunicorn's configuration file (``timeout``, ``max_requests``, …)."""
     server: Literal["gunicorn", "uvicorn"] | None = None
     """The manager to run under, where it differs from today's: the command is rewritten."""
+    production: bool = False
+    """Without the flags that are meant for development (``--reload``, ``fastapi dev``)."""
     cpu_limit_cores: float | None = None
     probes: tuple[ProbeSpec, ...] = ()
     """Health checks to set, each in place of the one of its role; roles that are not named stay as they are."""

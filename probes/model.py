@@ -291,6 +291,7 @@ Capability = Literal[
     "secret",
     "scale",
     "rollback",
+    "command",
 ]
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.proof import Proof
 from fixes.signatures import _cases, _shared, _wording
 from probes.model import Replica
 
@@ -56,7 +57,8 @@ SIGNATURE = Signature(
     title="Development server in a container",
     severity="warning",
     detect=detect,
-    remedies=(RemedyId("advise"),),
+    remedies=(RemedyId("drop-dev-flags"), RemedyId("advise")),
+    proof=Proof(basis="settings", shown=lambda deployment: all(r.command for r in deployment.running)),
     source="fastapi.tiangolo.com/fastapi-cli; uvicorn.dev/settings (--reload: development only)",
     patterns=(TOLD,),
     fires=(

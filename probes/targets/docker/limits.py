@@ -79,4 +79,6 @@ def needs_recreate(host: Json, want: Desired) -> bool:
     """Whether something is wanted that the engine cannot change on a container as it is."""
     files = want.open_files_limit
     has = next((one.get("Soft") for one in host.get("Ulimits") or [] if one.get("Name") == "nofile"), None)
-    return bool(want.bind_host or want.gunicorn or want.server) or (files is not None and has != files)
+    return bool(want.bind_host or want.gunicorn or want.server or want.production) or (
+        files is not None and has != files
+    )

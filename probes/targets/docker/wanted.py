@@ -43,7 +43,7 @@ async def wanted(
         host.update(memory_values(host, want.memory_limit_bytes))
     if want.open_files_limit is not None:
         host["Ulimits"] = ulimits(host, want.open_files_limit, known_hard)
-    if not (want.bind_host or want.gunicorn or want.server):
+    if not (want.bind_host or want.gunicorn or want.server or want.production):
         return Wanted(made)
     said = await _rewritten(client, container, made, want, packages)
     _set_command(made, list(said.argv))

@@ -109,8 +109,9 @@ def _arguments(container: Json, want: Desired, facts: Facts) -> Commanded:
     except CannotRewrite:
         if facts.server is None:
             raise
-        said, config = _moved([facts.server, *words], environment, want, facts)
-        if said.argv[:1] != (facts.server,):
+        program = "fastapi" if facts.server == "uvicorn" and words[0] in {"run", "dev"} else facts.server
+        said, config = _moved([program, *words], environment, want, facts)
+        if said.argv[:1] != (program,):
             container["command"] = [said.argv[0]]
         said = replace(said, argv=said.argv[1:])
     container["args"] = list(said.argv)
@@ -122,14 +123,19 @@ def _image_command(container: Json, want: Desired, facts: Facts) -> Commanded:
     """The command stands in the image."""
     wanted = {*want.gunicorn, *(("bind", "host") if want.bind_host else ())}
     moves = want.server == "gunicorn" and facts.server != "gunicorn"
-    if not moves and not wanted & facts.given and facts.server in {"gunicorn", "uvicorn"}:
+    edited = moves or want.production or bool(wanted & facts.given)
+    if not edited and facts.server in {"gunicorn", "uvicorn"}:
         return _in_variables(container, want, facts)
     if not facts.command or text.HIDDEN in " ".join(facts.command):
         raise Refused(
             "Its command stands in the image, where it cannot be read from here: "
             "write it into the template (`command`), then fix it."
         )
+    before = literals(container)
     made = _written(container, facts.command, want, facts)
+    if container["command"] == list(facts.command):
+        del container["command"]  # nothing of it changes: a variable is all that is written
+        return made if literals(container) != before else Commanded()
     return replace(made, notes=(*made.notes, "The image's command is written out as it was seen to run."))
 
 
@@ -173,9 +179,10 @@ def _uvicorn(want: Desired) -> dict[str, str]:
 
 def _put(container: Json, argv: list[str]) -> None:
     """The words stay divided between ``command`` and ``args`` as they were."""
-    held = container.get("command") or []
-    if held and container.get("args"):
-        container["command"], container["args"] = argv[: len(held)], argv[len(held) :]
+    held, rest = container.get("command") or [], container.get("args") or []
+    if held and rest:
+        at = len(held) if argv[: len(held)] == held or argv[-len(rest) :] != rest else len(argv) - len(rest)
+        container["command"], container["args"] = argv[:at], argv[at:]
     else:
         container["command"] = argv
 

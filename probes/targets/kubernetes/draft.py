@@ -200,5 +200,6 @@ def _what(want: Intent) -> str:
         (bool(want.secret_variables), "secret variables"),
         (bool(want.gunicorn or want.server), "server settings"),
         (bool(want.bind_host), "address"),
+        (want.production, "command"),
     )
     return " and ".join(name for there, name in parts if there) or "change"

@@ -21,7 +21,7 @@ from probes.targets.kubernetes.objects import Metadata
 Json = dict[str, Any]
 _ROLLS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 _SCALES = frozenset({"Deployment", "StatefulSet", "ReplicaSet"})
-_TEMPLATE: tuple[Capability, ...] = ("gunicorn", "bind", "probes", "environment", "secret", "restart")
+_TEMPLATE: tuple[Capability, ...] = ("gunicorn", "bind", "command", "probes", "environment", "secret", "restart")
 NO_NOFILE = "Kubernetes has no setting for open files: the container runtime of the node sets the limit."
 
 

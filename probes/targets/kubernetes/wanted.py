@@ -75,7 +75,7 @@ def _desired(made: Json, want: Desired, facts: Facts) -> Wanted:
         variables.set_reference(container, name, reference)
     for name in want.secret_variables:
         variables.move(container, name, secret_name(made))
-    if not (want.gunicorn or want.bind_host or want.server):
+    if not (want.gunicorn or want.bind_host or want.server or want.production):
         return Wanted(made)
     said = recommand(container, want, facts)
     if said.config is None:

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Mapping
 
 from probes import stack, text
+from probes.command import CannotRewrite, rewrite
+from probes.intent import Desired
 from probes.model import Capability
 from probes.targets.local.find import Master
 
@@ -23,6 +25,7 @@ def capabilities(master: Master) -> Mapping[Capability, str | None]:
         "gunicorn": foreign or _gunicorn(master),
         "bind": "A local process that listens on loopback is meant to: everything on this machine reaches it.",
         "restart": foreign or _restart(master),
+        "command": foreign or _command(master),
         "profile": None if stack.program() is not None else "py-spy is not installed beside fastops.",
     }
 
@@ -89,6 +92,32 @@ def _under_gunicorn(master: Master) -> tuple[str, ...]:
     bind = ("-b", f"{binds[0][0]}:{binds[0][1]}") if binds else ()
     worker = "uvicorn_worker.UvicornWorker" if "uvicorn-worker" in master.recognition.packages else "asgi"
     return ("gunicorn", command.app or "main:app", "-w", "2", "-k", worker, *bind)
+
+
+def _command(master: Master) -> str | None:
+    if master.command is None:
+        return "Its server is started by its own program: change it there."
+    if master.supervised is not None:
+        return None
+    if master.origin.unit is not None:
+        return (
+            f"Its command stands in {master.origin.unit}: change ExecStart= with systemctl edit, and restart the unit."
+        )
+    return "It cannot be restarted from here because nobody supervises it. Stop it and start it with: " + command_line(
+        _for_production(master), master.working_dir
+    )
+
+
+def _for_production(master: Master) -> tuple[str, ...]:
+    """Its command without what is meant for development, as far as that can be taken away."""
+    want = Desired(production=True, bind_host="127.0.0.1")
+    host = master.command.settings.get("host") if master.command is not None else None
+    if host is None or host.value != want.bind_host:
+        want = Desired(production=True)
+    try:
+        return rewrite(master.argv, {}, want, master.recognition.packages).argv
+    except CannotRewrite:
+        return master.argv
 
 
 def _restart(master: Master) -> str | None:

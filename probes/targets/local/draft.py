@@ -55,6 +55,9 @@ class LocalDrafter:
                 steps += self._configuration(master, want.gunicorn)
             else:
                 steps += await self._command(master, want)
+        if want.production:
+            _permit(able["command"])
+            steps += await self._command(master, want)
         return tuple(steps)
 
     async def _restart(self, master: Master) -> Step:

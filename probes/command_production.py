@@ -1,0 +1,62 @@
+"""Taking the flags away that are meant for development: reloading of code, ``fastapi dev``, debug pages. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from probes.command_edit import CannotRewrite, Editor
+from probes.server_options import Program
+from probes.servers import ServerCommand
+
+# As their documentation lists them: docs.gunicorn.org/en/stable/settings.html, uvicorn.dev/settings,
+# hypercorn.readthedocs.io, `granian --help`, fastapi.tiangolo.com/fastapi-cli; --debug was uvicorn's until 0.19.
+_FLAGS: Mapping[Program, tuple[str, ...]] = {
+    "gunicorn": ("--reload", "--reload-engine", "--reload-extra-file"),
+    "uvicorn": ("--reload", "--debug", "--reload-dir", "--reload-include", "--reload-exclude", "--reload-delay"),
+    "fastapi": ("--reload", "--reload-dir"),
+    "hypercorn": ("--reload", "--debug"),
+    "granian": (
+        "--reload",
+        "--reload-paths",
+        "--reload-ignore-dirs",
+        "--reload-ignore-patterns",
+        "--reload-ignore-paths",
+        "--reload-tick",
+        "--reload-ignore-worker-failure",
+        "--no-reload-ignore-worker-failure",
+    ),
+}
+_VARIABLES: Mapping[Program, str] = {"uvicorn": "UVICORN_RELOAD", "granian": "GRANIAN_RELOAD"}
+_ONE_WORKER = {"uvicorn", "fastapi"}
+"""These run one worker while they reload, whatever number they are given."""
+
+
+def drop(editor: Editor, command: ServerCommand, program: Program, host: str | None) -> None:
+    """Edits the command so that nothing reloads; raises :class:`CannotRewrite` where something else asks for that.
+
+    ``host``: what ``fastapi run`` shall listen on where nothing says it; its default differs from ``fastapi dev``'s.
+    """
+    reload = command.settings.get("reload")
+    for given in editor.given(_FLAGS[program]):
+        editor.remove(given)
+    if program == "fastapi" and editor.texts[:1] == ["dev"]:
+        editor.replace_argument(0, "run")
+        told = command.settings.get("host")
+        if told is not None and told.source == "default":
+            if host is None:
+                editor.notes.append("fastapi run listens on all interfaces; fastapi dev listened on 127.0.0.1.")
+            else:
+                editor.append("--host", host)
+    if reload is None or reload.value is not True:
+        return
+    variable = _VARIABLES.get(program)
+    own = variable is not None and editor.own_variable(variable)
+    if variable is not None and own:
+        editor.set_variable(variable, "false")
+    if program == "gunicorn":
+        editor.drop_from_variable("GUNICORN_CMD_ARGS", _FLAGS[program])
+    if reload.source not in {"command line", "default", "GUNICORN_CMD_ARGS", variable if own else None}:
+        raise CannotRewrite(f"reload is switched on by {reload.source}, and no option switches it off: change it there")
+    workers = command.settings.get("workers")
+    if program in _ONE_WORKER and workers is not None and isinstance(workers.value, int) and workers.value > 1:
+        editor.notes.append(f"Its {workers.value} workers start now: while it reloaded code it ran one.")
