@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
+from typing import Any
 
 import yaml
 
 from probes.splicetree import (
+    READERS,
     Plain,
     Said,
     Tree,
@@ -63,9 +65,9 @@ def set_value(text: str, path: Sequence[str], value: Value) -> str:
     raise refuse(f"{'.'.join(path)} cannot be changed there without touching anything else")
 
 
-def _says(text: str, said: Said) -> bool:
+def _says(text: str, said: Said, loader: Any = READERS[0]) -> bool:
     try:
-        return equal(parse(text).root, said)
+        return equal(parse(text, loader).root, said)
     except Refused:
         return False
 
@@ -120,9 +122,9 @@ def scalar(value: str | int, style: str | None = None, *, in_flow: bool = False)
 
 
 def _reads_as(written: str, value: str, *, in_flow: bool) -> bool:
-    if in_flow:
-        return _says(f"k: [{written}]", expected(_EMPTY, ["k"], [value]))
-    return _says(f"k: {written}", expected(_EMPTY, ["k"], value))
+    text = f"k: [{written}]" if in_flow else f"k: {written}"
+    said = expected(_EMPTY, ["k"], [value] if in_flow else value)
+    return all(_says(text, said, loader) for loader in READERS)
 
 
 def _flow_list(values: Sequence[str]) -> str:

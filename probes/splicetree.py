@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import yaml
 
@@ -68,15 +69,43 @@ class Tree:
             raise refuse(f"{where} carries the tag {texts.clean(node.tag, 60)}")
 
 
-class _Loader(yaml.SafeLoader):
-    """Remembers which nodes have an anchor or are an alias."""
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's, as far as PyYAML was built with it: go-yaml, by which Compose and kubectl read, is made from it. PyYAML's
+own takes no tab before a comment or a value, which YAML allows (yaml/pyyaml issue 450)."""
+READERS = (_LOADER, yaml.SafeLoader)
+"""Parsers that a value which is written anew must mean the same to; Compose before version 2 reads by PyYAML's own."""
 
-    def __init__(self, stream: str) -> None:
-        super().__init__(stream)
+
+class _Composer(yaml.composer.Composer, yaml.resolver.Resolver):
+    """Remembers which nodes have an anchor or are an alias.
+
+    It composes in Python: the C composer crashes the process on what nests too deep.
+    """
+
+    def __init__(self, text: str, loader: Any) -> None:
+        yaml.composer.Composer.__init__(self)
+        yaml.resolver.Resolver.__init__(self)
+        self._events: Iterator[yaml.Event] = yaml.parse(text, Loader=loader)
+        self._next: yaml.Event | None = None
         self.shared: set[int] = set()
 
+    def peek_event(self) -> yaml.Event | None:
+        """The event that comes next."""
+        if self._next is None:
+            self._next = next(self._events, None)
+        return self._next
+
+    def get_event(self) -> yaml.Event | None:
+        """The event that comes next, which is over then."""
+        event, self._next = self.peek_event(), None
+        return event
+
+    def check_event(self, *kinds: type[yaml.Event]) -> bool:
+        """Whether the event that comes next is of one of these kinds."""
+        return isinstance(self.peek_event(), kinds)
+
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        event: object = self.peek_event()  # type: ignore[no-untyped-call]
+        event = self.peek_event()
         shared = isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None
         node = super().compose_node(parent, index)
         if shared:
@@ -84,16 +113,13 @@ class _Loader(yaml.SafeLoader):
         return node
 
 
-def parse(text: str) -> Tree:
+def parse(text: str, loader: Any = _LOADER) -> Tree:
     """The tree of one document; raises :class:`Refused` when the text is not that."""
     if len(text) > SIZE_LIMIT:
         raise refuse("it is larger than a configuration should be")
     try:
-        loader = _Loader(text)
-        try:
-            return Tree(loader.get_single_node(), loader.shared)
-        finally:
-            loader.dispose()
+        composer = _Composer(text, loader)
+        return Tree(composer.get_single_node(), composer.shared)
     except yaml.composer.ComposerError as error:
         raise refuse(texts.line(f"{error.context or ''} {error.problem or ''}".strip(), 200)) from None
     except yaml.MarkedYAMLError as error:

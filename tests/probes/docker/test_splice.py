@@ -52,6 +52,50 @@ def test_a_scalar_changes_and_its_comment_and_spacing_stay():
     assert after == COMPOSE.replace("mem_limit:    256m   # too low", "mem_limit:    1g   # too low")
 
 
+TABBED = """\
+services:\t# all
+  web:\t\t# the front
+    image: "shop:1"\t# pinned
+    command: [gunicorn,\tapp:app, -b,\t127.0.0.1:8000]\t# server
+    environment:
+      - A=1\t# one
+      - B=two\t
+    mem_limit:\t256m\t# too low
+    ulimits:\t# few
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "old", "new"),
+    [
+        (MEM, "1g", "256m", "1g"),
+        (("services", "web", "image"), "shop:2", "shop:1", "shop:2"),
+        (("services", "web", "environment"), ["A=1", "B=3"], "B=two", "B=3"),
+        (("services", "web", "environment"), ["A=1", "B=two", "C=x"], "B=two\t\n", "B=two\t\n      - C=x\n"),
+        (
+            ("services", "web", "command"),
+            ["gunicorn", "app:app", "-b", "0.0.0.0:8000"],
+            "127.0.0.1:8000]",
+            "0.0.0.0:8000]",
+        ),
+        (("services", "web", "ulimits", "nofile"), 9, "# few\n", "# few\n      nofile: 9\n"),
+        (("services", "web", "mem_reservation"), "1g", "# few\n", "# few\n    mem_reservation: 1g\n"),
+    ],
+)
+def test_tabs_between_values_and_before_comments_stay(path, value, old, new):
+    assert splice.set_value(TABBED, path, value) == TABBED.replace(old, new)
+
+
+@pytest.mark.parametrize("text", ["a:\n\tb: 1\n", "a:\n  \tb: 1\n", "a: 1\n\t# c\nb: 2\n"])
+def test_a_tab_that_indents_is_no_yaml_and_its_line_is_named(text):
+    with pytest.raises(Refused, match="not valid YAML in line 2"):
+        splice.set_value(text, ("a",), "2")
+
+
+def test_what_is_written_reads_the_same_by_older_parsers_too():
+    assert splice.set_value("a: [x]\n", ("a",), ["0?"]) == 'a: ["0?"]\n'
+
+
 def test_quotes_are_kept():
     after = splice.set_value(COMPOSE, ("services", "db", "image"), "postgres:17")
     assert after == COMPOSE.replace("'postgres:16'", "'postgres:17'")
