@@ -21,7 +21,7 @@ from screens import messages
 from screens.base import OpsScreen
 from screens.fleet import FleetScreen
 from screens.messages import Problem
-from screens.mode import Mode
+from screens.mode import Databases, Mode
 from screens.theme import PALETTE, PLAIN, RICH, VARIABLES
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ class FastopsApp(Wishes):
         super().__init__(session)
         self._clock = clock
         self._paused_at: datetime | None = None
+        self._databases: Databases = "allowed" if session.databases_allowed else "unanswered"
         self._latest: Report | None = None
         self._told = False
         self._warned: Working | None = None
@@ -101,6 +102,7 @@ class FastopsApp(Wishes):
             read_only_targets=self._session.read_only_targets,
             production=self._session.production,
             paused_at=self._paused_at,
+            databases=self._databases,
         )
 
     # Reports
@@ -192,6 +194,14 @@ class FastopsApp(Wishes):
         from screens.advice import SignatureScreen
 
         self.push_screen(SignatureScreen(wish.signature))
+
+    def on_databases_answered(self, answer: messages.DatabasesAnswered) -> None:
+        """It holds for the session, and is kept nowhere."""
+        self._databases = "allowed" if answer.allowed else "declined"
+        if answer.allowed:
+            self._session.allow_databases()
+            self.notify("The databases are asked every ten seconds, in read-only sessions.", markup=False)
+        self._hand(self.screen)
 
     def on_uncovered(self) -> None:
         """A screen that was covered missed some reports."""

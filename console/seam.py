@@ -31,6 +31,9 @@ class SessionLike(Protocol):
     def ended(self) -> Future[None]: ...  # noqa: D102
     @property
     def under_way(self) -> Working | None: ...  # noqa: D102
+    @property
+    def databases_allowed(self) -> bool: ...  # noqa: D102
+    def allow_databases(self) -> None: ...  # noqa: D102
     def start(self) -> Future[None]: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
     def subscribe(self, listener: Callable[[Report], None]) -> Callable[[], None]: ...  # noqa: D102

@@ -17,7 +17,7 @@ from console.config import Config, Maker, Wanted
 from console.judging import Judging, Listener
 from console.loop import LoopThread, within
 from console.supervise import supervise
-from console.wanted_databases import NONE, Databases, watching
+from console.wanted_databases import NONE, Allowed, Databases
 from fixes.model import Advice, ChangeId, Entry, Outcome, Plan, RemedyId, Report, SignatureId
 from fixes.run import BACK_SECONDS
 from probes.base import DeploymentId, TargetId, Value, target_of
@@ -79,7 +79,7 @@ class Session:
             execute=execute,
             namespace=namespace,
         )
-        self._databases = databases
+        self._databases = Allowed(databases)
         self._targets: dict[TargetId, Target] = {}
         self._loop = LoopThread(self._serve, self._last)
         self.ended = self._loop.ended
@@ -99,7 +99,16 @@ class Session:
     @property
     def databases_asked(self) -> bool:
         """Whether the database servers that are wanted were asked once, or none is wanted."""
-        return not self._databases or self._judging.databases_asked
+        return not self._databases.databases or self._judging.databases_asked
+
+    @property
+    def databases_allowed(self) -> bool:
+        """Whether any database server may be asked."""
+        return bool(self._databases.databases)
+
+    def allow_databases(self) -> None:
+        """From now on the deployments' own credentials are used, to read; nothing of that outlives the session."""
+        self._loop.soon(self._databases.own)
 
     @property
     def report(self) -> Report:
@@ -242,7 +251,7 @@ class Session:
             asyncio.create_task(supervise(t, self._judging.board, self._judging.defects))
             for t in self._targets.values()
         ]
-        runs += watching(self._databases, self._targets, self._judging)
+        runs.append(asyncio.create_task(self._databases.watch(self._targets, self._judging)))
         try:
             while not self._closing.is_set():
                 await within(TICK_SECONDS, self._changed)

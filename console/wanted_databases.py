@@ -66,11 +66,23 @@ def _given(name: str) -> Dsn:
     return made
 
 
-def watching(wanted: Databases, targets: Mapping[TargetId, Target], judging: Judging) -> list[asyncio.Task[None]]:
-    """The task that asks the servers, where any is wanted."""
-    if not wanted:
-        return []
-    from console.databases import DatabaseWatch
+class Allowed:
+    """Which servers may be asked: those that were wanted from the start, else none until a person allows it."""
 
-    watch = DatabaseWatch(wanted, targets, judging.board, judging.defects, judging.databases_told)
-    return [asyncio.create_task(watch.run())]
+    def __init__(self, databases: Databases) -> None:
+        self.databases = databases
+        self._given = asyncio.Event()
+        if databases:
+            self._given.set()
+
+    def own(self) -> None:
+        """The deployments' own credentials may be used from now on; called on the session's loop."""
+        self.databases = self.databases._replace(own=True)
+        self._given.set()
+
+    async def watch(self, targets: Mapping[TargetId, Target], judging: Judging) -> None:
+        """Asks the servers, once any may be asked, until cancelled."""
+        await self._given.wait()
+        from console.databases import DatabaseWatch
+
+        await DatabaseWatch(self.databases, targets, judging.board, judging.defects, judging.databases_told).run()

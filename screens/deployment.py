@@ -20,6 +20,7 @@ from screens import facts, findings, messages, plots, rows, words
 from screens.base import OpsScreen
 from screens.messages import Problem
 from screens.mode import Mode
+from screens.widgets.askbar import AskBar, askable
 from screens.widgets.chart import Chart
 from screens.widgets.filterbar import FilterBar
 from screens.widgets.findinglist import FindingList
@@ -46,6 +47,7 @@ class DeploymentScreen(OpsScreen):
         Binding("p", "profile", "profile", id="profile"),
         Binding("slash", "filter", "filter log", key_display="/", id="filter"),
         Binding("y", "copy", "copy", id="copy"),
+        Binding("d", "database", "database", id="database"),
         *(Binding(str(n), f"pane('{pane}')", pane, show=False, id=f"pane_{pane}") for n, pane in enumerate(PANES, 1)),
         Binding("z", "zoom", "zoom", show=False, id="zoom"),
         Binding("escape", "back", "back", id="back"),
@@ -63,6 +65,7 @@ class DeploymentScreen(OpsScreen):
     def body(self) -> Iterable[Widget]:
         """All panes; the size decides which are seen."""
         yield Static(id="head")
+        yield AskBar(self._deployment)
         yield Static(id="tabs")
         with_title = (
             Horizontal(
@@ -257,6 +260,16 @@ class DeploymentScreen(OpsScreen):
     def action_profile(self) -> None:
         """Where the workers spend their time."""
         self.post_message(messages.ProfileOpened(self._deployment))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The databases' key is there where there is something to answer."""
+        if action == "database":
+            return askable(self.report.snapshot.find(self._deployment), self.mode)
+        return super().check_action(action, parameters)
+
+    def action_database(self) -> None:
+        """The question whether databases may be asked, in full."""
+        self.query_one(AskBar).ask()
 
     def action_filter(self) -> None:
         """A filter for the log."""

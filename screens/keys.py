@@ -29,6 +29,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "profile": "p",
         "filter": "slash",
         "copy": "y",
+        "database": "d",
         "pane_findings": "1",
         "pane_plots": "2",
         "pane_workers": "3",

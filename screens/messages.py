@@ -43,6 +43,13 @@ class UndoOpened(Message):
     change: ChangeId | None = None
 
 
+@dataclass
+class DatabasesAnswered(Message):
+    """Whether the deployments' databases may be asked with the deployments' own credentials."""
+
+    allowed: bool
+
+
 class Uncovered(Message):
     """A screen is seen again and wants the newest report."""
 

@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 from probes.base import DeploymentId, Frozen, TargetId, target_of
+
+Databases = Literal["allowed", "declined", "unanswered"]
+"""Whether database servers may be asked: the question is put once, and its answer holds for the session."""
+
+
+class Replay(Frozen, frozen=True):
+    """Where a recording stands that is shown instead of what runs now."""
+
+    at: datetime
+    """The recording's time."""
+    passed_seconds: int
+    whole_seconds: int
+    speed: float = 1.0
+    playing: bool = True
 
 
 class Mode(Frozen, frozen=True):
@@ -15,6 +30,7 @@ class Mode(Frozen, frozen=True):
     production: frozenset[TargetId] = frozenset()
     """Targets that have to look different."""
     paused_at: datetime | None = None
+    databases: Databases = "allowed"
 
     def writable(self, deployment: DeploymentId | None) -> bool:
         """Whether a deployment may be changed."""

@@ -229,13 +229,43 @@ def test_a_session_that_stays_open_shows_them_and_ends_its_connection_with_itsel
     service = process(postgres.dsn(host="127.0.0.1"))
     until("its connections", lambda: postgres.held("shop") == 3)
 
+    with Session(["local"], Config(), databases=wanted(["own"])) as session:
+        assert session.wait(WAIT_SECONDS, _shown(service.pid))
+        assert postgres.asked_now() == 1
+    until("the end of its connection", lambda: postgres.asked_now() == 0)
+
+
+def test_a_session_that_was_not_told_to_asks_no_database_until_a_person_allows_it(
+    process: Callable[[str], Any], postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FASTOPS_STATE", str(tmp_path / "state"))
+    service = process(postgres.dsn(host="127.0.0.1"))
+    until("its connections", lambda: postgres.held("shop") == 3)
+    before = postgres.asked()
+    with Session(["local"], Config(), read_only=True) as session:
+        assert session.wait(WAIT_SECONDS, lambda r: service.pid in _pids(r))
+        assert not session.databases_allowed
+        assert postgres.asked() == before
+        assert all(d.pool is None or d.pool.in_use is None for d in session.report.snapshot.deployments())
+        session.allow_databases()
+        assert session.wait(WAIT_SECONDS, _shown(service.pid))
+        assert session.databases_allowed
+        assert postgres.asked_now() == 1
+    until("the end of its connection", lambda: postgres.asked_now() == 0)
+    assert not any(b"s3cret" in one.read_bytes() for one in tmp_path.rglob("*") if one.is_file())
+
+
+def _pids(report: Report) -> list[int]:
+    return [worker.pid for one in report.snapshot.deployments() for worker in one.workers]
+
+
+def _shown(pid: int) -> Callable[[Report], bool]:
+    """Whether the connections of a process are known."""
+
     def shown(report: Report) -> bool:
         return any(
-            d.pool is not None and d.pool.in_use == 3 and service.pid in [w.pid for w in d.workers]
+            d.pool is not None and d.pool.in_use == 3 and pid in [w.pid for w in d.workers]
             for d in report.snapshot.deployments()
         )
 
-    with Session(["local"], Config(), databases=wanted(["own"])) as session:
-        assert session.wait(60, shown)
-        assert postgres.asked_now() == 1
-    until("the end of its connection", lambda: postgres.asked_now() == 0)
+    return shown

@@ -112,6 +112,7 @@ class FakeSession:
         self.read_only = read_only
         self.read_only_targets: frozenset[TargetId] = frozenset()
         self.production: frozenset[TargetId] = frozenset()
+        self.databases_allowed = True
         self.ended: Future[None] = Future()
         self.under_way: Working | None = None
         self.report = first if first is not None else report()
@@ -144,6 +145,9 @@ class FakeSession:
         self.report = newest
         for listener in self.listeners:
             listener(newest)
+
+    def allow_databases(self) -> None:
+        self.asked.append(("allow_databases",))
 
     def focus(self, interest: Interest) -> None:
         self.asked.append(("focus", interest))
