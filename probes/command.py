@@ -36,6 +36,7 @@ _GUNICORN: Mapping[str, tuple[str, ...]] = {
 }
 _SWITCHES: Mapping[str, str] = {"preload_app": "--preload", "reload": "--reload", "capture_output": "--capture-output"}
 _OURS = {"preload_app": "preload"}
+_WORKERS = "WEB_CONCURRENCY"
 # What the other servers have of it.
 _COUNTERPARTS: Mapping[Program, Mapping[str, tuple[str, ...]]] = {
     "uvicorn": {
@@ -119,6 +120,10 @@ def _gunicorn(editor: Editor, command: ServerCommand, want: Desired) -> None:
         elif not _has(command, name, value, editor):
             flags = _GUNICORN[name]
             text = str(value)
+            setting = command.settings.get(name)
+            if setting is not None and setting.source == _WORKERS and editor.own_variable(_WORKERS):
+                editor.set_variable(_WORKERS, text)
+                continue
             if editor.given(flags) or not editor.in_variable("GUNICORN_CMD_ARGS", flags, lambda _old, new=text: new):  # type: ignore[misc]
                 editor.set(flags, text)
     if want.bind_host is not None and "bind" not in want.gunicorn:

@@ -193,7 +193,7 @@ SIGNATURE = Signature(
     title="Killed by the kernel for memory",
     severity="critical",
     detect=detect,
-    remedies=(RemedyId("set-memory-limit"), RemedyId("enable-worker-recycling")),
+    remedies=(RemedyId("set-memory-limit"), RemedyId("enable-worker-recycling"), RemedyId("set-workers")),
     proof=Proof(happens=True),
     source="Linux cgroup v1 memory.oom_control and v2 memory.events; Docker Engine API, ContainerState.OOMKilled",
     patterns=_LOST,

@@ -19,6 +19,7 @@ import math
 from datetime import timedelta
 
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.proof import Proof
 from fixes.signatures import _cases, _shared
 from probes.base import NodeId
 from probes.model import Cpu, Deployment, Limit, Memory, Node, Replica, Worker
@@ -40,6 +41,17 @@ def detect(view: View) -> Verdict:
         if fires is not None:
             return fires
     return SILENT
+
+
+def _settled(deployment: Deployment) -> bool:
+    """Whether all workers were counted that long after they were started: else the silence is no answer."""
+    for replica in deployment.running:
+        born = [
+            moment for moment in (replica.started_at, *(w.started_at for w in replica.workers)) if moment is not None
+        ]
+        if not replica.workers or not born or replica.sampled_at is None or replica.sampled_at - max(born) < SETTLED:
+            return False
+    return True
 
 
 def _unsettled(view: View, replica: Replica, workers: list[Worker]) -> bool:
@@ -103,7 +115,8 @@ SIGNATURE = Signature(
     title="Number of workers",
     severity="warning",
     detect=detect,
-    remedies=(RemedyId("advise"),),
+    remedies=(RemedyId("set-workers"), RemedyId("advise")),
+    proof=Proof(basis="settings", window_seconds=90.0, shown=_settled),
     source="docs.gunicorn.org/en/stable/design.html#how-many-workers; fastapi.tiangolo.com/deployment/docker",
     fires=(
         Example("65 on half a core", deployment=_service(65, 0.5)),

@@ -111,7 +111,7 @@ SIGNATURE = Signature(
     title="Worker killed by SIGKILL",
     severity="error",
     detect=detect,
-    remedies=(RemedyId("set-memory-limit"), RemedyId("enable-worker-recycling")),
+    remedies=(RemedyId("set-memory-limit"), RemedyId("set-workers"), RemedyId("enable-worker-recycling")),
     source="gunicorn/arbiter.py reap_workers (20.0 to 27.0); uvicorn/supervisors/multiprocess.py (0.30 to 0.54)",
     patterns=(
         _wording.KILLED,

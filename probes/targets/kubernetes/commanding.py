@@ -166,7 +166,8 @@ def _gunicorn(environment: Mapping[str, str], want: Desired, facts: Facts) -> di
     rest = {name: value for name, value in environment.items() if name != "GUNICORN_CMD_ARGS"}
     said = rewrite(["gunicorn", *held], rest, Desired(gunicorn=settings), facts.packages)
     made = shlex.join(said.argv[1:])
-    return {} if made == shlex.join(held) else {"GUNICORN_CMD_ARGS": made}
+    changed = {name: value for name, value in said.environment.items() if rest.get(name) != value}
+    return changed if made == shlex.join(held) else {**changed, "GUNICORN_CMD_ARGS": made}
 
 
 def _uvicorn(want: Desired) -> dict[str, str]:
