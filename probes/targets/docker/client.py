@@ -54,13 +54,18 @@ class EngineClient:
         *,
         read_only: bool,
         opener: Callable[[], Awaitable[Endpoint]] | None = None,
+        where: str | None = None,
     ) -> None:
-        """``opener`` makes the way to the engine where there is none yet (a tunnel); it is called for each opening."""
+        """``opener`` makes the way to the engine where there is none yet (a tunnel); it is called for each opening.
+
+        ``where`` is what people call the place then: the end of a tunnel on this side tells them nothing.
+        """
         self.endpoint = endpoint
         self.read_only = read_only
         self.version: str | None = None
         self.api_version: str | None = None
         self._opener = opener
+        self._where = where
         self._prefix = ""
         self._http: httpx.AsyncClient | None = None
         self._opening = asyncio.Lock()
@@ -68,6 +73,8 @@ class EngineClient:
     @property
     def where(self) -> str:
         """For people: the socket's path or the URL."""
+        if self._where is not None:
+            return self._where
         return "the engine" if self.endpoint is None else self.endpoint.socket or self.endpoint.url
 
     async def open(self, timeout_seconds: float = 5.0) -> Version:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from probes import text
 from probes.base import DeploymentId, Failure, ReplicaId
 from probes.beside import beside
 from probes.loghits import LogLine
@@ -60,6 +61,7 @@ class DockerTarget:
             self.place.endpoint,
             read_only=self.options.read_only,
             opener=None if self._tunnel is None else self._tunnel.open,
+            where=None if self._tunnel is None else text.line(self.place.url, 200),
         )
         self._access.client = self._client
         self._access.files = Files(self._client, ProcFs(), local=self._same_machine)

@@ -137,14 +137,6 @@ async def test_a_socket_that_is_closed_to_us_names_the_group_docker(fake):
         assert "group docker" in (state.link.hint or "")
 
 
-async def test_permission_denied_names_the_group_docker():
-    from probes.targets.docker.failures import unreached
-
-    failure = unreached("/var/run/docker.sock", "GET /version", PermissionError(13, "Permission denied"))
-    assert failure.code == "permission-denied"
-    assert "group docker" in failure.hint
-
-
 async def test_one_slow_container_delays_nobody(fake):
     fake.delay_for = lambda path: 30.0 if path.endswith(("/logs", "/stats")) else 0.0
     async with watched(spec(fake)) as seen:

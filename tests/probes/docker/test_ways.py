@@ -129,6 +129,14 @@ async def test_an_engine_behind_ssh_is_read_and_found_again_after_the_way_was_cu
     await engine.stop()
 
 
+async def test_an_engine_that_is_not_started_behind_ssh_is_named_by_its_address(sshd, tmp_path):
+    async with watched(f"docker:{sshd}{tmp_path}/nowhere.sock") as seen:
+        state = await seen.until(lambda s: sshd in (s.link.why or ""), seconds=60)
+    assert state.link.state == "down"
+    assert "fastops-ssh" not in (state.link.why or "")
+    assert "start Docker on that machine" in (state.link.hint or "")
+
+
 async def test_ssh_that_cannot_connect_is_one_sentence_in_its_own_words(sshd):
     tunnel = Tunnel(f"ssh://127.0.0.1:{free_port()}")
     with pytest.raises(Unreadable) as refused:
