@@ -90,7 +90,7 @@ Step = Load | Hold | Signal | Delete | Patch | Fact  # a fact as a step: go on w
 class KubeCase(Struct, frozen=True):
     """One workload of the lab on Kubernetes.
 
-    ``expect`` are the ids that must be found among ``JUDGED``, ``allow`` those that may be; any other one is an
+    ``expect`` are the ids that must be found, ``allow`` those that may be; any other one is an
     invention. ``look_alike_of`` names what the case must not be taken for. ``container``, ``pod`` and ``spec`` take the
     place of fields of the container, the pod's spec and the workload's spec. ``objects`` are made before it.
     """
@@ -117,36 +117,3 @@ class KubeCase(Struct, frozen=True):
     spec: Mapping[str, Any] = field(default_factory=dict)
     objects: tuple[Mapping[str, Any], ...] = ()
     apart: bool = False  # its objects govern a whole namespace: it gets one of its own
-
-
-JUDGED = frozenset(
-    (
-        "bind-loopback",
-        "container-cannot-start",
-        "cpu-throttled",
-        "crash-loop",
-        "db-unreachable",
-        "disk-full",
-        "event-loop-blocked",
-        "fd-exhausted",
-        "image-pull-failed",
-        "memory-leak",
-        "memory-limit-low",
-        "memory-near-limit",
-        "memory-unlimited",
-        "missing-env",
-        "oom-killed",
-        "plaintext-secret",
-        "pod-unschedulable",
-        "pool-exhausted",
-        "port-mismatch",
-        "probe-failing",
-        "probe-misconfigured",
-        "probe-missing",
-        "single-process",
-        "worker-boot-failed",
-        "worker-sigkill",
-        "worker-timeout",
-    )
-)
-"""The signatures that a watch of the lab on Kubernetes judges; of others it neither misses nor minds any."""

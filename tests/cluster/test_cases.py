@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from tests.cluster.case import JUDGED, KubeCase
+from fixes import catalogue
+from tests.cluster.case import KubeCase
 from tests.cluster.cases import CASES, OWN, advised
 from tests.cluster.manifests import manifests
 from tests.cluster.translate import LEFT_OUT, all_translated
@@ -30,8 +31,38 @@ def test_what_docker_judges_on_kubernetes_too_is_expected_as_there() -> None:
         assert case.expect == DOCKER[name].expect
 
 
-def test_each_signature_that_is_judged_has_a_case() -> None:
-    assert frozenset().union(*(case.expect for case in CASES.values())) >= JUDGED
+OF_PODS = frozenset(
+    {
+        "bind-loopback",
+        "container-cannot-start",
+        "cpu-throttled",
+        "crash-loop",
+        "disk-full",
+        "image-pull-failed",
+        "memory-leak",
+        "memory-limit-low",
+        "memory-near-limit",
+        "memory-unlimited",
+        "oom-killed",
+        "plaintext-secret",
+        "pod-unschedulable",
+        "port-mismatch",
+        "probe-failing",
+        "probe-misconfigured",
+        "probe-missing",
+        "single-process",
+    }
+)
+"""What has other evidence on Kubernetes than on an engine, or is there alone."""
+
+
+def test_each_signature_with_evidence_of_its_own_has_a_case() -> None:
+    assert frozenset().union(*(case.expect for case in CASES.values())) >= OF_PODS
+
+
+def test_what_is_expected_or_allowed_is_in_the_catalogue() -> None:
+    said = frozenset().union(*(case.expect | case.allow | advised(case) for case in CASES.values()))
+    assert said <= frozenset(map(str, catalogue.signatures()))
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -59,14 +90,16 @@ def test_limits_and_probes_of_the_docker_lab_become_those_of_a_container() -> No
     container = all_translated()["healthy-gunicorn"].container
     assert container["resources"]["limits"] == {"memory": "1Gi"}
     assert "readinessProbe" in container
-    assert advised(all_translated()["healthy-gunicorn"]) == frozenset()
-    assert advised(all_translated()["lone-busy"]) == {"memory-unlimited", "probe-missing"}
+    servers = {"unstructured-logs", "no-worker-recycling"}
+    assert advised(all_translated()["healthy-gunicorn"]) == servers
+    assert advised(all_translated()["lone-busy"]) == {"memory-unlimited", "probe-missing", "unstructured-logs"}
 
 
 def test_a_limit_of_open_files_is_set_by_a_shell() -> None:
     command = all_translated()["descriptors-silent"].command
     assert command[:2] == ("sh", "-c")
     assert command[2].startswith("ulimit -n 64; exec uvicorn ")
+    assert "fd-limit-low" in advised(all_translated()["descriptors-silent"])
 
 
 def test_a_case_that_stops_its_container_cannot_be_translated() -> None:

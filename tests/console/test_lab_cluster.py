@@ -17,7 +17,7 @@ from probes.base import DeploymentId
 from probes.model import Interest
 from probes.targets.kubernetes.contexts import current_context
 from tests.cluster.api import Api
-from tests.cluster.case import JUDGED, KubeCase
+from tests.cluster.case import KubeCase
 from tests.cluster.cases import CASES, OWN, advised, ending, owned, probes, resources, sound, starting
 from tests.cluster.runner import KubeLab, RunningPods
 from tests.console._watching import FOUND_SECONDS, Result, Watch, observe
@@ -86,7 +86,6 @@ class PodLab:
 class PodResult(Result):
     """What became of one case on Kubernetes."""
 
-    judged = JUDGED
     advised = staticmethod(advised)
 
 

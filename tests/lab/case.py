@@ -115,15 +115,22 @@ def uvicorn(app: str, *arguments: str) -> tuple[str, ...]:
 
 def advised(case: Case) -> frozenset[str]:
     """What the configuration of a case itself calls for, beside the failure that it is about: no limit, no check."""
-    words = " ".join(case.command).split()
+    wanted = {
+        "memory-unlimited": case.memory is None,
+        "probe-missing": case.healthcheck is None,
+        "fd-limit-low": case.nofile is not None and case.nofile <= 1024,
+    }
+    return advised_by(case.command) | ids(*(name for name, wants in wanted.items() if wants))
+
+
+def advised_by(command: tuple[str, ...]) -> frozenset[str]:
+    """What a server's command calls for, wherever it runs."""
+    words = " ".join(command).split()
     several = "-w" in words or "--workers" in words
     wanted = {
         "unstructured-logs": True,  # the servers' own format
         "worker-died": "gunicorn" not in words and several,  # on a busy machine uvicorn gives up children that start
-        "memory-unlimited": case.memory is None,
-        "probe-missing": case.healthcheck is None,
         "no-worker-recycling": several and "--max-requests" not in words,
-        "fd-limit-low": case.nofile is not None and case.nofile <= 1024,
-        "deprecated-worker-class": "uvicorn.workers.UvicornWorker" in case.command,
+        "deprecated-worker-class": "uvicorn.workers.UvicornWorker" in words,
     }
     return ids(*(name for name, wants in wanted.items() if wants))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from tests.cluster.case import KubeCase
 from tests.cluster.translate import all_translated
+from tests.lab.case import advised_by, ids
 
 from . import ending, owned, probes, resources, sound, starting
 
@@ -28,8 +31,10 @@ def answering(signature: str) -> tuple[str, ...]:
 
 def advised(case: KubeCase) -> frozenset[str]:
     """What the manifest of a case itself calls for, beside the failure that it is about: no limit, no probe."""
+    files = re.search(r"ulimit -n (\d+)", " ".join(case.command))
     wanted = {
         "memory-unlimited": "memory" not in case.container.get("resources", {}).get("limits", {}),
         "probe-missing": not {"readinessProbe", "livenessProbe"} <= set(case.container),
+        "fd-limit-low": files is not None and int(files[1]) <= 1024,
     }
-    return frozenset(name for name, wants in wanted.items() if wants)
+    return advised_by(case.command) | ids(*(name for name, wants in wanted.items() if wants))
