@@ -10,22 +10,36 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 from probes.base import DeploymentId, ReplicaId
-from probes.model import Deployment
+from probes.model import Deployment, Memory
 from probes.targets.kubernetes.ids import replica_id
 from probes.targets.kubernetes.measured import Measured
 from probes.targets.kubernetes.undecided import Unseen
 
 SHORT_BYTES = 32 << 20
-"""With less left below its memory limit nothing is run in a container: Python needs half of that."""
+"""With less left below its memory limit no Python is run in a container: it needs up to half of that."""
 SMALL_BYTES = 128 << 20
-"""Below such a limit nothing is run while nobody knows what is used: a FastAPI service alone takes half of that."""
+"""Below such a limit no Python is run while nobody knows what is used: a FastAPI service alone takes half of that."""
 WAIT_SECONDS = 20.0
 """So long figures are waited for: sources have those of a new container after 15 s."""
 _REMEMBERED = 20_000
 
+_PYTHON, _SHELL = ("python3", "python"), "sh"
+
 Room = Literal["enough", "short", "awaited"]
 
 _Key = tuple[ReplicaId, object]
+
+
+def readers(memory: Memory) -> tuple[str, ...]:
+    """What may read a container of whose memory this is known, best first: a shell needs a megabyte, Python eight.
+
+    While nobody knows what is used the shell reads: what it finds tells, so that the next look may be Python's. A
+    container that is small, or full, is not read where it has no shell.
+    """
+    limit, used = memory.limit.value, memory.used_bytes
+    if limit is None or (used is not None and limit - used >= SHORT_BYTES):
+        return (*_PYTHON, _SHELL)
+    return (_SHELL, *_PYTHON) if used is None and limit >= SMALL_BYTES else (_SHELL,)
 
 
 class Headroom:

@@ -15,7 +15,7 @@ import msgspec
 
 from probes import doubt
 from probes.base import DeploymentId, Failure, ReplicaId
-from probes.model import Deployment, Interest, Replica
+from probes.model import Deployment, Interest, Memory, Replica
 from probes.schedule import Budget, Job, JobKind, Periods, answers_slowly, due, is_small
 from probes.target import ReadOnly, Unreadable
 from probes.targets.kubernetes.access import ClusterAccess
@@ -246,8 +246,6 @@ class Sampler:
             self._readings.failed(job.replica, "inside", refused[1])
             return
         known = self._readings.of(job.replica)
-        limit = replica.memory.limit.value
-        free = limit - known.memory.used_bytes if limit and known.memory and known.memory.used_bytes else None
         server = self._deployments()[job.deployment].server if job.deployment in self._deployments() else None
         close = job.deployment == self.interest.focused
         anew = bool(known.workers) and since_seconds > _PRESENT_SECONDS and answers_slowly(replica)
@@ -255,8 +253,10 @@ class Sampler:
             for turn in range(2 if anew or not known.workers else 1):
                 if turn:
                     await asyncio.sleep(_FIRST_RATE_SECONDS)
+                used = now.used_bytes if (now := self._readings.of(job.replica).memory) is not None else None
+                memory = Memory(used_bytes=used, limit=replica.memory.limit)
                 async with self._looks:
-                    found = await self._reader.read(job.replica, server, free_bytes=free, close=close)
+                    found = await self._reader.read(job.replica, server, memory=memory, close=close)
                 self._ways_in.answered(replica.node)
                 if turn or not anew:
                     self._readings.inside(job.replica, found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from msgspec.structs import replace
@@ -17,13 +17,12 @@ from probes.procfs import ProcFs, Tree
 from probes.target import Unreadable
 from probes.targets.kubernetes import inside
 from probes.targets.kubernetes.client import ApiClient
+from probes.targets.kubernetes.headroom import readers
 from probes.workers import CpuMeter, measure
 
 DEADLINE_SECONDS = 10.0
 DETAILS_SECONDS = 30.0
 """How old PSS and the loaded drivers may be where nobody looks closely."""
-_SHORT_BYTES = 32 << 20
-"""With less memory than this left, a shell reads instead of Python."""
 _V1, _V2 = "/sys/fs/cgroup/memory", "/sys/fs/cgroup"
 
 
@@ -85,29 +84,27 @@ class Reader:
         for gone in self._kept.keys() - alive:
             del self._kept[gone]
 
-    async def read(
-        self, replica: ReplicaId, server: Server | None, *, free_bytes: float | None, close: bool = False
-    ) -> Inside:
+    async def read(self, replica: ReplicaId, server: Server | None, *, memory: Memory, close: bool = False) -> Inside:
         """One look. Raises :class:`Unreadable` (``ReadOnly`` in read-only mode, from the client).
 
-        ``free_bytes`` is what is left below the container's memory limit; ``close`` reads PSS each time.
+        ``memory`` is what the container may use, and uses; ``close`` reads PSS each time.
         """
         kept = self._kept.setdefault(replica, _Kept())
         now = time.monotonic()
         details = close or now - kept.detailed_at >= DETAILS_SECONDS
-        files = await self._run(
-            replica, kept, details=details, short=free_bytes is not None and free_bytes < _SHORT_BYTES
-        )
-        if details:
+        files, way = await self._run(replica, kept, readers(memory), details=details)
+        if details and way != "sh":  # which tells none
             kept.detailed_at = now
         return kept.take(replica, files, server)
 
-    async def _run(self, replica: ReplicaId, kept: _Kept, *, details: bool, short: bool) -> Mapping[str, bytes]:
+    async def _run(
+        self, replica: ReplicaId, kept: _Kept, ways: Sequence[str], *, details: bool
+    ) -> tuple[Mapping[str, bytes], str]:
+        """What was printed, and by what."""
         namespace, pod, container = replica.split("/", 2)
-        ways = ["sh", "python3", "python"] if short else ["python3", "python", "sh"]
-        if kept.way in ways and not short:
-            ways.remove(kept.way)
-            ways.insert(0, kept.way)
+        scarce = ways[0] == "sh"
+        if kept.way is not None and not scarce:
+            ways = (kept.way, *(one for one in ways if one != kept.way))
         missing: Unreadable | None = None
         for way in ways:
             program = inside.Program(details=details, shell=way == "sh", interpreter=way)
@@ -128,9 +125,12 @@ class Reader:
                 continue
             files = program.files(output)
             if files is not None:
-                kept.way = way
-                return files
-        why = "neither Python nor a shell answered inside the container" if missing is None else missing.failure.why
+                kept.way = kept.way if scarce else way
+                return files, way
+        if len(ways) == 1:
+            why = "too little memory is left, or known to be left, for more than a shell, and that did not answer"
+        else:
+            why = "neither Python nor a shell answered inside the container" if missing is None else missing.failure.why
         raise Unreadable(Failure("unreadable", f"the processes of {pod}", why, "its image may have neither"))
 
 

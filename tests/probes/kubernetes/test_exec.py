@@ -8,17 +8,22 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any, NamedTuple
 
 import pytest
+from msgspec import structs
 
+from probes.base import Failure, ReplicaId
+from probes.model import UNLIMITED, Limit, Memory
 from probes.target import ReadOnly, Unreadable
 from probes.targets.kubernetes.client import ApiClient, Forbidden
 from probes.targets.kubernetes.contexts import resolve
 from probes.targets.kubernetes.rules import Rule
+from probes.targets.kubernetes.workers import Reader
 from tests.cluster import accounts
 from tests.cluster.case import KubeCase
 from tests.cluster.manifests import CONTAINER
 from tests.cluster.runner import KubeLab
 from tests.lab.case import Answers, uvicorn
 
+MIB = 1 << 20
 CASE = KubeCase("spoken-to", uvicorn("healthy:app"), up=Answers("/health"))
 
 
@@ -87,6 +92,50 @@ async def test_a_pod_or_a_container_that_is_not_there_is_named(client, running):
     with pytest.raises(Unreadable) as raised:
         await client.execute(running.namespace, running.pod, "no-such-container", ["true"])
     assert raised.value.failure.code == "invalid"
+
+
+@pytest.mark.parametrize(
+    ("memory", "readers"),
+    [
+        (Memory(limit=UNLIMITED), ["python3"]),
+        (Memory(used_bytes=100 * MIB, limit=Limit(True, 200.0 * MIB)), ["python3"]),
+        (Memory(limit=Limit(True, 200.0 * MIB)), ["sh", "python3"]),
+        (Memory(limit=Limit(True, 100.0 * MIB)), ["sh", "sh"]),
+        (Memory(used_bytes=190 * MIB, limit=Limit(True, 200.0 * MIB)), ["sh", "sh"]),
+    ],
+    ids=["unlimited", "enough", "unknown", "unknown-and-small", "short"],
+)
+async def test_where_memory_may_be_short_a_shell_reads_until_it_is_known(client, running, memory, readers):
+    ran: list[str] = []
+
+    class Noting:
+        async def execute(self, namespace: str, pod: str, container: str, argv: Any, **rest: Any) -> bytes:
+            ran.append(argv[0])
+            return await client.execute(namespace, pod, container, argv, **rest)
+
+    reader = Reader(Noting())  # type: ignore[arg-type]
+    replica = ReplicaId(f"{running.namespace}/{running.pod}/{CONTAINER}")
+    first = await reader.read(replica, "uvicorn", memory=memory)
+    assert [one.role for one in first.workers] == ["server"]
+    assert first.memory is not None
+    assert first.memory.used_bytes
+    if readers[-1] != "sh":
+        memory = structs.replace(memory, used_bytes=first.memory.used_bytes)
+    second = await reader.read(replica, "uvicorn", memory=memory)
+    assert ran == (readers if len(readers) == 2 else readers * 2)
+    assert (second.workers[0].pss_bytes is not None) == (readers[-1] == "python3")
+
+
+async def test_a_full_container_without_a_shell_is_not_read(running):
+    class Shellless:
+        async def execute(self, _namespace: str, _pod: str, _container: str, argv: Any, **_: Any) -> bytes:
+            assert argv[0] == "sh"
+            raise Unreadable(Failure("no-command", "a command", "there is no program sh in it", ""))
+
+    memory = Memory(used_bytes=190 * MIB, limit=Limit(True, 200.0 * MIB))
+    with pytest.raises(Unreadable) as raised:
+        await Reader(Shellless()).read(ReplicaId("shop/web/app"), None, memory=memory)  # type: ignore[arg-type]
+    assert "too little memory" in raised.value.failure.why
 
 
 async def test_read_only_runs_nothing(running):
