@@ -23,6 +23,8 @@ class Desired(Frozen, frozen=True, tag="desired"):
     production: bool = False
     """Without the flags that are meant for development (``--reload``, ``fastapi dev``)."""
     cpu_limit_cores: float | None = None
+    log_options: Mapping[str, str] = {}
+    """Of Docker's ``json-file`` log driver (``max-size``, ``max-file``); its others stay."""
     probes: tuple[ProbeSpec, ...] = ()
     """Health checks to set, each in place of the one of its role; roles that are not named stay as they are."""
     environment: Mapping[str, str] = {}

@@ -292,6 +292,7 @@ Capability = Literal[
     "scale",
     "rollback",
     "command",
+    "log-rotation",
 ]
 
 

@@ -27,6 +27,7 @@ from fixes.model import (
     Verdict,
     View,
 )
+from fixes.proof import Proof
 from fixes.signatures import _cases, _shared
 from probes.model import Replica
 
@@ -95,7 +96,8 @@ SIGNATURE = Signature(
     title="Log without a bound",
     severity="warning",
     detect=detect,
-    remedies=(RemedyId("advise"),),
+    remedies=(RemedyId("rotate-logs"), RemedyId("advise")),
+    proof=Proof(basis="settings", shown=lambda deployment: all(r.log_options is not None for r in deployment.running)),
     thresholds=(LARGE, GROWS),
     source="docs.docker.com/engine/logging/drivers/json-file (max-size: unlimited unless it is set)",
     explains=(SignatureId("disk-full"),),

@@ -12,6 +12,7 @@ from probes.base import Frozen
 from probes.splicetree import Plain
 from probes.target import Refused
 from probes.targets.docker.atomic import read_text, why_not_writable
+from probes.targets.docker.limits import JSON_FILE
 
 _FILES = "com.docker.compose.project.config_files"
 _FOLDER = "com.docker.compose.project.working_dir"
@@ -36,6 +37,8 @@ class Goal(Frozen, frozen=True):
     """Memory and swap together; written only where the file names it."""
     nofile: tuple[int, int] | None = None
     """Soft and hard."""
+    log_options: Mapping[str, str] = {}
+    """Of ``json-file``; the driver's name is written, too, where the file names none."""
     entrypoint: Command | None = None
     command: Command | None = None
     environment: Mapping[str, str | None] = {}
@@ -145,6 +148,8 @@ def _settings(files: _Files, goal: Goal) -> Iterator[Setting]:
         yield from _memory(files, goal.memory_bytes, goal.memory_swap_bytes)
     if goal.nofile is not None:
         yield from _nofile(files, *goal.nofile)
+    if goal.log_options:
+        yield from _logging(files, goal.log_options)
     if goal.entrypoint is not None:
         yield _words(files, "entrypoint", goal.entrypoint)
     if goal.command is not None:
@@ -174,6 +179,19 @@ def _nofile(files: _Files, soft: int, hard: int) -> Iterator[Setting]:
         holder = files.having("ulimits", "nofile", key) or path or files.first
         if files.get(holder, "ulimits", "nofile", key) != str(value):
             yield ("ulimits", "nofile", key), value, holder
+
+
+def _logging(files: _Files, options: Mapping[str, str]) -> Iterator[Setting]:
+    path = files.having("logging") or files.first
+    holder = files.having("logging", "driver")
+    if holder is None:
+        yield ("logging", "driver"), JSON_FILE, path
+    elif (named := files.get(holder, "logging", "driver")) != JSON_FILE:
+        raise Refused(f"its log driver there is {text.clean(str(named), 60)}, which is not the container's")
+    for name, value in options.items():
+        place = files.having("logging", "options", name) or path
+        if files.get(place, "logging", "options", name) != value:
+            yield ("logging", "options", name), value, place
 
 
 def _words(files: _Files, key: str, command: Command) -> Setting:

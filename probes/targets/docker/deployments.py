@@ -110,6 +110,7 @@ def capabilities(members: Sequence[Container], joined: Mapping[str, str]) -> dic
         "nofile": recreate,
         "gunicorn": recreate or managed,
         "bind": recreate or bindable,
+        "log-rotation": recreate,
         "command": recreate or (None if server is not None else "Its own command or code starts its server."),
         "restart": swarm,
         "profile": _no_profile(members),

@@ -184,6 +184,7 @@ def _goal(made: Remade, want: Desired) -> Goal:
         memory_bytes=want.memory_limit_bytes,
         memory_swap_bytes=body["HostConfig"].get("MemorySwap") if want.memory_limit_bytes is not None else None,
         nofile=(int(files["Soft"]), int(files["Hard"])) if files and want.open_files_limit is not None else None,
+        log_options=want.log_options,
         entrypoint=_changed(was, body, "Entrypoint"),
         command=_changed(was, body, "Cmd"),
         environment={name: new.get(name) for name in {**old, **new} if old.get(name) != new.get(name)},
@@ -229,6 +230,8 @@ def _what(want: Desired, made: Remade) -> str:
         said.append(f"{amount(want.memory_limit_bytes)} of memory")
     if want.open_files_limit is not None:
         said.append(f"{want.open_files_limit} open files")
+    if want.log_options:
+        said.append("a bounded log")
     if any(made.was.get(key) != made.body.get(key) for key in ("Entrypoint", "Cmd")):
         said.append("another command")
     if made.was.get("Env") != made.body.get("Env"):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from probes import text
 from probes.intent import Desired
 from probes.model import Deployment
 from probes.target import Refused
@@ -13,6 +15,8 @@ from probes.targets.docker.rendering import amount
 Json = dict[str, Any]
 IN_USE = 0.9
 """Lowering is refused where more than this part of the new limit is in use: the kernel would kill at once."""
+JSON_FILE = "json-file"
+"""The log driver that keeps everything unless it is told otherwise (docs.docker.com/engine/logging/drivers)."""
 _NONE = (1 << 63) - 4096
 """No limit, in the words of control groups: the engine takes neither 0 nor -1 for ``Memory`` once there is a limit."""
 
@@ -70,6 +74,15 @@ def ulimits(host: Json, soft: int, known_hard: int | None) -> list[Json]:
     return made
 
 
+def log_config(host: Json, options: Mapping[str, str]) -> Json:
+    """``LogConfig`` with other options of ``json-file``; raises :class:`Refused` for another driver."""
+    held: Json = host.get("LogConfig") or {}
+    driver = str(held.get("Type") or JSON_FILE)
+    if driver != JSON_FILE:
+        raise Refused(f"Its log driver is {text.clean(driver, 60)}, not {JSON_FILE}.")
+    return {"Type": JSON_FILE, "Config": {**(held.get("Config") or {}), **options}}
+
+
 def known_hard_limit(deployment: Deployment) -> int | None:
     """The hard limit of open files that the workers have now."""
     return max((w.open_files_hard_limit or 0 for w in deployment.workers), default=0) or None
@@ -79,6 +92,9 @@ def needs_recreate(host: Json, want: Desired) -> bool:
     """Whether something is wanted that the engine cannot change on a container as it is."""
     files = want.open_files_limit
     has = next((one.get("Soft") for one in host.get("Ulimits") or [] if one.get("Name") == "nofile"), None)
-    return bool(want.bind_host or want.gunicorn or want.server or want.production) or (
-        files is not None and has != files
+    log = (host.get("LogConfig") or {}).get("Config") or {}
+    return (
+        bool(want.bind_host or want.gunicorn or want.server or want.production)
+        or (files is not None and has != files)
+        or any(log.get(name) != value for name, value in want.log_options.items())
     )

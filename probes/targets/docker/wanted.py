@@ -13,7 +13,7 @@ from probes.target import Refused, Unreadable
 from probes.targets.docker import archive
 from probes.targets.docker.client import EngineClient
 from probes.targets.docker.documents import environment, with_environment
-from probes.targets.docker.limits import memory_values, ulimits
+from probes.targets.docker.limits import log_config, memory_values, ulimits
 
 Json = dict[str, Any]
 _FILES = 8
@@ -43,6 +43,8 @@ async def wanted(
         host.update(memory_values(host, want.memory_limit_bytes))
     if want.open_files_limit is not None:
         host["Ulimits"] = ulimits(host, want.open_files_limit, known_hard)
+    if want.log_options:
+        host["LogConfig"] = log_config(host, want.log_options)
     if not (want.bind_host or want.gunicorn or want.server or want.production):
         return Wanted(made)
     said = await _rewritten(client, container, made, want, packages)

@@ -22,6 +22,7 @@ Json = dict[str, Any]
 _ROLLS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 _SCALES = frozenset({"Deployment", "StatefulSet", "ReplicaSet"})
 _TEMPLATE: tuple[Capability, ...] = ("gunicorn", "bind", "command", "probes", "environment", "secret", "restart")
+KUBELET_ROTATES = "The kubelet rotates a pod's log by itself: 10 MiB and 5 files, or as the node's configuration says."
 NO_NOFILE = "Kubernetes has no setting for open files: the container runtime of the node sets the limit."
 
 
@@ -33,7 +34,7 @@ def capabilities(kind: DeploymentKind, exec_refused: str | None = None) -> dict[
     """
     made: dict[Capability, str | None] = dict.fromkeys(_TEMPLATE)
     made |= {"memory-limit": None, "cpu-limit": None, "ports": None, "scale": None, "rollback": None}
-    made |= {"nofile": NO_NOFILE, "profile": exec_refused}
+    made |= {"nofile": NO_NOFILE, "log-rotation": KUBELET_ROTATES, "profile": exec_refused}
     if kind not in _ROLLS:
         said = _fixed(kind)
         made |= dict.fromkeys(_TEMPLATE, said)

@@ -26,6 +26,7 @@ def capabilities(master: Master) -> Mapping[Capability, str | None]:
         "bind": "A local process that listens on loopback is meant to: everything on this machine reaches it.",
         "restart": foreign or _restart(master),
         "command": foreign or _command(master),
+        "log-rotation": _log_rotation(master),
         "profile": None if stack.program() is not None else "py-spy is not installed beside fastops.",
     }
 
@@ -51,6 +52,12 @@ def _foreign(master: Master) -> str | None:
     if os.geteuid() not in (0, uid):
         return f"It belongs to another user (uid {uid}): run fastops as that user or as root."
     return None
+
+
+def _log_rotation(master: Master) -> str:
+    if master.origin.unit is not None:
+        return "The journal keeps its output within bounds of its own (SystemMaxUse= in journald.conf)."
+    return "Its output goes where whoever started it sends it: rotate that file with logrotate."
 
 
 def _memory(master: Master) -> str:
