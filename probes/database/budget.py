@@ -32,6 +32,18 @@ class Stated(NamedTuple):
     source: str
 
 
+class Found(NamedTuple):
+    """What the service's own files say."""
+
+    code: Stated | None = None
+    """Its source, by what the environment gives it: what is in force."""
+    file: Stated | None = None
+    """A configuration file; what the code makes of it is not seen."""
+
+
+NOTHING = Found()
+
+
 def by_environment(replica: Replica) -> Stated | None:
     """The sizes that variables of the usual names give; what the code makes of them is not seen."""
     environment = replica.environment
@@ -42,13 +54,15 @@ def by_environment(replica: Replica) -> Stated | None:
     return None if whole is None else Stated(whole[1], 0, f"environment {whole[0]}")
 
 
-def pool(deployment: Deployment, said: Stated | None, held: Held | None, peak: int | None) -> Pool | None:
+def pool(
+    deployment: Deployment, said: Stated | None, held: Held | None, peak: int | None, found: Found = NOTHING
+) -> Pool | None:
     """All that is known of a deployment's pools; ``None`` where that is nothing.
 
     ``said``: what the pool says of itself in the log, which is in force; ``peak``: the most that were open at once.
     """
     running = deployment.running
-    stated = said or (by_environment(running[0]) if running else None)
+    stated = said or found.code or (by_environment(running[0]) if running else None) or found.file
     if stated is None and held is None:
         return None
     around = deployment.orchestrated

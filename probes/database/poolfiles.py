@@ -1,0 +1,104 @@
+"""Pool sizes in configuration files: ``.env``, INI, TOML, YAML, JSON. Only the numbers are kept of any."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+MOST_BYTES = 256 << 10
+"""Of one file; what goes on beyond is not taken for a whole file."""
+NAMES = (
+    "settings.toml", "config.toml", "settings.yaml", "settings.yml", "config.yaml", "config.yml", "settings.json",
+    "config.json", "settings.ini", "config.ini", "alembic.ini", "pyproject.toml",
+)  # fmt: skip
+FOLDERS = ("", "config/", "conf/")
+"""Where they usually lie, below the directory that the service is started in."""
+_ENTRY = re.compile(r"\s*(?:export\s+)?(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<value>.*?)\s*(?:\s#.*)?")
+_SIZE = re.compile(r"(?i)(?:(?:sqlalchemy|database|db|postgres(?:ql)?|pg|mysql|asyncpg|engine)[._-]?)*pool[._-]?size")
+_OVERFLOW = re.compile(
+    r"(?i)(?:(?:sqlalchemy|database|db|postgres(?:ql)?|pg|mysql|engine)[._-]?)*(?:pool[._-]?)?max[._-]?overflow"
+)
+_WHOLE = re.compile(r"(?i)(?:(?:database|db|postgres(?:ql)?|pg|mysql|asyncpg)[._-]?)*pool[._-]?max[._-]?size")
+_DEPTH = 12
+_MOST_SECTIONS = 5000
+
+
+class Sizes(NamedTuple):
+    """What a file says of a worker's pool."""
+
+    size: int
+    overflow: int | None
+
+
+def variables(data: bytes) -> dict[str, str]:
+    """The entries of a ``.env`` file."""
+    found: dict[str, str] = {}
+    for line in data[:MOST_BYTES].decode("utf-8", "replace").splitlines():
+        entry = _ENTRY.fullmatch(line)
+        if entry is not None:
+            value = entry["value"]
+            quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+            found[entry["name"]] = value[1:-1] if quoted else value
+    return found
+
+
+def sizes(name: str, data: bytes) -> Sizes | None:
+    """What a file says; ``None`` where that is nothing, or differs between its sections."""
+    if len(data) >= MOST_BYTES:
+        return None
+    try:
+        document = _loaded(name, data)
+    except Exception:  # noqa: BLE001 -- parsers of four formats fail in many ways: none of these says a size
+        return None
+    found = {one for section in _sections(document) if (one := _said(section)) is not None}
+    return next(iter(found)) if len(found) == 1 else None
+
+
+def _loaded(name: str, data: bytes) -> Any:
+    kind = name.rpartition(".")[2]
+    if kind == "toml":
+        return tomllib.loads(data.decode())
+    if kind in {"yaml", "yml"}:
+        from probes import yamlload
+
+        return yamlload.load(data)
+    if kind == "json":
+        return json.loads(data)
+    parser = configparser.RawConfigParser(strict=False)
+    parser.read_string(data.decode())
+    return {section: dict(parser.items(section)) for section in parser.sections()}
+
+
+def _sections(document: Any) -> Iterator[Mapping[object, Any]]:
+    """All mappings in it, so many at most."""
+    open_nodes: list[tuple[Any, int]] = [(document, 0)]
+    for _ in range(_MOST_SECTIONS):
+        if not open_nodes:
+            return
+        node, depth = open_nodes.pop()
+        if isinstance(node, Mapping):
+            yield node
+        inner = node.values() if isinstance(node, Mapping) else node if isinstance(node, list) else ()
+        if depth < _DEPTH:
+            open_nodes += [(one, depth + 1) for one in inner]
+
+
+def _said(section: Mapping[object, Any]) -> Sizes | None:
+    size, overflow, whole = (_number(section, names) for names in (_SIZE, _OVERFLOW, _WHOLE))
+    if size is not None:
+        return Sizes(size, overflow) if size > 0 else None
+    return Sizes(whole, 0) if whole else None
+
+
+def _number(section: Mapping[object, Any], names: re.Pattern[str]) -> int | None:
+    for name, value in section.items():
+        if isinstance(name, str) and names.fullmatch(name) and not isinstance(value, bool):
+            said = str(value).strip() if isinstance(value, (int, str)) else ""
+            plain = said.removeprefix("-")
+            if plain.isascii() and plain.isdecimal() and len(plain) < 6:
+                return max(-1, int(said))
+    return None
