@@ -20,6 +20,7 @@ from console.options import (
     ReadOnlyFlag,
     ScanFormat,
     Targets,
+    Telemetry,
     TextFormat,
     Unknown,
     WatchFormat,
@@ -64,6 +65,7 @@ def tui(
     namespace: Namespace = None,
     unknown: Unknown = False,
     database: Databases = None,
+    telemetry: Telemetry = None,
 ) -> None:
     """Open the console."""
     from console.commands import tui as command
@@ -76,6 +78,7 @@ def tui(
             unknown=unknown,
             namespace=namespace,
             databases=database or [],
+            telemetry=telemetry,
         )
     )
 
@@ -93,6 +96,7 @@ def scan(
     namespace: Namespace = None,
     unknown: Unknown = False,
     database: Databases = None,
+    telemetry: Telemetry = None,
 ) -> None:
     """Look once, print what is wrong, and say it in the exit status."""
     from console.commands import scan as command
@@ -104,6 +108,7 @@ def scan(
         execute=execute,
         read_only=read_only,
         databases=tuple(database or ()),
+        telemetry=telemetry,
     )
     raise typer.Exit(command.run(targets or [], how, fmt=fmt, fail_on=fail_on))
 
@@ -131,12 +136,13 @@ def watch(
     read_only: ReadOnlyFlag = False,
     namespace: Namespace = None,
     unknown: Unknown = False,
+    telemetry: Telemetry = None,
 ) -> None:
     """Print a line for each finding that opens or closes, until Ctrl-C. Always read-only."""
     del read_only
     from console.commands import watch as command
 
-    raise typer.Exit(command.run(targets or [], fmt=fmt, unknown=unknown, namespace=namespace))
+    raise typer.Exit(command.run(targets or [], fmt=fmt, unknown=unknown, namespace=namespace, telemetry=telemetry))
 
 
 @app.command()

@@ -5,6 +5,7 @@ The file is TOML, ``config.toml`` in the user's configuration folder or where ``
     read_only = false
     interval = "2s"
     lookback = "15m"
+    telemetry = "127.0.0.1:4318"
 
     [targets.docker]
     read_only = true
@@ -57,6 +58,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Between two samples of what is looked at, 0.5 s … 1 min."""
     lookback: str = "15m"
     """How far back logs and events are read, 1 min … 1 day."""
+    telemetry: str = ""
+    """``ADDRESS:PORT`` where the console and ``fix`` listen for what services send of their requests; nowhere by
+    default."""
     targets: dict[str, TargetConfig] = {}
     """By the target's name or a pattern of names."""
     silence: tuple[Silence, ...] = ()
@@ -75,6 +79,18 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def lookback_time(self) -> timedelta:
         """The look-back; raises :class:`BadConfig`."""
         return timedelta(seconds=seconds(self.lookback, "lookback", 60, 86_400))
+
+    def listening(self, where: str | None) -> Config:
+        """The same with another address to listen on, where one is given; raises :class:`BadConfig`."""
+        made = self if where is None else msgspec.structs.replace(self, telemetry=where)
+        if made.telemetry:
+            from probes.otlp.receiver import place
+
+            try:
+                place(made.telemetry)
+            except ValueError as error:
+                raise BadConfig(f"telemetry: {line(made.telemetry, 80)!r} cannot be listened on: {error}") from None
+        return made
 
     def of(self, target: str) -> TargetConfig:
         """What is configured for a target, by its id or its name."""
@@ -131,7 +147,7 @@ def load(path: Path | None = None) -> Config:
         raise BadConfig(f"{path} cannot be read: {error.strerror}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
         raise BadConfig(f"{path} is not a valid configuration: {error}") from None
-    _ = config.interval_seconds, config.lookback_time
+    _ = config.interval_seconds, config.lookback_time, config.listening(None)
     for name, entry in config.targets.items():
         told = target_config.problem(name, entry)
         if told is not None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from msgspec.structs import replace
 
 from console.database_sources import Source, Sources
+from console.nearby import is_here
 from console.pooled import PooledBoard
 from console.supervise import Defects
 from console.wanted_databases import Databases
@@ -18,7 +19,7 @@ from probes.database.pods import Pods
 from probes.database.server import Looked, Unanswered
 from probes.model import Deployment, Snapshot
 from probes.pools import DatabaseServer, Held
-from probes.target import Target, Unreadable
+from probes.target import Target
 
 INTERVAL_SECONDS = 10.0
 FIRST_SECONDS = 20.0
@@ -134,7 +135,7 @@ class DatabaseWatch:
         """Whose addresses and sockets the sessions' are."""
         if not said:
             return {}
-        here = {t for t in snapshot.targets if t.startswith("k8s/") or await self._is_here(snapshot, t)}
+        here = {t for t, s in snapshot.targets.items() if t.startswith("k8s/") or await is_here(self._targets[t], s)}
         known = [d for d in deployments if d.target in here]
         by_address = attribution.addresses(known)
         processes = sockets.processes(d for d in known if not d.target.startswith("k8s/"))
@@ -155,17 +156,6 @@ class DatabaseWatch:
             what, why = "the sockets of this machine's processes", "they could not be read in time"
             failures["sockets"] = Failure("timeout", what, why, "it is tried again by itself")
             return {}
-
-    async def _is_here(self, snapshot: Snapshot, target: TargetId) -> bool:
-        """Whether the addresses of a target's replicas are this machine's."""
-        for deployment in snapshot.targets[target].deployments.values():
-            for replica in deployment.running[:1]:
-                try:
-                    async with self._targets[target].access.dial(replica.id, "localhost", 1):
-                        return True
-                except Unreadable:
-                    return False
-        return False
 
 
 def _roles(ways: Iterable[Source]) -> dict[DeploymentId, set[str]]:

@@ -20,6 +20,7 @@ from probes.model import Interest, Snapshot, TargetState
 
 if TYPE_CHECKING:
     from fixes.track import Tracker
+    from probes.otlp.receiver import Place
 
 URGENT = frozenset({"error", "critical"})
 """What fails is read more often; a misconfiguration does not change by the second, and half a fleet may have one."""
@@ -41,6 +42,9 @@ class Judging:
         self._listeners: list[Listener] = []
         self._deaf: Failure | None = None
         self._unasked: tuple[Failure, ...] = ()
+        self._unheard: tuple[Failure, ...] = ()
+        self.receives: Place | None = None
+        """Where telemetry is received; ``None`` where it is not."""
         self._told = False
         self.databases_asked = False
         """The database servers that were wanted were asked once, and the report says what they answered."""
@@ -71,7 +75,7 @@ class Judging:
         except Exception as error:  # noqa: BLE001 -- what was found so far is shown, with the newest snapshot
             failure = self.defects.note("judging what was read", error)
             self.report = replace(self.report, snapshot=snapshot, opened=(), closed=(), failures=(failure,))
-        more = self._unasked if self._deaf is None else (*self._unasked, self._deaf)
+        more = (*self._unasked, *self._unheard, *(() if self._deaf is None else (self._deaf,)))
         if more:
             self.report = replace(self.report, failures=(*self.report.failures, *more))
         self.databases_asked = self._told
@@ -84,6 +88,11 @@ class Judging:
     def databases_told(self, failures: tuple[Failure, ...]) -> None:
         """The database servers were asked; this is what could not be read."""
         self._unasked, self._told = failures, True
+        self._changed()
+
+    def receiving(self, where: Place | None, *failures: Failure) -> None:
+        """Telemetry is received there from now on; or it is not, and why."""
+        self.receives, self._unheard = where, failures
         self._changed()
 
     def settled(self) -> bool:

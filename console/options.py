@@ -96,6 +96,17 @@ Databases = Annotated[
         "credentials, or with the DSN in an environment variable. Without it none is contacted.",
     ),
 ]
+Telemetry = Annotated[
+    str | None,
+    typer.Option(
+        "--telemetry",
+        metavar="ADDRESS:PORT",
+        help="Listen there for what services send of their own requests (OTLP over HTTP). Without it nothing listens.",
+    ),
+]
+Replayed = Annotated[
+    str | None, typer.Option("--replay", metavar="FILE", help="Show a recording of `fastops record`; changes nothing.")
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Answer the plain question with yes.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the diff and stop.")]
 AsText = Annotated[TextFormat, typer.Option("--format", help="How to print the result.")]

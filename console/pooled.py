@@ -1,16 +1,18 @@
-"""A board that adds database connections to what targets publish: they come from elsewhere, at another pace."""
+"""A board that adds to what targets publish what comes from elsewhere, at another pace: connections, telemetry."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 
 from msgspec.structs import replace
 
+from probes import httpmetrics
 from probes.base import DeploymentId, TargetId, target_of
 from probes.board import Board
 from probes.database import budget
 from probes.database.budget import Stated
-from probes.model import Deployment, Snapshot, TargetState
+from probes.model import Deployment, Latency, Snapshot, TargetState
 from probes.pools import DatabaseServer, Held
 
 
@@ -21,10 +23,11 @@ class PooledBoard(Board):
         super().__init__(changed)
         self._published: dict[TargetId, TargetState] = {}
         self._made: dict[DeploymentId, tuple[Deployment, Deployment]] = {}
-        """Those with a pool: as the target published it, and with the pool."""
+        """Those with more: as the target published it, and with what was added."""
         self._held: Mapping[DeploymentId, Held] = {}
         self._peaks: dict[DeploymentId, int] = {}
         self._databases: tuple[DatabaseServer, ...] = ()
+        self._latency: Mapping[DeploymentId, Latency] = {}
 
     def publish(self, state: TargetState) -> None:
         """Replaces what is known of the state's target."""
@@ -33,7 +36,7 @@ class PooledBoard(Board):
         for one in gone:
             del self._made[one]
             self._peaks.pop(one, None)
-        super().publish(self._with_pools(state, state.changed))
+        super().publish(self._with_more(state, state.changed))
 
     def hold(self, held: Mapping[DeploymentId, Held], databases: tuple[DatabaseServer, ...]) -> None:
         """Takes what the database servers said."""
@@ -41,17 +44,25 @@ class PooledBoard(Board):
         for deployment, one in held.items():
             if one.connections is not None:
                 self._peaks[deployment] = max(one.connections, self._peaks.get(deployment, 0))
-        touched = {d for d in (*before, *held) if before.get(d) != held.get(d)}
-        for state in tuple(self._published.values()):
-            changed = frozenset(d for d in touched if d in state.deployments)
-            if changed:
-                super().publish(replace(self._with_pools(state, changed), changed=changed))
+        self._again({d for d in (*before, *held) if before.get(d) != held.get(d)})
+
+    def hear(self, latency: Mapping[DeploymentId, Latency]) -> None:
+        """Takes what the services sent of their requests."""
+        before, self._latency = self._latency, latency
+        self._again({d for d in (*before, *latency) if before.get(d) != latency.get(d)})
 
     def snapshot(self) -> Snapshot:
         """The board as it stands now."""
         return replace(super().snapshot(), databases=self._databases)
 
-    def _with_pools(self, state: TargetState, changed: frozenset[DeploymentId]) -> TargetState:
+    def _again(self, touched: AbstractSet[DeploymentId]) -> None:
+        """Publishes those with what is known of them now."""
+        for state in tuple(self._published.values()):
+            changed = frozenset(d for d in touched if d in state.deployments)
+            if changed:
+                super().publish(replace(self._with_more(state, changed), changed=changed))
+
+    def _with_more(self, state: TargetState, changed: frozenset[DeploymentId]) -> TargetState:
         stale = {d for d, (published, _) in self._made.items() if state.deployments.get(d, published) is not published}
         for deployment in changed | stale:
             self._make(deployment, state.deployments.get(deployment))
@@ -63,8 +74,12 @@ class PooledBoard(Board):
         if published is None:
             return
         pool = budget.pool(published, _said(published), self._held.get(deployment), self._peaks.get(deployment))
-        if pool is not None:
-            self._made[deployment] = (published, replace(published, pool=pool))
+        made = published if pool is None else replace(published, pool=pool)
+        sent = self._latency.get(deployment)
+        if sent is not None and not (published.latency is not None and httpmetrics.tells(published.latency)):
+            made = replace(made, latency=sent)
+        if made is not published:
+            self._made[deployment] = (published, made)
 
 
 def _said(deployment: Deployment) -> Stated | None:

@@ -16,6 +16,7 @@ from console.changes import Changes, Working, applying, taking_back
 from console.config import Config, Maker, Wanted
 from console.judging import Judging, Listener
 from console.loop import LoopThread, within
+from console.receiving import receive
 from console.supervise import supervise
 from console.wanted_databases import NONE, Allowed, Databases
 from fixes.model import Advice, ChangeId, Entry, Outcome, Plan, RemedyId, Report, SignatureId
@@ -252,6 +253,7 @@ class Session:
             for t in self._targets.values()
         ]
         runs.append(asyncio.create_task(self._databases.watch(self._targets, self._judging)))
+        runs.append(asyncio.create_task(receive(self._wanted.config.telemetry, self._targets, self._judging)))
         try:
             while not self._closing.is_set():
                 await within(TICK_SECONDS, self._changed)

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Literal, NamedTuple
 
+from probes.model import Latency
 from probes.traffic import SHARES, Traffic
 
 HISTOGRAMS = (
@@ -25,6 +26,7 @@ HISTOGRAMS = (
 )
 """Names of what counts how long requests take, and their unit in seconds."""
 STATUS = ("status", "status_code", "http_status_code", "http_response_status_code", "code")
+SOURCE = "its own /metrics"
 FINE = "http_request_duration_highr_seconds"
 """prometheus-fastapi-instrumentator's second histogram: many buckets, no labels."""
 COUNTERS = ("http_requests_total", "starlette_requests_total")
@@ -214,13 +216,18 @@ def traffic(counted: Mapping[Key, float], seconds: float, at: datetime) -> Traff
         requests = sum(value for key, value in kept.items() if key.kind == "count")
         return Traffic(
             at=at,
-            source=f"its own /metrics, {source}",
+            source=f"{SOURCE}, {source}",
             per_second=requests / seconds,
             errors_per_second=_errors(families, kept, seconds),
             buckets={bound: max(0.0, count) / seconds for bound, count in buckets.items()},
             quantiles=_quantiles(kept),
         )
     return None
+
+
+def tells(told: Latency) -> bool:
+    """Whether it is a service's own Prometheus text that tells this: the best source, before all others."""
+    return told.source.startswith(SOURCE)
 
 
 def _users(counted: Mapping[Key, float]) -> dict[Key, float]:

@@ -49,6 +49,7 @@ OF_INTEREST = frozenset(
         "prometheus-client",
         "prometheus-fastapi-instrumentator",
         "opentelemetry-sdk",
+        "opentelemetry-exporter-otlp-proto-http",
         "opentelemetry-instrumentation-fastapi",
         "sentry-sdk",
         "setproctitle",

@@ -50,9 +50,13 @@ def opened(
     execute: bool = False,
     namespace: str | None = None,
     databases: Sequence[str] = (),
+    telemetry: str | None = None,
 ) -> Iterator[Session]:
-    """A running session over the named targets, or over all that is here."""
-    config = configuration.load()
+    """A running session over the named targets, or over all that is here.
+
+    It listens for telemetry where that is said here, whatever is configured: two programs cannot listen at one place.
+    """
+    config = configuration.load().listening(telemetry or "")
     named = configuration.namespace(namespace)
     session = Session(
         targets,

@@ -23,6 +23,7 @@ class How(NamedTuple):
     read_only: bool
     databases: tuple[str, ...] = ()
     """``own``, ``env:VAR``."""
+    telemetry: str | None = None
 
 
 def run(targets: Sequence[str], how: How, *, fmt: str, fail_on: str) -> int:
@@ -36,6 +37,7 @@ def run(targets: Sequence[str], how: How, *, fmt: str, fail_on: str) -> int:
         execute=execute,
         namespace=how.namespace,
         databases=how.databases,
+        telemetry=how.telemetry,
     )
     with session_of as session:
         report = settle(session, observe_seconds)

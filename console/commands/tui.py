@@ -22,13 +22,14 @@ def run(
     unknown: bool,
     namespace: str | None,
     databases: Sequence[str] = (),
+    telemetry: str | None = None,
 ) -> int:
     """Opens the console on the named targets, or on all that is here."""
     require_terminal()
     from console.session import Session
     from console.wanted_databases import wanted
 
-    config = configuration.load()
+    config = configuration.load().listening(telemetry)
     if interval is not None:
         config = msgspec.structs.replace(config, interval=interval)
     named = configuration.namespace(namespace)

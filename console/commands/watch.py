@@ -14,12 +14,14 @@ from probes.base import Failure, TargetId
 from probes.model import TargetState
 
 
-def run(targets: Sequence[str], *, fmt: str, unknown: bool, namespace: str | None = None) -> int:
+def run(
+    targets: Sequence[str], *, fmt: str, unknown: bool, namespace: str | None = None, telemetry: str | None = None
+) -> int:
     """Watches until interrupted; the status is then that of Ctrl-C."""
     reports: queue.SimpleQueue[Report | None] = queue.SimpleQueue()
     told: tuple[Failure, ...] = ()
     links: dict[TargetId, tuple[str, str | None]] = {}
-    with opened(targets, read_only=True, unknown=unknown, namespace=namespace) as session:
+    with opened(targets, read_only=True, unknown=unknown, namespace=namespace, telemetry=telemetry) as session:
         session.subscribe(reports.put)
         session.ended.add_done_callback(lambda _: reports.put(None))
         while (report := reports.get()) is not None:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from probes.base import DeploymentId
 from probes.http import OWN_PATHS
 from probes.httpmetrics import UNROUTED, Whose
 from probes.otlp.decode import Export, Point
@@ -74,6 +75,10 @@ class Instance:
         self.resource = resource
         self.peer = peer
         """Of its latest export."""
+        self.owner: DeploymentId | None = None
+        """Whose process it is, once somebody found out."""
+        self.ignored: Collection[str] = OWN_PATHS
+        """Paths that its users do not ask for."""
         self.size = 0
         """How many numbers are kept of it."""
         self.heard_at = float("-inf")
@@ -83,8 +88,8 @@ class Instance:
         self._counters: dict[tuple[str, ...], _Counter] = {}
         self._slices: deque[_Slice] = deque(maxlen=KEPT)
 
-    def take(self, points: Sequence[Point], now: float, ignored: Collection[str] = OWN_PATHS) -> None:
-        """One export; what was heard before (a repeated one) adds nothing. ``ignored``: paths that are not users'."""
+    def take(self, points: Sequence[Point], now: float) -> None:
+        """One export; what was heard before (a repeated one) adds nothing."""
         requests: dict[tuple[Whose, bool | None], float] = {}
         buckets: dict[Whose, dict[float, float]] = {}
         began: list[float] = []
@@ -99,7 +104,9 @@ class Instance:
                 continue
             added_count, distribution = added
             began.append(point.started_at)
-            whose: Whose = "unrouted" if point.route in UNROUTED else "others" if point.route in ignored else "users"
+            whose: Whose = (
+                "unrouted" if point.route in UNROUTED else "others" if point.route in self.ignored else "users"
+            )
             failed = point.status.startswith("5") if point.status else None
             requests[whose, failed] = requests.get((whose, failed), 0.0) + added_count
             held = buckets.setdefault(whose, {})
@@ -176,14 +183,14 @@ class Instances:
         self.size = 0
         """How many numbers are kept."""
 
-    def take(self, exports: Iterable[Export], peer: Peer, now: float, ignored: Collection[str] = OWN_PATHS) -> None:
+    def take(self, exports: Iterable[Export], peer: Peer, now: float) -> None:
         """What came from ``peer`` at ``now`` (monotonic seconds)."""
         for export in exports:
             name = _name(export.resource, peer)
             one = self._heard.pop(name, None) or Instance(export.resource, peer)
             self.size -= one.size
             one.peer = peer
-            one.take(export.points, now, ignored)
+            one.take(export.points, now)
             self.size += one.size
             self._heard[name] = one
         self._forget(now)
