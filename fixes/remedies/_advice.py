@@ -118,7 +118,7 @@ def missing_env(deployment: Deployment, finding: Finding) -> Advice:
     return Advice(
         title=f"Set {listed}",
         text=f"The service ends at its start because {listed} {'is' if len(names) == 1 else 'are'} not set. Keep "
-        "secrets out of the file: take them from .env (not committed) or a secret.",
+        f"secrets out of the file: take them from .env (not committed) or a secret. {_facts.doubt(finding)}".rstrip(),
         code=code,
         language=language,
     )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from fixes.model import Advice, Finding
+from fixes.remedies import _facts
 from probes.model import Deployment
 from probes.text import clean
 
@@ -40,8 +41,10 @@ def missing_env(deployment: Deployment, finding: Finding) -> Advice:
     lines = "\n".join(f"{one}=…" for one in names)
     return Advice(
         title=f"Set {', '.join(names)}",
-        text="The service ends at its start because a setting is missing. What is secret belongs into a Secret, made "
-        "of a file so that it stands in no history of commands; the rest into a ConfigMap.",
+        text=(
+            "The service ends at its start because a setting is missing. What is secret belongs into a Secret, made of "
+            f"a file so that it stands in no history of commands; the rest into a ConfigMap. {_facts.doubt(finding)}"
+        ).rstrip(),
         code=f"cat > settings.env    # one line each:\n{lines}\n"
         f"kubectl create secret generic {name}-settings -n {space} --from-env-file=settings.env\n"
         f"kubectl set env -n {space} {kind}/{name} --from=secret/{name}-settings",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from fixes.model import Finding
 from probes.model import Deployment, Node
+from probes.text import clean
 
 DEFAULT_GRACE_SECONDS = 10.0
 """How long Docker waits between SIGTERM and SIGKILL unless it was told otherwise (``docker stop``)."""
@@ -109,3 +110,16 @@ def port(deployment: Deployment) -> int | None:
         return configured
     seen = {x.port for r in deployment.running for x in r.listeners or ()}
     return seen.pop() if len(seen) == 1 else None
+
+
+def doubt(finding: Finding) -> str:
+    """A sentence where a finding knows fields of a settings class, not the variables behind them; else empty."""
+    fields = clean(str(finding.facts.get("fields", "")), 400).replace(",", ", ")
+    if not fields:
+        return ""
+    prefix = clean(str(finding.facts.get("prefix", "")), 64)
+    guess = f" {prefix} is what other variables of the deployment begin with." if prefix else ""
+    return (
+        f"Pydantic's error names fields ({fields}), not variables: with an env_prefix or an alias in the settings "
+        f"class a variable is called otherwise, so look there first.{guess}"
+    )

@@ -8,6 +8,9 @@ settings model, ``KeyError`` out of ``os.environ``, Starlette's ``Config 'X' is 
 and django-environ in their own words, ``Missing required environment variable``, or SQLAlchemy's ``Expected string or
 URL object, got None`` where the variable that held the URL is not named.
 
+pydantic names *fields*, not variables: a settings class with an ``env_prefix`` or an alias reads another name. The
+finding says so, and names the likely variable where other variables of the deployment share a prefix.
+
 What it is not. The same words in an answer to a client (HTTP 422 of request validation) or in an exception of one
 request: those models are not settings. A start that succeeded later.
 
@@ -17,13 +20,14 @@ What to do. Set the variables where the deployment sets them: the advice shows t
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 
-from fixes.model import Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.model import Evidence, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.proof import BY_START
-from fixes.signatures import _shared, _traceback, _wording
+from fixes.signatures import _prefix, _shared, _traceback, _wording
 from fixes.signatures._shared import At
+from probes.base import Value
 from probes.loghits import LogHit
 
 _NAME = r"(?P<name>[A-Za-z_][A-Za-z0-9_]{1,127})"
@@ -58,6 +62,7 @@ NO_URL = _wording.unquoted(
     "env/no-url",
     r"(?:Expected string or URL object, got None|Could not parse (?:rfc1738|SQLAlchemy) URL from .*'None?')",
 )
+_FIELDS = (VALIDATION.key, REQUIRED.key)
 _LOOSE = ("env/missing", "env/not-set", "env/variable-not-set")
 """Anybody's words, not a library's: they count only as an error, and not where a default takes the variable's place."""
 _DEFAULTED = re.compile(r"(?i)\bdefault|fall(?:ing|s)? ?back|ignor|optional|using ")
@@ -87,6 +92,7 @@ _FIELD_V2 = re.compile(r"^(?:.*[|\]:>]\s+|[|\s]*)(?P<name>[A-Za-z_][\w.]*)\s*$")
 def detect(view: View) -> Verdict:
     """Fires with the name of each variable that was missing at a start which no lasting start followed."""
     names: dict[str, None] = {}
+    fields: dict[str, None] = {}
     used: list[tuple[LogHit, At]] = []
     just_started = False
     for hit, place in _shared.places(view, VALIDATION, REQUIRED, ENVIRON, NO_URL, *NAMED):
@@ -96,31 +102,46 @@ def detect(view: View) -> Verdict:
         if missing is None or good is not False:
             continue
         used.append((hit, place))
-        names.update(dict.fromkeys(missing))
+        (fields if hit.key in _FIELDS else names).update(dict.fromkeys(missing))
     if not used:
         return _shared.just_started() if just_started else _shared.unseen(view)
     first, last = _shared.span([place for _, place in used])
     hits = list({id(hit): hit for hit, _ in used}.values())
-    listed = ", ".join(names)
-    if not names:
-        title = "the database's URL is not set: create_engine was given None"
-    elif len(names) == 1:
-        title = f"the setting {listed} is missing"
-    else:
-        title = f"{len(names)} settings are missing: {listed}"
+    prefix, sharing = _prefix.likely(view.deployment, fields)
+    variables = [*names, *(_prefix.variable(field, prefix) for field in fields)]
+    evidence = [_shared.evidence_of(hit) for hit in hits[-6:]]
+    if prefix:
+        shown = f"{', '.join(sharing[:4])} are set: the variables of its settings probably begin with {prefix}"
+        evidence.append(Evidence("inspect", shown, replica=used[-1][0].replica))
+    facts: dict[str, Value] = {"missing": ",".join(variables)} if variables else {}
+    if fields:
+        facts |= {"fields": ",".join(fields), "prefix": prefix}
     return Fires(
         severity="critical",
-        title=title,
-        evidence=tuple(_shared.evidence_of(hit) for hit in hits[-6:]),
+        title=_title(names, fields, prefix),
+        evidence=tuple(evidence),
         count=max(_shared.count(view, hit) for hit in hits),
         first_at=first,
         last_at=last,
-        facts={"missing": ",".join(names)} if names else {},
+        facts=facts,
     )
 
 
+def _title(names: Collection[str], fields: Collection[str], prefix: str) -> str:
+    """What is missing, and the doubt about what pydantic names."""
+    listed = ", ".join((*names, *fields))
+    if not listed:
+        return "the database's URL is not set: create_engine was given None"
+    one = len(names) + len(fields) == 1
+    said = f"the setting {listed} is missing" if one else f"{len(names) + len(fields)} settings are missing: {listed}"
+    if not fields:
+        return said
+    variables = ", ".join(_prefix.variable(field, prefix) for field in fields)
+    return f"{said} (probably {variables})" if prefix else f"{said} ({variables}, or with a prefix)"
+
+
 def _missing(hit: LogHit) -> tuple[str, ...] | None:
-    """The variables that a hit names; ``None`` when it is not about the environment."""
+    """The variables, or the fields of pydantic, that a hit names; ``None`` when it is not about the environment."""
     if hit.key == VALIDATION.key:
         return _of_model(hit)
     if hit.key == REQUIRED.key:
@@ -174,9 +195,7 @@ def _of_model(hit: LogHit) -> tuple[str, ...] | None:
         return None
     below = [*folded[1:], *hit.after]
     names = [
-        match["name"].rsplit(".", 1)[-1].upper()
-        for name, said in pairwise(below)
-        if "ield required" in said and (match := _FIELD_V2.match(name))
+        match["name"] for name, said in pairwise(below) if "ield required" in said and (match := _FIELD_V2.match(name))
     ]
     return tuple(names) or None
 
@@ -190,7 +209,7 @@ def _of_field(hit: LogHit) -> tuple[str, ...] | None:
     name = _FIELD_V2.match(hit.before[-1])
     ended = any(word in line for line in hit.after for word in _DEATH)
     settings = any(word in line for line in hit.before for word in _SETTINGS_CODE)
-    return (name["name"].rsplit(".", 1)[-1].upper(),) if name and (ended or settings) else None
+    return (name["name"],) if name and (ended or settings) else None
 
 
 _V2 = (

@@ -483,6 +483,9 @@ def test_missing_variables_and_ports_are_written_as_compose_lines() -> None:
     web = container(kind="compose-service", name="web", ports=(PublishedPort(8000, "0.0.0.0", 80),))
     missing = ADVICE["missing-env"](web, finding("missing-env", facts={"missing": "DATABASE_URL, API_TOKEN"}))
     assert list(yaml.safe_load(missing.code)["services"]["web"]["environment"]) == ["DATABASE_URL", "API_TOKEN"]
+    assert "env_prefix" not in missing.text
+    facts: dict[str, Value] = {"missing": "DATABASE_URL", "fields": "database_url", "prefix": ""}
+    assert "with an env_prefix or an alias" in ADVICE["missing-env"](web, finding("missing-env", facts=facts)).text
     port = ADVICE["port-mismatch"](web, finding("port-mismatch", facts={"listening": 9000}))
     assert yaml.safe_load(port.code)["services"]["web"]["ports"] == ["80:9000"]
 

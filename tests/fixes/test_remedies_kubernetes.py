@@ -192,6 +192,27 @@ def test_each_missing_variable_is_asked_for() -> None:
     assert want == Desired(environment={"DB_HOST": "db"}, environment_from={"API_TOKEN": "secret api/token"})
 
 
+def test_the_prefix_of_fields_that_pydantic_names_is_asked_for_and_never_guessed_in_silence() -> None:
+    about = found("missing-env", missing="APP_DB_HOST,APP_CACHE__PORT", fields="db_host,cache.port", prefix="APP_")
+    assert defaults("set-env", workload(), about) == {"env_prefix": "APP_", "DB_HOST": "", "CACHE__PORT": ""}
+    assert intent("set-env", workload(), about, DB_HOST="db") == Desired(environment={"APP_DB_HOST": "db"})
+    other = intent("set-env", workload(), about, env_prefix="SHOP_", CACHE__PORT="1", DB_HOST="db")
+    assert other == Desired(environment={"SHOP_DB_HOST": "db", "SHOP_CACHE__PORT": "1"})
+    asked = remedies()[RemedyId("set-env")].asks(defaults("set-env", workload(), about))
+    assert asked is not None
+    assert "--set env_prefix=APP_ --set DB_HOST=…" in asked.code
+    assert "does not show it" in asked.text
+    (said,) = remedies()[RemedyId("set-env")].cautions(workload(), about, {})
+    assert "db_host, cache.port" in said
+    assert "APP_ is what other variables of the deployment begin with" in said
+
+
+def test_of_fields_beside_variables_only_these_are_asked_for_and_the_doubt_is_said() -> None:
+    about = found("missing-env", missing="TOKEN_FILE,DB_HOST", fields="db_host", prefix="")
+    assert defaults("set-env", workload(), about) == {"TOKEN_FILE": ""}
+    assert remedies()[RemedyId("set-env")].cautions(workload(), about, {})
+
+
 @pytest.mark.parametrize(
     ("name", "value"), [("API_TOKEN", "abc"), ("DATABASE_URL", "postgresql://u:pw@db/shop"), ("A", "AKIA" + "A" * 16)]
 )
