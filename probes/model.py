@@ -293,6 +293,7 @@ Capability = Literal[
     "rollback",
     "command",
     "log-rotation",
+    "variables",
 ]
 
 

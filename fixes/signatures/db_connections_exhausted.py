@@ -47,7 +47,7 @@ SIGNATURE = Signature(
     title="The database has no connections left",
     severity="critical",
     detect=detect,
-    remedies=(RemedyId("advise"),),
+    remedies=(RemedyId("resize-pool"), RemedyId("advise")),
     source="postgresql.org errcodes 53300; src/backend/utils/init/postinit.c (9.6 to 18); MySQL errors 1040, "
     "1203, 1226",
     patterns=(REFUSED, _traceback.CHAINED, _wording.STARTED),

@@ -159,7 +159,7 @@ SIGNATURE = Signature(
     title="Database pool exhausted",
     severity="critical",
     detect=detect,
-    remedies=(RemedyId("advise"),),
+    remedies=(RemedyId("resize-pool"), RemedyId("advise")),
     proof=Proof(window_seconds=60.0),
     source="sqlalchemy/pool/impl.py (1.4 to 2.1), psycopg_pool 3, psycopg2/pool.py, asyncpg/pool.py, aiomysql/pool.py",
     patterns=(QUEUE, PSYCOPG, PSYCOPG2, ACQUIRE, CONNECTING, REFUSED),

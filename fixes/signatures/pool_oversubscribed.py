@@ -16,6 +16,7 @@ What to do. Smaller pools, fewer workers, a pooler, or a higher limit.
 from __future__ import annotations
 
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Undecided, Verdict, View
+from fixes.proof import Proof
 from fixes.signatures import _cases, _shared
 from fixes.signatures.db_connections_exhausted import REFUSED
 from fixes.signatures.pool_exhausted import QUEUE
@@ -110,7 +111,8 @@ SIGNATURE = Signature(
     title="The pools may open more than the server allows",
     severity="warning",
     detect=detect,
-    remedies=(RemedyId("set-workers"), RemedyId("advise")),
+    remedies=(RemedyId("resize-pool"), RemedyId("set-workers"), RemedyId("advise")),
+    proof=Proof(basis="settings", shown=lambda one: one.pool is not None and one.pool.capacity is not None),
     source="sqlalchemy/pool/impl.py; dev.mysql.com max_user_connections (error 1226); postgresql.org max_connections",
     patterns=(QUEUE, REFUSED),
     explains=(SignatureId("db-connections-exhausted"),),

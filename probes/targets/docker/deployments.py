@@ -111,6 +111,7 @@ def capabilities(members: Sequence[Container], joined: Mapping[str, str]) -> dic
         "gunicorn": recreate or managed,
         "bind": recreate or bindable,
         "log-rotation": recreate,
+        "variables": recreate,
         "command": recreate or (None if server is not None else "Its own command or code starts its server."),
         "restart": swarm,
         "profile": _no_profile(members),

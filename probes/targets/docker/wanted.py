@@ -45,6 +45,8 @@ async def wanted(
         host["Ulimits"] = ulimits(host, want.open_files_limit, known_hard)
     if want.log_options:
         host["LogConfig"] = log_config(host, want.log_options)
+    if want.environment:
+        made["Env"] = with_environment(made.get("Env"), {**environment(made.get("Env")), **want.environment})
     if not (want.bind_host or want.gunicorn or want.server or want.production):
         return Wanted(made)
     said = await _rewritten(client, container, made, want, packages)

@@ -21,7 +21,16 @@ from probes.targets.kubernetes.objects import Metadata
 Json = dict[str, Any]
 _ROLLS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 _SCALES = frozenset({"Deployment", "StatefulSet", "ReplicaSet"})
-_TEMPLATE: tuple[Capability, ...] = ("gunicorn", "bind", "command", "probes", "environment", "secret", "restart")
+_TEMPLATE: tuple[Capability, ...] = (
+    "gunicorn",
+    "bind",
+    "command",
+    "probes",
+    "environment",
+    "variables",
+    "secret",
+    "restart",
+)
 KUBELET_ROTATES = "The kubelet rotates a pod's log by itself: 10 MiB and 5 files, or as the node's configuration says."
 NO_NOFILE = "Kubernetes has no setting for open files: the container runtime of the node sets the limit."
 

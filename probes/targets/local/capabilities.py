@@ -27,6 +27,7 @@ def capabilities(master: Master) -> Mapping[Capability, str | None]:
         "restart": foreign or _restart(master),
         "command": foreign or _command(master),
         "log-rotation": _log_rotation(master),
+        "variables": "A process keeps the environment that it was started with: change it where it is started.",
         "profile": None if stack.program() is not None else "py-spy is not installed beside fastops.",
     }
 
