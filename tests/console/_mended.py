@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,6 +49,8 @@ class Sick(NamedTuple):
     recreates: bool = True
     connections: float = 0.0
     """Of the load: they must be on record before the fix, to be compared with those after it."""
+    run: Mapping[str, Any] = {}
+    """Other options of ``docker run``."""
 
 
 def command(*words: str) -> Callable[[Any], bool]:
@@ -141,7 +143,7 @@ class Scene:
             )
             labels = compose_labels(project, "web", 1, file=str(self.file))
         ports = {f"{port}/tcp": ("127.0.0.1", free_port()) for port in sick.case.publish}
-        self.running = lab.start(sick.case, labels=labels, ports=ports).ready()
+        self.running = lab.start(sick.case, labels=labels, ports=ports, **sick.run).ready()
         self.client, self.sick = client, sick
         self.name = self.running.names[0]
         self.before, self.old = lasting(self.running.inspect()), str(self.running.container.id)

@@ -46,6 +46,25 @@ def test_limits_and_command_go_into_one_recreate(workshop: Workshop):
         assert line in step.after.text.splitlines()
 
 
+def test_flags_variables_and_the_log_go_into_one_recreate_and_back(workshop: Workshop):
+    command = ["uvicorn", "--host", "0.0.0.0", "--reload", "--port", "8000", "healthy:app"]
+    host = {"LogConfig": {"Type": "json-file", "Config": {"labels": "a"}}}
+    name = workshop.run("settings", command=command, Env=["POOL_SIZE=5", "DB_PASSWORD=hunter-2"], HostConfig=host)
+    want = Desired(production=True, environment={"POOL_SIZE": "20"}, log_options={"max-size": "10m"})
+    before = workshop.inspect(name)
+    (step,) = workshop.draft(workshop.deployment(name), want)
+    assert step.summary == f"recreate {name} with a bounded log and another command and another environment"
+    point = workshop.write(lambda w: w.perform(step, "c", workshop.said.append))
+    after = workshop.inspect(name)
+    assert after["Config"]["Cmd"] == [one for one in command if one != "--reload"]
+    assert {"POOL_SIZE=20", "DB_PASSWORD=hunter-2"} <= set(after["Config"]["Env"])
+    assert after["HostConfig"]["LogConfig"] == {"Type": "json-file", "Config": {"labels": "a", "max-size": "10m"}}
+    assert workshop.draft(workshop.deployment(name), want) == []
+    workshop.write(lambda w: w.restore(point, "c", workshop.said.append))
+    again = workshop.inspect(name)
+    assert (again["Id"], again["Config"]) == (before["Id"], before["Config"])
+
+
 def test_a_recreate_of_a_service_of_compose_says_that_compose_counts_the_kept_container(workshop: Workshop):
     labels = {"com.docker.compose.project": "shop", "com.docker.compose.service": "web"}
     said = []
