@@ -14,6 +14,7 @@ import screens
 from console.changes import Working
 from console.exits import DEFECT, USAGE
 from console.seam import SessionLike
+from console.turns import Turns
 from console.wishes import Wishes
 from fixes.model import Report
 from probes.model import Snapshot
@@ -35,7 +36,7 @@ def _palette() -> type[Provider]:
     return OpsProvider
 
 
-class FastopsApp(Wishes):
+class FastopsApp(Wishes, Turns):
     """The console on one session. It starts and closes the session; ``keymap`` maps ids of bindings to keys."""
 
     TITLE = "fastops"

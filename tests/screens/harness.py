@@ -6,6 +6,8 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from textual import events
+from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
 from console.app import FastopsApp
@@ -49,3 +51,14 @@ def seen(pilot: Pilot[None]) -> str:
     height = pilot.app.size.height
     lines = pilot.app.screen._compositor.render_strips()
     return "\n".join(strip.text for strip in lines[:height])
+
+
+async def burst(pilot: Pilot[None], *keys: str) -> None:
+    """Has keys come in with one read, as over SSH or from a clipboard, then lets the screen settle."""
+    driver = pilot.app._driver
+    assert driver is not None
+    for key in keys:
+        event = events.Key(_character_to_key(key) if len(key) == 1 else key, key if len(key) == 1 else None)
+        event.set_sender(pilot.app)
+        driver.send_message(event)
+    await pilot.pause()
