@@ -18,6 +18,7 @@ from console.options import (
     Namespace,
     PastedFormat,
     ReadOnlyFlag,
+    Replayed,
     ScanFormat,
     Targets,
     Telemetry,
@@ -66,10 +67,15 @@ def tui(
     unknown: Unknown = False,
     database: Databases = None,
     telemetry: Telemetry = None,
+    replay: Replayed = None,
 ) -> None:
-    """Open the console."""
+    """Open the console: on what runs now, or on a recording."""
     from console.commands import tui as command
 
+    if replay is not None:
+        if targets or interval or namespace or unknown or database or telemetry or read_only is False:
+            raise typer.BadParameter("a recording is shown as it is: it takes no target and no other option")
+        raise typer.Exit(command.replay(replay))
     raise typer.Exit(
         command.run(
             targets or [],
@@ -146,9 +152,33 @@ def watch(
 
 
 @app.command()
+def record(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A new file; `fastops tui --replay FILE` shows it.")],
+    targets: Targets = None,
+    lasting: Annotated[str | None, typer.Option("--for", help="End by itself after so long: 10m, 8h.")] = None,
+    size: Annotated[str, typer.Option(help="The most that the file may hold; the oldest is dropped.")] = "256MiB",
+    read_only: ReadOnlyFlag = False,
+    namespace: Namespace = None,
+    unknown: Unknown = False,
+    database: Databases = None,
+    telemetry: Telemetry = None,
+) -> None:
+    """Record what is read and found, until Ctrl-C or for a while. Always read-only."""
+    del read_only
+    from console.commands import record as command
+
+    how = command.How(
+        lasting, size, unknown=unknown, namespace=namespace, databases=tuple(database or ()), telemetry=telemetry
+    )
+    raise typer.Exit(command.run(file, targets or [], how))
+
+
+@app.command()
 def fix(
     deployment: Annotated[str, typer.Argument(help="A deployment's id, or an unambiguous tail of it.")],
-    signature: Annotated[str, typer.Argument(help="The finding's signature, for example memory-limit-low.")],
+    signature: Annotated[
+        str, typer.Argument(help="The finding's signature, for example memory-limit-low; or enable-telemetry.")
+    ],
     remedy: Annotated[str | None, typer.Option(help="Another remedy than the first that applies.")] = None,
     values: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A parameter.")] = None,
     dry_run: DryRun = False,
@@ -158,11 +188,14 @@ def fix(
     fmt: AsText = TextFormat.text,
     read_only: Changeable = None,
     namespace: Namespace = None,
+    telemetry: Telemetry = None,
 ) -> None:
     """Fix a finding: show the diff, ask, apply, verify."""
     from console.commands import fix as command
 
-    request = command.Request(deployment, signature, remedy, tuple(values or ()), dry_run, yes, confirm, namespace)
+    request = command.Request(
+        deployment, signature, remedy, tuple(values or ()), dry_run, yes, confirm, namespace, telemetry
+    )
     raise typer.Exit(command.run(request, observe=observe, as_json=fmt is TextFormat.json, read_only=read_only))
 
 

@@ -14,7 +14,7 @@ from textual.widget import Widget
 from fixes.model import Report
 from probes.base import DeploymentId
 from probes.model import Snapshot
-from screens import messages
+from screens import messages, words
 from screens.mode import Mode
 from screens.widgets.keybar import KeyBar
 from screens.widgets.statusbar import StatusBar
@@ -32,6 +32,7 @@ class OpsScreen(Screen[None]):
     AUTO_FOCUS: ClassVar[str | None] = None
     DEFAULT_CSS = """
     OpsScreen.-production { border: heavy $production; }
+    OpsScreen.-replay { border: heavy $replay; border-title-color: $replay; border-subtitle-color: $replay; }
     """
 
     report: reactive[Report] = reactive(EMPTY, init=False, always_update=False)
@@ -70,18 +71,28 @@ class OpsScreen(Screen[None]):
         """The deployment that a key would act upon."""
         return None
 
-    def watch_report(self) -> None:
+    def watch_report(self, before: Report, report: Report) -> None:
         """Draws what differs in a new report."""
         if self.is_mounted:
+            if report.snapshot.taken_at < before.snapshot.taken_at:
+                self.turn_back()
             self.query_one(StatusBar).show(self.report, self.mode)
             self.show_report()
 
     def show_report(self) -> None:
         """Draws the body again where it differs."""
 
+    def turn_back(self) -> None:
+        """The report is from before the last one: what a screen keeps of later times is not known yet."""
+
     def show_frame(self) -> None:
-        """Production looks different."""
+        """Production looks different, and so does what is over."""
         self.set_class(self.mode.frames(self.about()), "-production")
+        replay = self.mode.replay
+        self.set_class(replay is not None, "-replay")
+        if replay is not None:
+            self.border_title = f"REPLAY {replay.at:%Y-%m-%d %H:%M:%S} UTC"
+            self.border_subtitle = words.played(replay)
 
     def watch_mode(self) -> None:
         """Shows what may be done now."""

@@ -116,6 +116,10 @@ class DeploymentScreen(OpsScreen):
         self.show_report()
         self.call_after_refresh(self._draw_settings)
 
+    def turn_back(self) -> None:
+        """The log is read anew."""
+        self.query_one(LogView).clear()
+
     def show_report(self) -> None:
         """Draws the panes that differ."""
         now = self.report.snapshot.taken_at

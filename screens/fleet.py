@@ -104,6 +104,10 @@ class FleetScreen(OpsScreen):
         self.set_class(120 <= width < 150 and height >= 28, "-medium")
         self.call_after_refresh(self.show_report)
 
+    def turn_back(self) -> None:
+        """Trends begin anew."""
+        self._trends.clear()
+
     def show_report(self) -> None:
         """Draws the lines that differ."""
         before, self._rows = self._rows, self._fleet.update(self.report)

@@ -9,6 +9,16 @@ from collections.abc import Mapping
 
 GROUPS: Mapping[str, Mapping[str, str]] = {
     "app": {"pause": "space", "history": "h", "palette": "ctrl+p", "help": "question_mark", "quit": "q"},
+    "replay": {
+        "replay_back": "left",
+        "replay_on": "right",
+        "replay_far_back": "shift+left,left_curly_bracket",
+        "replay_far_on": "shift+right,right_curly_bracket",
+        "replay_next": "right_square_bracket",
+        "replay_before": "left_square_bracket",
+        "replay_faster": "plus,equals_sign",
+        "replay_slower": "minus",
+    },
     "fleet": {
         "open": "enter",
         "fix": "f",
@@ -66,13 +76,13 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
 """By screen or widget: id of a binding → its keys, separated by commas."""
 
 TOGETHER: tuple[tuple[str, ...], ...] = (
-    ("app", "fleet", "table"),
-    ("app", "deployment", "table"),
-    ("app", "deployment", "findings"),
-    ("app", "deployment", "log"),
+    ("app", "replay", "fleet", "table"),
+    ("app", "replay", "deployment", "table"),
+    ("app", "replay", "deployment", "findings"),
+    ("app", "replay", "deployment", "log"),
     ("app", "change", "fix", "table"),
     ("app", "history", "table"),
-    ("app", "profile"),
+    ("app", "replay", "profile"),
 )
 """The groups whose keys are heard at the same time."""
 

@@ -31,6 +31,8 @@ class Mode(Frozen, frozen=True):
     """Targets that have to look different."""
     paused_at: datetime | None = None
     databases: Databases = "allowed"
+    replay: Replay | None = None
+    """``None`` where what is shown is there now."""
 
     def writable(self, deployment: DeploymentId | None) -> bool:
         """Whether a deployment may be changed."""

@@ -58,6 +58,7 @@ RICH = Theme(
         "banner": "#8e1519",
         "banner-text": "#ffffff",
         "production": "#d7263d",
+        "replay": "#b48ead",
         "scrollbar": "#30363d",
         "scrollbar-hover": "#484f58",
         "scrollbar-active": "#6cb6ff",
@@ -92,6 +93,7 @@ PLAIN = Theme(
         "banner": "ansi_red",
         "banner-text": "ansi_bright_white",
         "production": "ansi_red",
+        "replay": "ansi_magenta",
         "ansi-background": "ansi_black",
         "ansi-foreground": "ansi_white",
         "block-cursor-foreground": "ansi_black",
@@ -115,5 +117,6 @@ VARIABLES = {
     "banner": "#8e1519",
     "banner-text": "#ffffff",
     "production": "#d7263d",
+    "replay": "#b48ead",
 }
 """For the themes that Textual brings along: our variables, which they do not know."""

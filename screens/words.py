@@ -12,6 +12,7 @@ from fixes.model import SEVERITIES, Finding, Severity
 from probes.base import TargetId
 from probes.model import Limit, LinkState
 from probes.text import line
+from screens.mode import Replay
 
 UNKNOWN = "–"
 _LONGEST_SECONDS = 1e10
@@ -142,3 +143,10 @@ def fill_tone(used: float | None, limit: float | None) -> str:
         return ""
     ratio = used / limit
     return "red" if ratio >= 0.9 else "yellow" if ratio >= 0.75 else ""
+
+
+def played(replay: Replay) -> str:
+    """Where a recording stands: ``3m20s of 1h00m · ×2 · paused``."""
+    passed, whole = duration(replay.passed_seconds), duration(replay.whole_seconds)
+    speed = "" if replay.speed == 1 else f" · ×{replay.speed:g}"
+    return f"{passed} of {whole}{speed}{'' if replay.playing else ' · paused'}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -43,6 +44,27 @@ def run(
         databases=wanted(databases),
     )
     return show(session, config)
+
+
+def replay(file: str) -> int:
+    """Opens the console on a recording."""
+    from console.recording.form import Unusable
+    from console.recording.session import ReplaySession
+
+    config = configuration.load()
+    try:
+        session = ReplaySession(Path(file))
+    except Unusable as error:
+        raise Stop(str(error), USAGE) from None
+    try:
+        require_terminal()
+        from console.recording.app import ReplayApp
+
+        app = ReplayApp(session, keymap=config.keys)
+        app.run()
+    finally:
+        session.close()
+    return app.return_code or FINE
 
 
 def show(session: Session, config: configuration.Config, *, passing: bool = False) -> int:

@@ -102,6 +102,13 @@ class LogView(ScrollView, can_focus=True):
             self._measure(added)
         self._settle()
 
+    def clear(self) -> None:
+        """No line any more; the filter stays."""
+        self._lines.clear()
+        self.newest = 0
+        self._narrow()
+        self._settle()
+
     def filter(self, needle: str) -> None:
         """Shows the lines that hold a text (in any case) only; the line under the cursor stays where it can."""
         if needle != self._needle:

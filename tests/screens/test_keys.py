@@ -9,6 +9,7 @@ from textual.binding import Binding
 from textual.dom import DOMNode
 
 from console.app import FastopsApp
+from console.recording.app import ReplayApp
 from screens import keys
 from screens.advice import ProfileScreen
 from screens.change import ChangeScreen
@@ -22,6 +23,7 @@ from screens.widgets.table import Table
 
 CLASSES: Mapping[str, type[DOMNode]] = {
     "app": FastopsApp,
+    "replay": ReplayApp,
     "fleet": FleetScreen,
     "deployment": DeploymentScreen,
     "change": ChangeScreen,

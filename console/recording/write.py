@@ -1,0 +1,200 @@
+"""Writes a recording: one moment after another, in a file that is bounded and that no kill leaves unreadable."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from console.recording import form
+from console.recording.form import Head, Moment, Part, Unusable
+from console.recording.pack import deflated, encoded
+from fixes.model import Finding, Open, Report
+from probes.base import DeploymentId, Failure
+from probes.loghits import LogLine
+from probes.model import Deployment
+
+_LOG_BYTES = 4 << 20
+"""Of the write-ahead log that lies beside the file while it is written."""
+_STEP_SECONDS = 0.001
+"""A clock that was set back does not turn the order of moments round."""
+
+_Judged = tuple[Deployment, tuple[Finding, ...], tuple[Open, ...]]
+
+
+class Recording:
+    """A file that is written. One thread uses it.
+
+    Each moment is a transaction in a write-ahead log: kill -9 loses the one that is being written, at most. Beyond
+    ``most_bytes`` the oldest chapter is dropped.
+    """
+
+    def __init__(self, path: Path, most_bytes: int) -> None:
+        """Makes the file, readable by its owner alone; raises :class:`Unusable`, also where there is one already."""
+        self.path = path
+        self._most = most_bytes
+        self._made: dict[DeploymentId, _Judged] = {}
+        self._bases: dict[DeploymentId, bytes] = {}
+        self._chapters: deque[int] = deque()
+        """The ids that chapters begin with, oldest first."""
+        self._head = b""
+        self._chapter_bytes = 0
+        self._next = 1
+        self._began = self._last = 0.0
+        self.first_at = 0.0
+        """When the oldest moment was that is kept, in seconds since the epoch; 0 before the first."""
+        self.dropped = False
+        """Whether there was more than the bound allows."""
+        self.size_bytes = 0
+        """What the file holds."""
+        self._database = _create(path)
+
+    @property
+    def last_at(self) -> float:
+        """When the newest moment was, in seconds since the epoch; 0 before the first."""
+        return self._last
+
+    def add(self, report: Report, lines: Mapping[DeploymentId, Sequence[LogLine]] | None = None) -> None:
+        """Writes what is new in a report; raises :class:`Unusable` where the file takes no more."""
+        at = max(report.snapshot.taken_at.timestamp(), self._last + _STEP_SECONDS)
+        fresh = self._is_full(at)
+        moment = self._moment(report, lines or {}, fresh=fresh)
+        data = encoded(moment)
+        first = self._next if fresh else self._chapters[-1]
+        events = len(report.opened) + len(report.closed)
+        try:
+            self._database.execute("BEGIN")
+            self._database.execute("INSERT INTO moments VALUES (?, ?, ?, ?, ?)", (self._next, at, first, events, data))
+            if fresh:
+                self._chapters.append(first)
+                self._began, self._chapter_bytes = at, 0
+            self._make_room()
+            self._database.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise Unusable(f"{self.path} takes no more: {error}. What was recorded so far can be replayed") from None
+        self._next += 1
+        self._last = at
+        self._chapter_bytes += len(data)
+        self.first_at = self.first_at or at
+
+    def close(self) -> None:
+        """Leaves one file: the log beside it is written into it."""
+        with contextlib.suppress(sqlite3.Error):  # the disk is full: the log stays beside it, and both can be read
+            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._database.execute("PRAGMA journal_mode=DELETE")
+        self._database.close()
+
+    def _is_full(self, at: float) -> bool:
+        """Whether a new chapter begins."""
+        if not self._chapters or at - self._began >= form.CHAPTER_SECONDS:
+            return True
+        several = self._next > self._chapters[-1] + 3  # the whole of a large fleet is not written each time
+        return self._next - self._chapters[-1] >= form.CHAPTER_MOMENTS or (
+            several and self._chapter_bytes > min(self._most, form.MOST_CHAPTER_BYTES) // 8
+        )
+
+    def _moment(self, report: Report, lines: Mapping[DeploymentId, Sequence[LogLine]], *, fresh: bool) -> Moment:
+        snapshot = report.snapshot
+        if fresh:
+            self._made, self._bases = {}, {}
+        judged: dict[DeploymentId, _Judged] = {
+            d.id: (d, report.findings.get(d.id, ()), report.undecided.get(d.id, ()))
+            for d in snapshot.deployments()[: form.MOST_DEPLOYMENTS]
+        }
+        whole: dict[DeploymentId, bytes] = {}
+        since: dict[DeploymentId, bytes] = {}
+        failures = list(report.failures)
+        for identity, one in judged.items():
+            if _same(one, self._made.get(identity)):
+                continue
+            raw = encoded(Part(*one))
+            if len(raw) > form.MOST_PART_BYTES:
+                failures.append(_too_large(identity))
+                continue
+            base = self._bases.get(identity)
+            if base is None:
+                whole[identity] = deflated(raw)
+                self._bases[identity] = raw
+            else:
+                since[identity] = deflated(raw, base)
+        gone = tuple(d for d in self._made if d not in judged)
+        for identity in gone:
+            self._bases.pop(identity, None)
+        self._made = judged
+        return Moment(
+            head=self._packed_head(report, failures, fresh=fresh),
+            whole=whole,
+            since=since,
+            gone=gone,
+            lines={d: deflated(encoded(list(some))) for d, some in lines.items() if some},
+        )
+
+    def _packed_head(self, report: Report, failures: Sequence[Failure], *, fresh: bool) -> bytes:
+        none: frozenset[DeploymentId] = frozenset()
+        raw = encoded(
+            Head(
+                targets={t: replace(s, deployments={}, changed=none) for t, s in report.snapshot.targets.items()},
+                databases=report.snapshot.databases,
+                failures=tuple(failures),
+                observed_seconds=report.observed_seconds,
+            )
+        )
+        if fresh:
+            self._head = raw
+            return deflated(raw)
+        return deflated(raw, self._head)
+
+    def _make_room(self) -> None:
+        """Drops the oldest chapters beyond the bound; the one that is written stays."""
+        while (size := self._used()) > self._most and len(self._chapters) > 1:
+            self._chapters.popleft()
+            self._database.execute("DELETE FROM moments WHERE id < ?", (self._chapters[0],))
+            found = self._database.execute("SELECT at FROM moments ORDER BY id LIMIT 1").fetchone()
+            self.first_at, self.dropped = found[0], True
+        self.size_bytes = size
+
+    def _used(self) -> int:
+        return (self._pragma("page_count") - self._pragma("freelist_count")) * form.PAGE_BYTES
+
+    def _pragma(self, name: str) -> int:
+        return int(self._database.execute(f"PRAGMA {name}").fetchone()[0])
+
+
+def _create(path: Path) -> sqlite3.Connection:
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        raise Unusable(f"{path} exists already, and a recording replaces nothing: name another file") from None
+    except OSError as error:
+        raise Unusable(f"{path} cannot be written: {error.strerror}") from None
+    try:
+        database = sqlite3.connect(path, isolation_level=None)
+        database.execute(f"PRAGMA page_size={form.PAGE_BYTES}")
+        database.execute(f"PRAGMA application_id={form.APPLICATION}")
+        database.execute(f"PRAGMA user_version={form.FORMAT}")
+        database.execute(form.TABLE)  # before the log begins: whoever has the file alone can tell what it is
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA synchronous=NORMAL")  # a power cut may lose the last moments, never the file
+        database.execute(f"PRAGMA journal_size_limit={_LOG_BYTES}")
+    except sqlite3.Error as error:
+        raise Unusable(f"{path} cannot be written: {error}") from None
+    return database
+
+
+def _same(one: _Judged, before: _Judged | None) -> bool:
+    """Whether nothing was read or judged anew; what did not change keeps its identity."""
+    return before is not None and one[0] is before[0] and one[1:] == before[1:]
+
+
+def _too_large(deployment: DeploymentId) -> Failure:
+    return Failure(
+        code="not-recorded",
+        what=f"recording {deployment}",
+        why=f"it has more than {form.MOST_PART_BYTES >> 20} MiB",
+        hint="`fastops scan` shows it.",
+    )
