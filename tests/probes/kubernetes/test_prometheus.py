@@ -11,9 +11,12 @@ import subprocess
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import cast
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
@@ -22,11 +25,19 @@ from hypothesis import strategies as st
 from probes.base import DeploymentId, ReplicaId
 from probes.target import Unreadable
 from probes.targets.kubernetes import promql
+from probes.targets.kubernetes.client import ApiClient
+from probes.targets.kubernetes.contexts import resolve
+from probes.targets.kubernetes.listed import KINDS
 from probes.targets.kubernetes.prometheus import Prometheus, candidates
+from probes.targets.kubernetes.sharing import Sharing
 from probes.targets.kubernetes.views import ServiceView
+from tests.cluster.api import Api
+from tests.cluster.case import KubeCase, Pods
+from tests.cluster.runner import KubeLab
 from tests.parts import missing
 
 START_SECONDS = 60.0
+SERVICES = next(one for one in KINDS if one.name == "services")
 SHOP, OTHER = ReplicaId("shop/web-1/app"), ReplicaId("shop/gone-1/app")
 WEB = DeploymentId("k8s/test/shop/Deployment/web")
 LABELS = 'namespace="shop",pod="web-1",container="app"'
@@ -70,45 +81,56 @@ class Counting(BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a server that has scraped for some seconds; below a path, as behind a proxy."""
+def scraped() -> Iterator[str]:
+    """The address of what tells those counters."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Counting)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join(10)
+
+
+@contextmanager
+def scraping(folder: Path, scraped: str, address: str, path: str = "") -> Iterator[str]:
+    """The URL of a server that has scraped for some seconds."""
     program = shutil.which("prometheus")
     if program is None:
         missing("prometheus is not installed (Debian: apt-get install prometheus)", "FASTOPS_REQUIRE_PARTS")
-    folder: Path = tmp_path_factory.mktemp("prometheus")
-    scraped = ThreadingHTTPServer(("127.0.0.1", 0), Counting)
-    thread = threading.Thread(target=scraped.serve_forever, daemon=True)
-    thread.start()
     config = folder / "prometheus.yml"
     config.write_text(
         "global: {scrape_interval: 1s}\n"
         "scrape_configs:\n- job_name: all\n  honor_labels: true\n"
-        f"  static_configs: [{{targets: ['127.0.0.1:{scraped.server_port}']}}]\n"
+        f"  static_configs: [{{targets: ['{scraped}']}}]\n"
     )
-    port = free_port()
-    url = f"http://127.0.0.1:{port}/prom"
-    log = (folder / "log").open("wb")
-    process = subprocess.Popen(
-        [
-            program, f"--config.file={config}", f"--storage.tsdb.path={folder}/data",
-            f"--web.listen-address=127.0.0.1:{port}", "--web.external-url=http://prometheus.test/prom",
-        ],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
-    )  # fmt: skip
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        while not enough(url):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError((folder / "log").read_text()[-2000:])
-            time.sleep(0.2)
+    listens = f"{address}:{free_port(address)}"
+    url = f"http://{listens}{path}"
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                program, f"--config.file={config}", f"--storage.tsdb.path={folder}/data",
+                f"--web.listen-address={listens}", f"--web.external-url=http://prometheus.test{path}",
+            ],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
+        )  # fmt: skip
+        try:
+            deadline = time.monotonic() + START_SECONDS
+            while not enough(url):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError((folder / "log").read_text()[-2000:])
+                time.sleep(0.2)
+            yield url
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def server(scraped: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a server below a path, as behind a proxy."""
+    with scraping(tmp_path_factory.mktemp("prometheus"), scraped, "127.0.0.1", "/prom") as url:
         yield url
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
-        log.close()
-        scraped.shutdown()
-        scraped.server_close()
-        thread.join(10)
 
 
 def enough(url: str) -> bool:
@@ -121,9 +143,9 @@ def enough(url: str) -> bool:
         return False
 
 
-def free_port() -> int:
+def free_port(address: str = "127.0.0.1") -> int:
     with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
+        one.bind((address, 0))
         return int(one.getsockname()[1])
 
 
@@ -157,6 +179,71 @@ async def test_latency_is_that_of_the_deployments_pods_together_with_the_share_o
     assert 0 < latency.requests_per_second < 15  # a rate over minutes of which only seconds are there
     assert latency.error_ratio == pytest.approx(0.2, rel=0.05)
     assert "http_request_duration_seconds" in latency.source
+
+
+def towards(host: str) -> str:
+    """The address of this machine that a host sees."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.connect((host, 9))
+        return str(one.getsockname()[0])
+
+
+FORWARD = """
+import asyncio, sys
+async def pump(source, sink):
+    while data := await source.read(65536):
+        sink.write(data)
+        await sink.drain()
+    sink.close()
+async def serve(reader, writer):
+    there = await asyncio.open_connection(sys.argv[1], int(sys.argv[2]))
+    await asyncio.gather(pump(reader, there[1]), pump(there[0], writer))
+async def main():
+    await (await asyncio.start_server(serve, "0.0.0.0", 9090)).serve_forever()
+asyncio.run(main())
+"""
+"""API servers lead a Service's requests to pods alone: this one passes them on."""
+
+
+async def test_one_in_the_cluster_is_asked_through_the_api_server(
+    cluster: Path, kube_api: Api, lab_pods: KubeLab, scraped: str, tmp_path: Path
+) -> None:
+    place = resolve("k8s", None, {"KUBECONFIG": str(cluster)})
+    address = towards(str(urlsplit(place.endpoint).hostname))
+    if address.startswith("127."):
+        missing("pods cannot reach this machine by an address that is known", "FASTOPS_REQUIRE_PARTS")
+    client = ApiClient(place, read_only=True)
+    with scraping(tmp_path, scraped, address) as url:
+        command = ("python3", "-c", FORWARD, address, str(urlsplit(url).port))
+        case = KubeCase("prometheus-server", command, up=Pods(ready=True), listed=False, port=9090)
+        await asyncio.to_thread(lambda: lab_pods.start(case).ready())
+        try:
+            listed = await client.get(f"/api/v1/namespaces/{lab_pods.namespace}/services")
+            (view,) = candidates(cast("list[ServiceView]", SERVICES.page(listed, Sharing()).views))
+            prometheus = Prometheus(None, client, view)
+            assert await eventually(prometheus.works)
+            figures = await prometheus.figures({SHOP, OTHER})
+            latency = await prometheus.latency({"shop/web-1": WEB})
+            assert figures.keys() == {SHOP}
+            assert figures[SHOP].memory.used_bytes == 123456789
+            assert latency[WEB].error_ratio == pytest.approx(0.2, rel=0.05)
+            kube_api.delete(f"/api/v1/namespaces/{lab_pods.namespace}/services/{view.name}")
+            with pytest.raises(Unreadable):
+                await Prometheus(None, client, view).works()
+        finally:
+            await client.close()
+
+
+async def eventually(works: Callable[[], Awaitable[bool]]) -> bool:
+    """Whether it works; the API server learns only after a moment where a new Service leads."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            return await works()
+        except Unreadable:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.2)
 
 
 async def test_what_is_no_prometheus_is_one_sentence_each(server: str) -> None:
