@@ -38,6 +38,8 @@ class Known:
 
     settings: dict[str, Setting] = field(default_factory=dict)
     config_file: str | None = None
+    config_module: str | None = None
+    """``python:MODULE``, where that stands in the place of a file: nobody reads it here."""
     config_source: str = COMMAND_LINE
     app_dir: str | None = None
     factory: bool = False
@@ -88,6 +90,8 @@ class Known:
             self.settings.pop(name, None)
         if self.config_file is not None:
             self.settings["config_file"] = Setting(value=self.config_file, source=self.config_source)
+        elif self.config_module is not None:
+            self.settings["config_file"] = Setting(value=self.config_module, source=COMMAND_LINE)
         return self
 
 
@@ -164,6 +168,7 @@ def _gunicorn_file(
 ) -> None:
     """The configuration file over the defaults: what it sets and cannot be told is unknown, not the default."""
     if named is not None and named.startswith("python:"):
+        known.config_module = named
         known.settings.clear()
         return
     path = posixpath.normpath(posixpath.join(working_dir, (named or "gunicorn.conf.py").removeprefix("file:")))
@@ -241,6 +246,7 @@ def _hypercorn(words: Sequence[str], environment: Mapping[str, str], read_file: 
     found = scan(words, TABLES["hypercorn"])
     named = next((str(one.value) for one in reversed(found.given) if one.name == "config" and one.value), None)
     if named is not None and named.startswith("python:"):
+        known.config_module = named
         known.settings.clear()
     elif named is not None:
         file = known.config_file = posixpath.normpath(posixpath.join(working_dir, named.removeprefix("file:")))

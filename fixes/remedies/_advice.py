@@ -147,8 +147,19 @@ def port_mismatch(deployment: Deployment, finding: Finding) -> Advice:
 
 
 def bind_loopback(deployment: Deployment, finding: Finding) -> Advice:
-    """The line to write where the host stands in the program."""
+    """The line to write where the host stands in the program, or where the command cannot be changed from here."""
     port = _facts.port(deployment) or 8000
+    locked = deployment.capabilities.get("bind")
+    if locked is not None and finding.facts.get("in_code") is not True:
+        option = f"--bind 0.0.0.0:{port}" if deployment.server == "gunicorn" else f"--host 0.0.0.0 --port {port}"
+        return Advice(
+            title="Listen on all interfaces",
+            text=f"The server listens on loopback{_where(finding)}, which in a container nobody else reaches. {locked} "
+            "Give the server 0.0.0.0 where it gets its address: in that script or text, or in the variable it takes.",
+            code=f"{deployment.server or 'uvicorn'} {clean(str(deployment.setting('app') or 'main:app'), 200)} "
+            + option,
+            language="sh",
+        )
     return Advice(
         title="Listen on all interfaces",
         text=f"The server listens on loopback{_where(finding)}, which in a container nobody else reaches. An option or "

@@ -112,6 +112,24 @@ def port(deployment: Deployment) -> int | None:
     return seen.pop() if len(seen) == 1 else None
 
 
+_OUTRANKING = {"command line": "on the command line", "GUNICORN_CMD_ARGS": "in GUNICORN_CMD_ARGS"}
+
+
+def outranked(deployment: Deployment, *names: str) -> str | None:
+    """Why a local gunicorn's file cannot give these settings: they stand where it yields (docs.gunicorn.org, settings).
+
+    A container is made anew with another command instead.
+    """
+    if deployment.kind != "process" or deployment.server != "gunicorn":
+        return None
+    for name in names:
+        found = deployment.settings.get(name)
+        if found is not None and found.source in _OUTRANKING:
+            place = _OUTRANKING[found.source]
+            return f"{name} = {found.value} stands {place}, which outranks the file: change it there."
+    return None
+
+
 def doubt(finding: Finding) -> str:
     """A sentence where a finding knows fields of a settings class, not the variables behind them; else empty."""
     fields = clean(str(finding.facts.get("fields", "")), 400).replace(",", ", ")

@@ -43,7 +43,7 @@ def _why_not(deployment: Deployment, _finding: Finding) -> str | None:
     workers = _facts.worker_count(deployment)
     if workers is None or workers < 2:
         return "It takes two workers or more: a single one leaves nobody to answer while its successor starts."
-    return None
+    return _facts.outranked(deployment, "max_requests", "max_requests_jitter")
 
 
 def _parameters(deployment: Deployment, _finding: Finding, _node: Node | None) -> tuple[Parameter, ...]:

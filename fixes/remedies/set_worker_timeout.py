@@ -32,7 +32,7 @@ def _why_not(deployment: Deployment, finding: Finding) -> str | None:
         return "Only gunicorn kills workers by a time-out; this service does not run under it."
     if _facts.serves_asgi(deployment) and finding.facts.get("boot") is not True:
         return "An ASGI worker is killed only while its event loop is blocked: a longer time-out prolongs the outage."
-    return None
+    return _facts.outranked(deployment, "timeout")
 
 
 def _parameters(deployment: Deployment, _finding: Finding, _node: Node | None) -> tuple[Parameter, ...]:

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from fixes.catalogue import documentation, remedies, signatures
 from fixes.model import Evidence, Finding, Parameter, Reference, Remedy, RemedyId, SignatureId
@@ -334,6 +335,17 @@ def test_a_sync_worker_gets_sixty_seconds_or_twice_what_it_had(now: int | None, 
     assert intent("set-worker-timeout", one, finding("worker-timeout")) == Desired(gunicorn={"timeout": then})
 
 
+@pytest.mark.parametrize(
+    ("remedy", "name"), [("set-worker-timeout", "timeout"), ("enable-worker-recycling", "max_requests")]
+)
+def test_a_local_gunicorn_whose_command_line_outranks_its_file_is_offered_no_file(remedy: str, name: str) -> None:
+    settings: dict[str, Value] = {"worker_class": "sync", "workers": 2, name: 30}
+    one = container(settings=settings, kind="process")
+    told = replace(one, settings={k: replace(v, source="default") for k, v in one.settings.items()})
+    assert why_not(remedy, told, finding("worker-timeout")) is None
+    assert "which outranks the file" in str(why_not(remedy, one, finding("worker-timeout")))
+
+
 # enable-worker-recycling
 
 
@@ -488,6 +500,15 @@ def test_missing_variables_and_ports_are_written_as_compose_lines() -> None:
     assert "with an env_prefix or an alias" in ADVICE["missing-env"](web, finding("missing-env", facts=facts)).text
     port = ADVICE["port-mismatch"](web, finding("port-mismatch", facts={"listening": 9000}))
     assert yaml.safe_load(port.code)["services"]["web"]["ports"] == ["80:9000"]
+
+
+def test_where_the_command_is_locked_the_advice_says_why_and_what_to_write() -> None:
+    locked = container(settings={"app": "shop:app", "port": 9000}, capabilities={"bind": "Its command is locked."})
+    advice = ADVICE["bind-loopback"](locked, finding("bind-loopback"))
+    assert "Its command is locked." in advice.text
+    assert advice.code == "gunicorn shop:app --bind 0.0.0.0:9000"
+    in_code = ADVICE["bind-loopback"](locked, finding("bind-loopback", facts={"in_code": True}))
+    assert in_code.code.startswith("uvicorn.run(")
 
 
 def test_advice_names_the_place_that_the_evidence_holds() -> None:

@@ -105,14 +105,15 @@ def capabilities(members: Sequence[Container], joined: Mapping[str, str]) -> dic
     server = leader.known.command.server if leader.known and leader.known.command else None
     managed = None if server in _MANAGED else f"{server or 'its own command'} is not managed by gunicorn here."
     bindable = None if server is not None else "The address is set by its own command or code."
+    locks = leader.known.locks if leader.known else {}
     return {
         "memory-limit": swarm,
         "nofile": recreate,
-        "gunicorn": recreate or managed,
-        "bind": recreate or bindable,
+        "gunicorn": recreate or managed or locks.get("gunicorn"),
+        "bind": recreate or bindable or locks.get("bind"),
         "log-rotation": recreate,
         "variables": recreate,
-        "command": recreate or (None if server is not None else "Its own command or code starts its server."),
+        "command": recreate or (locks.get("command") if server else "Its own command or code starts its server."),
         "restart": swarm,
         "profile": _no_profile(members),
     }

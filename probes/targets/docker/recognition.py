@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
 
-from probes import framework, servers
+from probes import command_locks, framework, servers
 from probes.base import Frozen
 from probes.framework import Recognition
+from probes.model import Capability
 from probes.servers import ServerCommand
 from probes.targets.docker.files import Files, Reader
 from probes.targets.docker.parse import Inspect
@@ -33,6 +35,8 @@ class Known(Frozen, frozen=True):
 
     command: ServerCommand | None
     recognition: Recognition
+    locks: Mapping[Capability, str] = {}
+    """What its command does not let be changed, and why; only where all was read that tells."""
     partial: bool = False
     """Its files could not all be read: another try may tell more."""
 
@@ -114,7 +118,7 @@ def _recognise(found: Inspect, reader: Reader, lists: _Lists, openapi: bytes | N
         label=label(found.labels),
     )
     if not reader.partial:
-        return Known(command, recognition)
+        return Known(command, recognition, _locks(found, recognition, reader) if command is not None else {})
     if recognition.framework == "fastapi":
         return Known(command, msgspec.structs.replace(recognition, why=f"{recognition.why}; {UNREAD}"), partial=True)
     return _unread(found, command, reader, openapi)
@@ -123,6 +127,11 @@ def _recognise(found: Inspect, reader: Reader, lists: _Lists, openapi: bytes | N
 def _command(found: Inspect, reader: Reader | None) -> ServerCommand | None:
     read_file = reader.read_file if reader is not None else lambda _: None
     return servers.parse(found.argv, found.environment, read_file, found.config.working_dir or "/")
+
+
+def _locks(found: Inspect, recognition: Recognition, reader: Reader) -> Mapping[Capability, str]:
+    directory = found.config.working_dir or "/"
+    return command_locks.locks(found.argv, found.environment, recognition.packages, reader.again, directory)
 
 
 def _unread(found: Inspect, command: ServerCommand | None, reader: Reader, openapi: bytes | None) -> Known:

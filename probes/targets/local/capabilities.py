@@ -80,6 +80,11 @@ def _gunicorn(master: Master) -> str | None:
         preload = command.settings.get("preload")
         if preload is not None and preload.value is True:
             return "gunicorn preloads the application here, so a HUP loads neither code nor workers anew: restart it."
+        if not master.argv[0].startswith("/") and ":" in master.argv[0]:
+            return "Its process title hides its command, so a new configuration could not be checked first."
+        module = command.settings.get("config_file")
+        if module is not None and str(module.value).startswith("python:"):
+            return f"Its configuration is the module {text.clean(str(module.value))}: change it there."
         return None if master.working_dir is not None else "Its directory cannot be read by this user."
     if master.supervised is not None:
         return None

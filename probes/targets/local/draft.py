@@ -107,8 +107,6 @@ class LocalDrafter:
     def _configuration(self, master: Master, wanted: Mapping[str, Value]) -> list[Step]:
         command = master.command
         assert command is not None
-        if not master.argv[0].startswith("/") and ":" in master.argv[0]:
-            raise Refused("Its process title hides its command, so a new configuration could not be checked first.")
         settings: dict[str, Value] = {}
         for name, value in wanted.items():
             present = command.settings.get(_OTHER_NAMES.get(name, name))
@@ -191,9 +189,6 @@ def _config_path(master: Master) -> Path:
     command = master.command
     assert command is not None
     found = command.config_file
-    given = command.settings.get("config_file")
-    if given is not None and str(given.value).startswith("python:"):
-        raise Refused(f"Its configuration is the module {text.clean(str(given.value))}: change it there.")
     if found is not None:
         return Path(found)
     if master.working_dir is None:

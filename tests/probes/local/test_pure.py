@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from probes.targets.local import journal
+from probes import framework, servers
+from probes.targets.local import capabilities, journal
+from probes.targets.local.find import Master
 from probes.targets.local.names import Key, Names, base, deployment_id
 from probes.targets.local.origin import Origin, origin
 
@@ -108,3 +110,21 @@ async def test_the_journal_is_followed_line_by_line(tmp_path: Path, monkeypatch:
     assert journal.available(of)
     chunks = [chunk async for chunk in journal.follow(of, datetime.now(UTC))]
     assert b"".join(chunks) == b"2026-11-22T09:21:50.000001+00:00 one\n  two\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "why"),
+    [
+        (("gunicorn", "main:app"), None),
+        (("gunicorn", "main:app", "-c", "python:shop.gunicorn_config"), "the module python:shop.gunicorn_config"),
+        (("gunicorn: master [main:app]",), "title hides its command"),
+    ],
+)
+def test_what_no_file_can_tell_gunicorn_is_said_before_it_is_tried(argv: tuple[str, ...], why: str | None) -> None:
+    command = servers.parse(argv, {}, lambda _: None, "/srv/checkout")
+    recognition = framework.Recognition(framework="fastapi", why="main:app", packages={})
+    of = Origin()
+    master = Master(7, 1, argv, "/srv/checkout", command, recognition, of, None, key(), {}, readable=True)
+    said = capabilities.capabilities(master)["gunicorn"]
+    assert (said is None) == (why is None)
+    assert (why or "") in (said or "")
