@@ -25,6 +25,9 @@ EMPTY = Report(snapshot=Snapshot(taken_at=datetime(1970, 1, 1, tzinfo=UTC), targ
 CHANGING = frozenset({"fix", "undo", "apply", "resume", "take_back"})
 """The actions that change something, or lead to it: in read-only mode they do not exist."""
 
+ASKING = frozenset({"profile"})
+"""The actions that ask what runs: what was recorded cannot be asked."""
+
 
 class OpsScreen(Screen[None]):
     """A full screen of the console. It holds no client: what it wants it says in messages."""
@@ -104,5 +107,7 @@ class OpsScreen(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Hides what would change something where nothing may be changed."""
         if action in CHANGING and not self.mode.writable(self.subject()):
+            return False
+        if action in ASKING and self.mode.replay is not None:
             return False
         return super().check_action(action, parameters)

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 GROUPS: Mapping[str, Mapping[str, str]] = {
     "app": {"pause": "space", "history": "h", "palette": "ctrl+p", "help": "question_mark", "quit": "q"},
     "replay": {
-        "replay_back": "left",
-        "replay_on": "right",
-        "replay_far_back": "shift+left,left_curly_bracket",
-        "replay_far_on": "shift+right,right_curly_bracket",
+        "replay_back": "comma",
+        "replay_on": "full_stop",
+        "replay_far_back": "less_than_sign",
+        "replay_far_on": "greater_than_sign",
         "replay_next": "right_square_bracket",
         "replay_before": "left_square_bracket",
         "replay_faster": "plus,equals_sign",

@@ -20,12 +20,10 @@ class ReplayApp(FastopsApp):
     """Pausing stands still in the recording; everything else is the console's."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", f"seek({-_SECONDS})", "10s back", key_display="←", id="replay_back"),
-        Binding("right", f"seek({_SECONDS})", "10s on", key_display="→", id="replay_on"),
-        Binding(
-            "shift+left,left_curly_bracket", f"seek({-_MINUTE})", "a minute back", show=False, id="replay_far_back"
-        ),
-        Binding("shift+right,right_curly_bracket", f"seek({_MINUTE})", "a minute on", show=False, id="replay_far_on"),
+        Binding("comma", f"seek({-_SECONDS})", "10s back", key_display=",", id="replay_back"),
+        Binding("full_stop", f"seek({_SECONDS})", "10s on", key_display=".", id="replay_on"),
+        Binding("less_than_sign", f"seek({-_MINUTE})", "a minute back", show=False, id="replay_far_back"),
+        Binding("greater_than_sign", f"seek({_MINUTE})", "a minute on", show=False, id="replay_far_on"),
         Binding("right_square_bracket", "event(1)", "next finding", key_display="]", id="replay_next"),
         Binding("left_square_bracket", "event(-1)", "finding before", key_display="[", show=False, id="replay_before"),
         Binding("plus,equals_sign", "speed(1)", "faster", key_display="+", id="replay_faster"),

@@ -71,7 +71,7 @@ def _passed(value: Any, deeper: int) -> Any:
         if not deeper:
             raise ValueError("too deep")
         return {_passed(key, 0): _entry(key, one, deeper - 1) for key, one in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple | set | frozenset):
         if not deeper:
             raise ValueError("too deep")
         return [_passed(one, deeper - 1) for one in value]

@@ -1,0 +1,80 @@
+"""The file that is written: its bound, its rights, what it refuses."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from console.recording import form
+from console.recording.form import Unusable
+from console.recording.player import Player
+from console.recording.read import Reader
+from console.recording.write import Recording
+from probes.base import Failure
+from tests.console.recording.files import CHECKOUT, at, later, story, written
+from tests.screens.reports import MIB, report
+
+
+def test_a_file_that_is_there_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_text("mine")
+    with pytest.raises(Unusable, match="replaces nothing"):
+        Recording(path, 64 * MIB)
+    assert path.read_text() == "mine"
+
+
+def test_a_folder_that_is_not_there_is_said_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(Unusable, match="No such file or directory"):
+        Recording(tmp_path / "nowhere" / "a", 64 * MIB)
+
+
+def test_one_file_is_left_for_its_owner_alone(tmp_path: Path) -> None:
+    path = written(tmp_path / "a", story(3))
+    assert [one.name for one in tmp_path.iterdir()] == ["a"]
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_beyond_its_bound_the_oldest_is_dropped_and_the_newest_can_be_replayed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(form, "CHAPTER_SECONDS", 5.0)
+    chance, reports = random.Random(3), []
+    for one in story(60):  # what does not compress
+        noise = Failure("noise", "noise", "".join(map(chr, (chance.randrange(33, 127) for _ in range(40_000)))), "")
+        reports.append(replace(one, failures=(noise,)))
+    recording = Recording(tmp_path / "a", 1 * MIB)
+    with contextlib.closing(recording):
+        for one in reports:
+            recording.add(one)
+            assert (tmp_path / "a").stat().st_size <= 1.5 * MIB
+    assert recording.dropped
+    assert (tmp_path / "a").stat().st_size <= 1.5 * MIB
+    with contextlib.closing(Reader(tmp_path / "a")) as reader:
+        assert at(30) < reader.first.at == recording.first_at < reader.last.at == at(59)
+        player = Player(reader)
+        player.go(at(0))  # before what is kept: the oldest that is
+        assert player.report.snapshot.taken_at.timestamp() == reader.first.at
+        player.go(at(59))
+        assert player.report.snapshot.deployments() == reports[-1].snapshot.deployments()
+
+
+def test_a_clock_that_was_set_back_leaves_the_moments_in_order(tmp_path: Path) -> None:
+    base = report()
+    written(tmp_path / "a", [later(base, 10), later(base, 4), later(base, 5), later(base, 12)])
+    with contextlib.closing(Reader(tmp_path / "a")) as reader:
+        times = [row.at for row, _ in reader.moments(1, 4)]
+    assert times == sorted(times)
+    assert times[-1] == at(12)
+
+
+def test_a_deployment_beyond_all_bounds_is_left_out_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(form, "MOST_PART_BYTES", 1200)
+    with contextlib.closing(Reader(written(tmp_path / "a", story(2)))) as reader:
+        player = Player(reader)
+        player.go(at(1))
+        assert CHECKOUT not in {d.id for d in player.report.snapshot.deployments()}
+        assert any(CHECKOUT in failure.what for failure in player.report.failures)
