@@ -31,6 +31,10 @@ class Desired(Frozen, frozen=True, tag="desired"):
     """Variables to set to these literal values. Never a secret: those move by ``secret_variables``."""
     environment_from: Mapping[str, str] = {}
     """Variables to take from elsewhere: name → ``secret NAME/KEY`` or ``configmap NAME/KEY``, which exist already."""
+    database_tls: Mapping[str, str] = {}
+    """Variables with a database URL → what its ``sslmode`` or ``ssl`` shall be. The URL itself never stands in here."""
+    database_ca: str | None = None
+    """A file with an authority's certificate that must be in the container: a condition, not a change."""
     secret_variables: tuple[str, ...] = ()
     """Variables whose literal value moves into a secret of the engine's, which the variable then refers to."""
     target_ports: Mapping[str, int] = {}

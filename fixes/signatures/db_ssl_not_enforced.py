@@ -19,6 +19,7 @@ import re
 from ipaddress import ip_address
 
 from fixes.model import SILENT, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.proof import Proof
 from fixes.signatures import _cases, _dsn
 
 _MANAGED = re.compile(
@@ -61,7 +62,8 @@ SIGNATURE = Signature(
     title="Encryption to the database is not enforced",
     severity="warning",
     detect=detect,
-    remedies=(RemedyId("advise"),),
+    remedies=(RemedyId("require-db-ssl"), RemedyId("advise")),
+    proof=Proof(basis="settings", shown=lambda one: any(True for _ in _dsn.urls(one))),
     source="postgresql.org libpq-ssl, table of sslmode; the providers' names of their servers",
     explains=(SignatureId("db-ssl-required"),),
     fires=(

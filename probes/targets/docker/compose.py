@@ -43,6 +43,8 @@ class Goal(Frozen, frozen=True):
     command: Command | None = None
     environment: Mapping[str, str | None] = {}
     """Variables that change; ``None`` for those that go."""
+    in_place: frozenset[str] = frozenset()
+    """Those of them that hold a secret: changed where they stand, never written where they do not."""
 
 
 class FileEdit(Frozen, frozen=True):
@@ -155,7 +157,7 @@ def _settings(files: _Files, goal: Goal) -> Iterator[Setting]:
     if goal.command is not None:
         yield _words(files, "command", goal.command)
     for name, value in goal.environment.items():
-        yield _variable(files, name, value)
+        yield _variable(files, name, value, in_place=name in goal.in_place)
 
 
 def _memory(files: _Files, size: int, swap: int | None) -> Iterator[Setting]:
@@ -206,11 +208,13 @@ def _words(files: _Files, key: str, command: Command) -> Setting:
     return (key,), shlex.join(after) if isinstance(found, str) else after, path
 
 
-def _variable(files: _Files, name: str, value: str | None) -> Setting:
+def _variable(files: _Files, name: str, value: str | None, *, in_place: bool = False) -> Setting:
     holders = [path for path in files.texts if _holds(files.raw(path, "environment"), name)]
     path = holders[-1] if holders else files.having("environment") or files.first
     if value is None:
         raise Refused(f"{text.clean(name, 100)} has to be removed from its environment by hand")
+    if in_place and not holders:
+        raise Refused(f"{text.clean(name, 100)} does not stand in its environment there")
     held, escaped = files.raw(path, "environment"), value.replace("$", "$$")
     if not isinstance(held, list):
         files.get(path, "environment", name)

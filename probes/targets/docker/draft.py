@@ -187,6 +187,7 @@ def _goal(made: Remade, want: Desired) -> Goal:
         log_options=want.log_options,
         entrypoint=_changed(was, body, "Entrypoint"),
         command=_changed(was, body, "Cmd"),
+        in_place=frozenset(want.database_tls),
         environment={name: new.get(name) for name in {**old, **new} if old.get(name) != new.get(name)},
     )
 

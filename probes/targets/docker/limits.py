@@ -94,7 +94,8 @@ def needs_recreate(host: Json, want: Desired) -> bool:
     has = next((one.get("Soft") for one in host.get("Ulimits") or [] if one.get("Name") == "nofile"), None)
     log = (host.get("LogConfig") or {}).get("Config") or {}
     return (
-        bool(want.bind_host or want.gunicorn or want.server or want.production or want.environment)
+        bool(want.bind_host or want.gunicorn or want.server or want.production)
+        or bool(want.environment or want.database_tls)
         or (files is not None and has != files)
         or any(log.get(name) != value for name, value in want.log_options.items())
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
+from probes import text, tls_url
 from probes.base import Frozen
 from probes.command import CannotRewrite, Rewritten, rewrite
 from probes.intent import Desired
@@ -45,8 +46,10 @@ async def wanted(
         host["Ulimits"] = ulimits(host, want.open_files_limit, known_hard)
     if want.log_options:
         host["LogConfig"] = log_config(host, want.log_options)
-    if want.environment:
-        made["Env"] = with_environment(made.get("Env"), {**environment(made.get("Env")), **want.environment})
+    if want.database_ca is not None:
+        await _check_certificate(client, container, want.database_ca)
+    if want.environment or want.database_tls:
+        made["Env"] = with_environment(made.get("Env"), _variables(environment(made.get("Env")), want))
     if not (want.bind_host or want.gunicorn or want.server or want.production):
         return Wanted(made)
     said = await _rewritten(client, container, made, want, packages)
@@ -59,6 +62,25 @@ def argv_of(body: Json) -> list[str]:
     """What the engine runs: entry point and command."""
     entrypoint = [one for one in body.get("Entrypoint") or [] if one]
     return [*entrypoint, *(body.get("Cmd") or [])]
+
+
+def _variables(held: Mapping[str, str], want: Desired) -> dict[str, str]:
+    """The whole environment; raises :class:`Refused` where a database URL is not there any more."""
+    changed = {}
+    for name, mode in want.database_tls.items():
+        if name not in held:
+            raise Refused(f"{text.clean(name, 100)} is not in its environment any more.")
+        changed[name] = tls_url.with_mode(text.clean(name, 100), held[name], mode)
+    return {**held, **want.environment, **changed}
+
+
+async def _check_certificate(client: EngineClient, container: str, path: str) -> None:
+    shown = text.clean(path, 200)
+    data = await _read(client, container, path)
+    if data is None:
+        raise Refused(f"{shown} is not in the container, or cannot be read there: mount it first.")
+    if b"-----BEGIN CERTIFICATE-----" not in data and b"-----BEGIN TRUSTED CERTIFICATE-----" not in data:
+        raise Refused(f"{shown} holds no certificate (PEM).")
 
 
 async def _rewritten(

@@ -196,7 +196,7 @@ def _what(want: Intent) -> str:
         (want.memory_limit_bytes is not None, "memory limit"),
         (want.cpu_limit_cores is not None, "CPU limit"),
         (bool(want.probes), "health checks"),
-        (bool(want.environment or want.environment_from), "variables"),
+        (bool(want.environment or want.environment_from or want.database_tls), "variables"),
         (bool(want.secret_variables), "secret variables"),
         (bool(want.gunicorn or want.server), "server settings"),
         (bool(want.bind_host), "address"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from probes import text
+from probes import text, tls_url
 from probes.target import Refused
 
 Json = dict[str, Any]
@@ -31,6 +31,14 @@ def set_reference(container: Json, name: str, reference: str) -> None:
         raise Refused(f"{text.clean(reference, 100)} is neither `secret NAME/KEY` nor `configmap NAME/KEY`.")
     source = {_FIELDS[found["what"]]: {"name": found["name"], "key": found["key"]}}
     _set(container, {"name": name, "valueFrom": source})
+
+
+def set_database_tls(container: Json, name: str, mode: str) -> None:
+    """Lets a database URL ask for another mode of TLS; raises :class:`Refused` where it is no literal value."""
+    value = literals(container).get(name)
+    if not value:
+        raise Refused(f"{text.clean(name, 100)} has no literal value in this container any more.")
+    set_literal(container, name, tls_url.with_mode(text.clean(name, 100), value, mode))
 
 
 def move(container: Json, name: str, secret: str) -> None:

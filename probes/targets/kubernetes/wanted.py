@@ -73,6 +73,10 @@ def _desired(made: Json, want: Desired, facts: Facts) -> Wanted:
         variables.set_literal(container, name, value)
     for name, reference in want.environment_from.items():
         variables.set_reference(container, name, reference)
+    for name, mode in want.database_tls.items():
+        variables.set_database_tls(container, name, mode)
+    if want.database_ca is not None:
+        _refuse_unmounted(container, want.database_ca)
     for name in want.secret_variables:
         variables.move(container, name, secret_name(made))
     if not (want.gunicorn or want.bind_host or want.server or want.production):
@@ -85,6 +89,12 @@ def _desired(made: Json, want: Desired, facts: Facts) -> Wanted:
     name = f"{made['metadata']['name'][:230]}-fastops-{digest}"
     mount(template["spec"], container, name)
     return Wanted(made, said.notes, {FILE: said.config}, name)
+
+
+def _refuse_unmounted(container: Json, path: str) -> None:
+    mounts = [str(one["mountPath"]).rstrip("/") for one in container.get("volumeMounts") or []]
+    if not any(path == mount or path.startswith(f"{mount}/") for mount in mounts):
+        raise Refused(f"No mount of the container holds {text.clean(path, 200)}: mount the file first.")
 
 
 def _aligned(made: Json, want: Desired) -> Json:
