@@ -15,6 +15,7 @@ What to do. ``verify-full`` with the authority's certificate.
 from __future__ import annotations
 
 from fixes.model import SILENT, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.proof import Proof
 from fixes.signatures import _cases, _dsn
 from fixes.signatures._dsn import Dsn
 
@@ -50,7 +51,8 @@ SIGNATURE = Signature(
     title="The database's certificate is not verified",
     severity="info",
     detect=detect,
-    remedies=(RemedyId("advise"),),
+    remedies=(RemedyId("trust-db-ca"), RemedyId("advise")),
+    proof=Proof(basis="settings", shown=lambda one: any(True for _ in _dsn.urls(one))),
     source="postgresql.org libpq-ssl, table of sslmode; asyncpg/connect_utils.py (ssl=require: CERT_NONE)",
     fires=(
         _with("postgresql+asyncpg://app@db.example.com/app?ssl=require"),

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from fixes.diff import unified
 from probes.intent import Desired, Restart
 from probes.target import Refused
 from probes.targets.docker.containers import _unframed
@@ -49,17 +50,30 @@ def test_limits_and_command_go_into_one_recreate(workshop: Workshop):
 def test_flags_variables_and_the_log_go_into_one_recreate_and_back(workshop: Workshop):
     command = ["uvicorn", "--host", "0.0.0.0", "--reload", "--port", "8000", "healthy:app"]
     host = {"LogConfig": {"Type": "json-file", "Config": {"labels": "a"}}}
-    name = workshop.run("settings", command=command, Env=["POOL_SIZE=5", "DB_PASSWORD=hunter-2"], HostConfig=host)
-    want = Desired(production=True, environment={"POOL_SIZE": "20"}, log_options={"max-size": "10m"})
+    url = "DATABASE_URL=postgresql://app:hunter-2@db/app?sslmode="
+    name = workshop.run("settings", command=command, Env=["POOL_SIZE=5", f"{url}disable"], HostConfig=host)
+    want = Desired(
+        production=True,
+        environment={"POOL_SIZE": "20"},
+        log_options={"max-size": "10m"},
+        database_tls={"DATABASE_URL": "require"},
+    )
     before = workshop.inspect(name)
     (step,) = workshop.draft(workshop.deployment(name), want)
     assert step.summary == f"recreate {name} with a bounded log and another command and another environment"
+    diff = unified(step.before, step.after)
+    assert "@db/app?sslmode=require" in diff
+    assert "hunter-2" not in diff + str((step.arguments, step.summary))
     point = workshop.write(lambda w: w.perform(step, "c", workshop.said.append))
+    assert "hunter-2" not in str(point)
     after = workshop.inspect(name)
     assert after["Config"]["Cmd"] == [one for one in command if one != "--reload"]
-    assert {"POOL_SIZE=20", "DB_PASSWORD=hunter-2"} <= set(after["Config"]["Env"])
+    assert {"POOL_SIZE=20", f"{url}require"} <= set(after["Config"]["Env"])
     assert after["HostConfig"]["LogConfig"] == {"Type": "json-file", "Config": {"labels": "a", "max-size": "10m"}}
     assert workshop.draft(workshop.deployment(name), want) == []
+    for path, why in (("/etc/no.pem", "is not in the container"), ("/etc/hostname", "holds no certificate")):
+        with pytest.raises(Refused, match=why):
+            workshop.draft(workshop.deployment(name), Desired(database_ca=path, environment={"A": "1"}))
     workshop.write(lambda w: w.restore(point, "c", workshop.said.append))
     again = workshop.inspect(name)
     assert (again["Id"], again["Config"]) == (before["Id"], before["Config"])
