@@ -195,7 +195,7 @@ class Repairs:
             drafter = self._target(known.deployment).drafter
             redraft = lambda: plan.redraft(known, deployment, remedy, drafter)  # noqa: E731 -- used once, right below
         entry = await self._fixer.resume(change, finish=finish, progress=progress, redraft=redraft)
-        wanted = {"applied", "undone"} if finish else {"failed", "undone"}
+        wanted = {"applied", "undone"} if finish else {"undone"}
         return _outcome(entry, entry.state in wanted, began)
 
     async def _verify(

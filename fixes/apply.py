@@ -115,7 +115,7 @@ class Fixer:
             elif finish:
                 await _forward(run, await _resolved(entry, redraft))
             else:
-                await to_the_end(run.back("It was interrupted, and taken back.", leave_refused=True))
+                await to_the_end(run.back("It was interrupted, and taken back.", leave_refused=True, ends="undone"))
             return run.entry
 
     def record(self, change: ChangeId, verified: Verified, why: str | None = None) -> Entry:

@@ -170,7 +170,10 @@ class HistoryScreen(OpsScreen):
         def answered(yes: bool | None) -> None:
             if yes:
                 self._doing = entry.id
-                self.post_message(messages.ResumeWanted(entry.id, finish, self._progress, self._resumed))
+                back = not finish or entry.state == "undoing"
+                self.post_message(
+                    messages.ResumeWanted(entry.id, finish, self._progress, lambda became: self._resumed(became, back))
+                )
                 self.refresh_bindings()
 
         self.app.push_screen(QuestionScreen(text), answered)
@@ -178,11 +181,11 @@ class HistoryScreen(OpsScreen):
     def _progress(self, line: str) -> None:
         self.notify(line, markup=False, timeout=4)
 
-    def _resumed(self, outcome: Outcome | Problem) -> None:
+    def _resumed(self, outcome: Outcome | Problem, back: bool) -> None:
         self._doing = None
         app = self.app
         problem = isinstance(outcome, Problem)
-        text = outcome.text if isinstance(outcome, Problem) else verdict.outcome(outcome).plain
+        text = outcome.text if isinstance(outcome, Problem) else _said(outcome, back=back)
         app.notify(text, markup=False, severity="warning" if problem else "information", timeout=10)
         if self.alive:
             self._read()
@@ -196,6 +199,10 @@ class HistoryScreen(OpsScreen):
     def action_back(self) -> None:
         """Back to where it was opened."""
         self.app.pop_screen()
+
+
+def _said(outcome: Outcome, *, back: bool) -> str:
+    return (verdict.reverted(outcome) if back else verdict.outcome(outcome)).plain
 
 
 def _state(entry: Entry) -> tuple[str, str]:

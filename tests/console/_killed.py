@@ -135,7 +135,7 @@ class Scene:
             self.is_as_before(after)
         quiet = self.fastops("history", "--format", "json", timeout=COMMAND_SECONDS)
         assert "fastops resume" not in quiet.err, quiet.said
-        assert quiet.json["changes"][0]["state"] == ("applied" if ending == "finish" else "failed"), quiet.said
+        assert quiet.json["changes"][0]["state"] == ("applied" if ending == "finish" else "undone"), quiet.said
 
     def is_as_before(self, after: str) -> None:
         """The former container, with nothing beside it, and the file as it was."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from console.commands import watch
+from console.commands import history, watch
 from console.commands._session import finished, unread
 from console.commands.fix import conclude
 from console.commands.undo import concluded
@@ -329,6 +330,22 @@ def test_an_undo_that_is_half_done_has_a_status_of_its_own(
     assert "somebody else changed it" in (said := capsys.readouterr().err)
     assert (f"`fastops resume {change} --take-back` ends it" in said) is half_done
     assert state_of(change) == ("undoing" if half_done else "applied")
+
+
+def test_what_was_taken_back_of_an_interrupted_change_is_undone_in_the_journal(
+    target: Fake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change = begun()
+    with session_on(target) as session:
+        outcome = session.resume(change, False).result(30)
+    assert outcome.applied
+    assert state_of(change) == "undone"
+    assert history.run(as_json=False) == 0
+    assert "undone" in capsys.readouterr().out
+    assert history.run(as_json=True) == 0
+    told = json.loads(capsys.readouterr().out)["changes"][0]
+    assert told["state"] == "undone"
+    assert told["why"] == "It was interrupted, and taken back."
 
 
 def test_a_way_back_that_failed_is_in_the_outcome(target: Fake) -> None:

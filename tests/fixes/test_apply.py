@@ -132,7 +132,7 @@ async def test_after_a_crash_at_any_place_the_change_is_named_and_ended(
             assert not resumable
             assert points_of_a_fix_cached(tmp_path)[where].startswith("end file")
             ended = await engine.resume(plan.id, finish=False, progress=quiet)
-            assert ended.state == "failed"
+            assert ended.state == "undone"
             assert world.texts == TEXTS
             return
         assert ended.state == "applied"
@@ -140,7 +140,7 @@ async def test_after_a_crash_at_any_place_the_change_is_named_and_ended(
         await engine.undo(plan.id, quiet)
     else:
         ended = await engine.resume(plan.id, finish=False, progress=quiet)
-        assert ended.state == "failed"
+        assert ended.state == "undone"
     assert world.texts == TEXTS
     assert journal.pending() == ()
 
@@ -323,7 +323,7 @@ async def test_a_way_back_that_fails_leaves_the_change_open(tmp_path: Path) -> N
     assert [e.id for e in engine.journal.pending()] == [entry.id]
     world.hook = quiet
     ended = await engine.resume(entry.id, finish=False, progress=quiet)
-    assert ended.state == "failed"
+    assert ended.state == "undone"
     assert world.texts == TEXTS
 
 
@@ -342,7 +342,7 @@ async def test_a_refusal_that_cannot_be_taken_back_leaves_the_change_open(tmp_pa
     assert [done.state for done in entry.steps] == ["restored", "begun", "pending", "pending"]
     assert [e.id for e in engine.journal.pending()] == [entry.id]
     world.hook = quiet
-    assert (await engine.resume(entry.id, finish=False, progress=quiet)).state == "failed"
+    assert (await engine.resume(entry.id, finish=False, progress=quiet)).state == "undone"
     assert world.texts == TEXTS
 
 
@@ -380,7 +380,7 @@ async def test_taking_back_leaves_and_names_what_somebody_else_changed_since(tmp
     await crash(engine, world, plan, "begin file:/c.yaml")
     world.texts["file:/a.yaml"] = "mine\n"
     ended = await engine.resume(plan.id, finish=False, progress=quiet)
-    assert ended.state == "failed"
+    assert ended.state == "undone"
     assert "'write file:/a.yaml' was not taken back" in (ended.why or "")
     assert world.texts == {**TEXTS, "file:/a.yaml": "mine\n"}
     assert engine.journal.pending() == ()

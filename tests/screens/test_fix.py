@@ -179,6 +179,18 @@ async def test_the_journal_names_what_was_interrupted_first_and_resumes_after_a_
         assert session.calls("undo_preview") == [("undo_preview", "old")]
 
 
+async def test_what_was_taken_back_of_an_interrupted_change_is_called_taken_back() -> None:
+    session = FakeSession()
+    session.entries = (entry("cut", "applying", 90),)
+    session.outcome = Outcome(True, None, ChangeId("cut"), 2.0, "It was interrupted, and taken back.")
+    async with opened(session, LARGE) as pilot:
+        await press(pilot, "h")
+        await until(pilot, lambda: "interrupted" in seen(pilot))
+        await press(pilot, "b", "y")
+        await until(pilot, lambda: "↶ taken back" in seen(pilot))
+        assert "not verified" not in seen(pilot)
+
+
 async def test_a_fix_that_was_taken_back_says_so_and_an_undo_offers_no_undo() -> None:
     session = FakeSession()
     async with opened(session) as pilot:
