@@ -8,7 +8,7 @@ from typing import Literal
 
 from probes.base import Frozen
 
-ServerKind = Literal["postgresql", "pgbouncer"]
+ServerKind = Literal["postgresql", "pgbouncer", "mysql", "mariadb"]
 
 
 class Pooled(Frozen, frozen=True):
@@ -32,7 +32,8 @@ class DatabaseServer(Frozen, frozen=True):
     asked_at: datetime
     version: str | None = None
     usable: int | None = None
-    """PostgreSQL: ``max_connections`` less what is reserved for superusers; PgBouncer: ``max_client_conn``."""
+    """PostgreSQL: ``max_connections`` less what is reserved for superusers; MySQL: ``max_connections``; PgBouncer:
+    ``max_client_conn``."""
     in_use: int | None = None
     """Sessions of all clients, fastops' own included."""
     unattributed: int = 0

@@ -17,7 +17,7 @@ def server(one: DatabaseServer) -> str:
     """``server 48 of 97 in use``, and what of it nobody could be told."""
     if one.in_use is None:
         return "server not counted"
-    kind = "server" if one.kind == "postgresql" else "PgBouncer"
+    kind = "PgBouncer" if one.kind == "pgbouncer" else "server"
     said = f"{kind} {one.in_use} of {one.usable} in use" if one.usable is not None else f"{kind} {one.in_use} in use"
     doubts = []
     if one.unattributed:

@@ -19,6 +19,7 @@ from hypothesis import settings
 from tests import engine as engines
 from tests.cluster.fixtures import cluster, kube_api, lab_pods, make_namespace, namespace
 from tests.databases import pgbouncer, postgres, postgres_server
+from tests.mariadb import mariadb
 from tests.parts import MISSING_PART, missing
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ __all__ = [
     "kube_api",
     "lab_pods",
     "make_namespace",
+    "mariadb",
     "namespace",
     "pgbouncer",
     "postgres",

@@ -66,7 +66,7 @@ class Postgres(Server):
         """One value."""
         command = [_program("psql"), "-h", str(self.folder), "-p", str(self.port), "-U", "admin", "-d", "postgres"]
         done = subprocess.run(
-            [*command, "-qAtXc", sql], capture_output=True, text=True, timeout=30, check=True, **_as_user()
+            [*command, "-qAtXc", sql], capture_output=True, text=True, timeout=30, check=True, **as_user()
         )
         return done.stdout.strip()
 
@@ -105,8 +105,8 @@ def postgres(postgres_server: Postgres) -> Postgres:
 def postgres_server() -> Iterator[Postgres]:
     """A PostgreSQL of this session's own."""
     _program("postgres")
-    with _folder() as folder:
-        made = Postgres(folder, _address(), _free_port())
+    with own_folder() as folder:
+        made = Postgres(folder, address(), free_port())
         data = folder / "data"
         run([_program("initdb"), "-D", str(data), "-U", "admin", "--auth=trust", "-N"])
         names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
@@ -123,7 +123,7 @@ def postgres_server() -> Iterator[Postgres]:
                 "max_connections = 20\nsuperuser_reserved_connections = 3\nssl = on\nfsync = off\n"
                 "log_connections = on\npassword_encryption = 'scram-sha-256'\nshared_buffers = 16MB\n"
             )
-        with _running([_program("postgres"), "-D", str(data)], folder, made.port):
+        with running([_program("postgres"), "-D", str(data)], folder, made.port):
             for statement in _ROLES.strip().splitlines():
                 made.query(statement)
             yield made
@@ -135,8 +135,8 @@ def pgbouncer(postgres_server: Postgres) -> Iterator[Server]:
     program = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
     if program is None:
         missing("PgBouncer is not installed (Debian: apt-get install pgbouncer)", PROMISE)
-    with _folder() as folder:
-        made = Server(folder, postgres_server.host, _free_port())
+    with own_folder() as folder:
+        made = Server(folder, postgres_server.host, free_port())
         (folder / "users.txt").write_text('"shop" "shop-s3cret"\n"watcher" "watch-s3cret"\n')
         (folder / "pgbouncer.ini").write_text(
             f"[databases]\nshop = host={postgres_server.host} port={postgres_server.port} dbname=shop "
@@ -147,20 +147,21 @@ def pgbouncer(postgres_server: Postgres) -> Iterator[Server]:
         )
         for one in folder.iterdir():
             one.chmod(0o644)
-        with _running([program, str(folder / "pgbouncer.ini")], folder, made.port):
+        with running([program, str(folder / "pgbouncer.ini")], folder, made.port):
             yield made
 
 
 def run(command: list[str]) -> None:
     """Runs a program as the user that may run servers."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, **_as_user())
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, **as_user())
     assert done.returncode == 0, done.stderr
 
 
 @contextlib.contextmanager
-def _running(command: list[str], folder: Path, port: int) -> Iterator[None]:
+def running(command: list[str], folder: Path, port: int, end: signal.Signals = signal.SIGINT) -> Iterator[None]:
+    """``end``: the signal at which it ends its clients' sessions, and then itself."""
     with (folder / "log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, **_as_user())
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, **as_user())
         try:
             deadline = monotonic() + WAIT_SECONDS
             while not _answers(port):
@@ -169,7 +170,7 @@ def _running(command: list[str], folder: Path, port: int) -> Iterator[None]:
                 sleep(0.05)
             yield
         finally:
-            process.send_signal(signal.SIGINT)  # both end their clients' sessions, and then themselves
+            process.send_signal(end)
             try:
                 process.wait(WAIT_SECONDS)
             except subprocess.TimeoutExpired:
@@ -178,7 +179,7 @@ def _running(command: list[str], folder: Path, port: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _folder() -> Iterator[Path]:
+def own_folder() -> Iterator[Path]:
     """Not in pytest's own folders: those let nobody else in."""
     folder = Path(tempfile.mkdtemp(prefix="fastops-db-"))
     user = _user()
@@ -200,7 +201,7 @@ def _user() -> pwd.struct_passwd | None:
         return pwd.getpwnam("nobody")
 
 
-def _as_user() -> dict[str, object]:
+def as_user() -> dict[str, object]:
     user = _user()
     return {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
@@ -213,7 +214,7 @@ def _program(name: str) -> str:
     return found
 
 
-def _address() -> str:
+def address() -> str:
     """The bridge of a Docker Engine on this machine, which containers and this machine reach; else loopback."""
     return bridge("docker0") or "127.0.0.1"
 
@@ -230,7 +231,7 @@ def _addresses() -> list[str]:
     return ["127.0.0.1", *(found for end in ("docker0", PODS) if (found := bridge(end)) is not None)]
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as one:
         one.bind(("", 0))
         return int(one.getsockname()[1])

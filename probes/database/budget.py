@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from probes.model import Deployment, Replica
-from probes.pools import Held, Pool
+from probes.pools import Held, Pool, ServerKind
 
 _SIZES = (
     "SQLALCHEMY_POOL_SIZE", "DATABASE_POOL_SIZE", "DB_POOL_SIZE", "POSTGRES_POOL_SIZE", "PG_POOL_SIZE", "POOL_SIZE"
@@ -21,6 +21,11 @@ _WHOLE = (
     "ASYNCPG_POOL_MAX_SIZE",
 )  # fmt: skip
 """asyncpg's and psycopg_pool's ``max_size``: there is no overflow beside it."""
+
+
+_VIEWS: Mapping[ServerKind, str] = {
+    "postgresql": "pg_stat_activity", "pgbouncer": "SHOW CLIENTS", "mysql": "process list", "mariadb": "process list"
+}  # fmt: skip
 
 
 class Stated(NamedTuple):
@@ -69,8 +74,7 @@ def pool(
     rollout = around.rollout if around is not None else None
     sources = []
     if held is not None:
-        view = "pg_stat_activity" if held.server.kind == "postgresql" else "SHOW CLIENTS"
-        sources.append(f"{view} of {held.server.name}")
+        sources.append(f"{_VIEWS[held.server.kind]} of {held.server.name}")
     if stated is not None:
         sources.append(f"pool by {stated.source}")
     elif peak is not None:

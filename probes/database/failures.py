@@ -6,6 +6,7 @@ import socket
 import ssl
 
 from probes.base import Failure
+from probes.database import mysqlfailures
 from probes.database.tls import BadRoot
 
 _BY_STATE = {
@@ -21,8 +22,11 @@ _BY_STATE = {
     "57014": ("timeout", "the server took too long to answer", "it is asked again by itself"),
 }
 _PERMANENT = frozenset(
-    {"wrong-password", "no-database", "not-permitted", "forbidden", "bad-certificate", "bad-root", "no-tls"}
-)
+    {
+        "wrong-password", "no-database", "not-permitted", "forbidden", "bad-certificate", "bad-root", "no-tls",
+        "no-driver",
+    }
+)  # fmt: skip
 
 
 def permanent(failure: Failure) -> bool:
@@ -37,6 +41,8 @@ def refused(error: BaseException, *, pooler: bool) -> bool:
     PgBouncer's console, where users are let in or not.
     """
     state = getattr(error, "sqlstate", None)
+    if mysqlfailures.refused(error):
+        return True
     return isinstance(state, str) and (pooler or state == "28P01" or (state == "28000" and not by_transport(error)))
 
 
@@ -48,6 +54,10 @@ def by_transport(error: BaseException) -> bool:
 def of(error: BaseException, name: str) -> Failure:
     """The failure that an exception while connecting or asking is; ``name`` is ``HOST:PORT``."""
     what = f"the database server {name}"
+    return mysqlfailures.of(error, what) or _of(mysqlfailures.cause(error), what)
+
+
+def _of(error: BaseException, what: str) -> Failure:
     state = getattr(error, "sqlstate", None)
     if isinstance(state, str):
         if state == "28000":

@@ -8,9 +8,11 @@ from probes import text
 from probes.database import dsn
 from probes.model import Deployment
 
-_NAME = re.compile(r"(?i)(?:^|_)(?:db|database|postgres(?:ql)?|pg|sqlalchemy|async_?pg)_?\w*(?:dsn|ur[il])$")
+_NAME = re.compile(
+    r"(?i)(?:^|_)(?:db|database|postgres(?:ql)?|pg|mysql|mariadb|sqlalchemy|async_?pg)_?\w*(?:dsn|ur[il])$"
+)
 """A variable that is hidden for its name, and would hold a DSN."""
-_HOSTS = ("PGHOST", "POSTGRES_HOST", "POSTGRES_SERVER")
+_HOSTS = ("PGHOST", "POSTGRES_HOST", "POSTGRES_SERVER", "MYSQL_HOST", "MYSQL_SERVER", "MARIADB_HOST")
 
 
 def named(deployment: Deployment) -> bool:

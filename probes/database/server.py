@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from probes.base import Failure
-from probes.database import connecting, failures, pgbouncer, statistics
+from probes.database import connecting, failures, mysql, pgbouncer, processlist, statistics
 from probes.database.dsn import Dsn
 from probes.database.refusals import Refusals
 from probes.database.statistics import SessionRow
@@ -56,13 +56,15 @@ class Asked:
         if self._given_up is not None:
             raise Unanswered(self._given_up)
         try:
+            if self.dsn.kind == "mysql":
+                return await self._mysql_look()
             return await self._pooler_look() if self._pooler else await self._look()
         except connecting.Pooler:
             self._pooler = True
             return await self.look()
         except Unanswered:
             raise
-        except Exception as error:  # noqa: BLE001 -- asyncpg has errors of several families; all are failures
+        except Exception as error:  # noqa: BLE001 -- drivers have errors of several families; all are failures
             await self.close()
             failure = self._told(error)
             if failures.refused(error, pooler=self._pooler):
@@ -75,7 +77,7 @@ class Asked:
         """Ends the connection."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            await connecting.close(connection)
+            await (mysql.close if self.dsn.kind == "mysql" else connecting.close)(connection)
 
     async def _look(self) -> Looked:
         if self._connection is None or self._connection.is_closed():
@@ -86,6 +88,23 @@ class Asked:
             DatabaseServer(
                 name=self.dsn.name,
                 kind="postgresql",
+                asked_at=datetime.now(UTC),
+                version=said.version,
+                usable=said.usable,
+                hidden=said.hidden,
+            ),
+            said.sessions,
+        )
+
+    async def _mysql_look(self) -> Looked:
+        if self._connection is None or self._connection.closed:
+            self._not_refused()
+            self._connection = await mysql.connect(self.dsn, self.address, self.port, self._root)
+        said = await processlist.read(self._connection)
+        return self._looked(
+            DatabaseServer(
+                name=self.dsn.name,
+                kind=mysql.kind(self._connection),
                 asked_at=datetime.now(UTC),
                 version=said.version,
                 usable=said.usable,

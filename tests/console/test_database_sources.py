@@ -21,7 +21,7 @@ from probes.database import attribution, connecting, failures, sockets
 from probes.database.dsn import Dsn, parse
 from probes.database.server import Asked, Looked
 from probes.database.statistics import SessionRow
-from probes.model import Deployment, Link, Replica, Snapshot, TargetState
+from probes.model import Deployment, Link, Replica, TargetState
 from probes.pools import DatabaseServer
 from tests.databases import Postgres
 
@@ -191,7 +191,6 @@ async def test_one_of_two_roles_does_not_see_all_that_a_deployment_holds(
 
     monkeypatch.setattr(Asked, "look", look)
     monkeypatch.setattr(sockets, "near", lambda server, client: True)
-    monkeypatch.setattr(DatabaseWatch, "_is_here", _here)
     fleet = Fleet()
     fleet.access.environments = {"api-1": {"DATABASE_URL": "postgresql://app:pw@127.0.0.9/shop", **more}}
     fleet.publish(deployment("api", replica("api-1", addresses={"net": "172.18.0.2"})))
@@ -199,10 +198,6 @@ async def test_one_of_two_roles_does_not_see_all_that_a_deployment_holds(
     (one,) = fleet.board.snapshot().deployments()
     assert one.pool is not None
     assert one.pool.in_use == counted
-
-
-async def _here(watch: DatabaseWatch, snapshot: Snapshot, target: TargetId) -> bool:
-    return True
 
 
 async def test_a_dsn_that_cannot_be_used_is_one_sentence_with_the_variables_name() -> None:

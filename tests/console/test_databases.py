@@ -19,6 +19,8 @@ from console.wanted_databases import wanted
 from fixes.model import Report
 from tests.console._fastops import Done, Fastops, until
 from tests.databases import USABLE, Postgres, Server
+from tests.mariadb import USABLE as MOST_SESSIONS
+from tests.mariadb import MariaDb
 
 SERVICES = Path(__file__).parents[1] / "probes" / "database" / "services"
 WAIT_SECONDS = 60
@@ -181,9 +183,9 @@ def process(postgres: Postgres, tmp_path: Path) -> Iterator[Callable[[str], subp
     """A local service with a pool of three connections."""
     made: list[subprocess.Popen[bytes]] = []
 
-    def run(dsn: str) -> subprocess.Popen[bytes]:
+    def run(dsn: str, app: str = "orders:app") -> subprocess.Popen[bytes]:
         environment = {"DATABASE_URL": dsn, "DB_POOL_MAX_SIZE": "3", "PATH": os.environ["PATH"]}
-        command = [sys.executable, "-m", "uvicorn", "--port", "0", "orders:app"]
+        command = [sys.executable, "-m", "uvicorn", "--port", "0", app]
         with (tmp_path / "service.log").open("w") as log:
             made.append(subprocess.Popen(command, cwd=SERVICES, env=environment, stdout=log, stderr=log))
         return made[-1]
@@ -220,6 +222,21 @@ def test_clients_of_pgbouncer_are_counted_at_its_own_door(
     found = next(d for d in done.json["deployments"] if service.pid in [w["pid"] for w in d["workers"]])
     assert found["pool"]["in_use"] == 3
     assert "SHOW CLIENTS" in found["pool"]["source"]
+
+
+def test_connections_to_mariadb_are_those_of_its_process_list(
+    process: Callable[..., Any], mariadb: MariaDb, tmp_path: Path
+) -> None:
+    service = process(mariadb.dsn(host="127.0.0.1"), "goods:app")
+    until("its connections", lambda: mariadb.held("shop") == 3)
+    done = _scan(Fastops(tmp_path / "one"), "local", "own")
+    found = next(d for d in done.json["deployments"] if service.pid in [w["pid"] for w in d["workers"]])
+    assert abs(found["pool"]["in_use"] - mariadb.held("shop")) <= 1
+    assert f"process list of 127.0.0.1:{mariadb.port}" in found["pool"]["source"]
+    assert found["pool"]["sessions"]["states"] == {"idle": 3}
+    server = next(s for s in done.json["databases"] if s["server"] == f"127.0.0.1:{mariadb.port}")
+    assert (server["kind"], server["usable"]) == ("mariadb", MOST_SESSIONS)
+    until("the end of its session", lambda: mariadb.held("shop") == 3)
 
 
 def test_a_session_that_stays_open_shows_them_and_ends_its_connection_with_itself(

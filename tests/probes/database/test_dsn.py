@@ -28,7 +28,8 @@ def test_what_a_url_leaves_out_is_libpqs_default_or_in_the_environment() -> None
 @pytest.mark.parametrize(
     "text",
     [
-        "mysql://me@db/shop", "host=db user=me", "postgresql://a,b/shop", "postgresql:///shop", "postgresql://db/shop",
+        "oracle://me@db/shop", "mysql://db/shop", "mysql://me@db/?unix_socket=/run/mysqld/mysqld.sock",
+        "mariadb://me@db/?ssl-mode=perhaps", "host=db user=me", "postgresql://a,b/shop", "postgresql:///shop", "postgresql://db/shop",
         "postgresql://me@db:99999/", "postgresql://me@db:port/", "postgresql://me@db/?sslmode=perhaps",
         "postgresql://me@/shop?host=/run/postgresql", "postgresql://me@[::1/",
     ],
@@ -116,3 +117,34 @@ def test_a_variable_that_cannot_be_used_is_named_without_its_value() -> None:
     assert list(said.dsns) == ["OTHER_URL"]
     assert said.bad == {"DATABASE_URL": "it names several hosts; give the DSN of one server"}
     assert found({"PGHOST": "/run/postgresql", "PGUSER": "me"}).bad.keys() == {"PGHOST"}
+
+
+@pytest.mark.parametrize(
+    ("options", "mode"),
+    [
+        ("", "prefer"), ("?ssl-mode=REQUIRED", "require"), ("?ssl_mode=VERIFY_IDENTITY", "verify-full"),
+        ("?ssl_disabled=true", "disable"), ("?ssl=true", "require"), ("?ssl_ca=/ca.pem", "verify-ca"),
+        ("?ssl_ca=/ca.pem&ssl_verify_identity=true", "verify-full"), ("?ssl-mode=disabled", "disable"),
+        ("?ssl=true&ssl_ca=/ca.pem", "verify-ca"), ("?charset=utf8mb4", "prefer"),
+    ],
+)  # fmt: skip
+def test_a_url_of_mysql_is_read_as_its_drivers_read_it(options: str, mode: str) -> None:
+    one = parse(f"mysql+aiomysql://shop:s%40e@db/orders{options}", {"PGHOST": "no", "PGSSLMODE": "verify-full"})
+    assert (one.kind, one.host, one.port, one.user, one.password) == ("mysql", "db", 3306, "shop", "s@e")
+    assert one.sslmode == mode
+    assert one.root == ("/ca.pem" if "ssl_ca" in options else None)
+    assert parse("mariadb+asyncmy://me@db:3307/x").port == 3307
+
+
+def test_the_parts_of_mysql_in_an_environment_are_a_server() -> None:
+    parts = {
+        "MYSQL_HOST": "db",
+        "MYSQL_PORT": "3307",
+        "MYSQL_USER": "shop",
+        "MYSQL_PASSWORD": "x",
+        "MYSQL_DATABASE": "o",
+    }
+    assert found(parts).dsns["MYSQL_HOST"] == Dsn("db", 3307, "shop", "x", "o", kind="mysql")
+    bad = found({"MARIADB_HOST": "db", "MARIADB_USER": "me", "MARIADB_PORT": "tcp://10.0.0.1:3306"})
+    assert bad.dsns == {}
+    assert bad.bad == {"MARIADB_HOST": "its port is none"}
