@@ -183,8 +183,10 @@ async def test_the_descriptors_are_enough_after_a_prlimit(demo: Demo) -> None:
 
 
 PROGRAM = """
-import sys, time
+import signal, sys, time
 from console.demo import Demo
+for ignored_under_nohup_or_in_the_background in (signal.SIGHUP, signal.SIGINT):
+    signal.signal(ignored_under_nohup_or_in_the_background, signal.SIG_DFL)
 with Demo() as demo:
     print(demo.directory, flush=True)
     time.sleep(600)
