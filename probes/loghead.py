@@ -15,7 +15,8 @@ Place = Literal["message", "complaint", "raised", "unquoted"]
 
 ``message``: it begins the record's message. ``complaint``: likewise, and the record is no mere information. ``raised``:
 a complaint, or what an exception says, in a traceback or behind other words of a warning or an error. ``unquoted``:
-anywhere, but in a record of mere information neither within quotation marks nor behind prose.
+anywhere, but in a record of mere information neither within quotation marks nor behind prose. Both not within what
+prose cites at any level: ``WARNING blocked the prompt "…``.
 """
 
 _LONGEST = 400
@@ -63,6 +64,12 @@ _RETRY = re.compile(r"Backing off \S+\(\.\.\.\) for [\d.]+s \(|Retrying \S+ in [
 _NAME_WORDS = 3
 """A service's own name has no more: ``CRITICAL Checkout Service: …``."""
 _FOREIGN = re.compile(r"[\"'`“”„‘’«»?!]")
+_CITED = re.compile(r"(?:^|[\s(\[])(?P<word>\w+) (?P<mark>[\"'`])")
+"""A quotation mark behind a word, as prose cites: ``blocked the prompt "…``; other signs in code and fields."""
+_CITES_AN_ERROR = frozenset(
+    {"file", "in", "error", "exception", "raised", "failed", "failure", "reason", "cause", "with", "by", "got"}
+)
+"""Before a frame's file (``File "…``) and before what went wrong."""
 _MARKS = ":|,;-–—•›│+#"
 _NAME = re.compile(r"[\d._/@=\-]")
 _EXCEPTION = re.compile(
@@ -82,6 +89,8 @@ def fits(place: Place, front: str, record: str = "", *, below: bool = False) -> 
         retry = _RETRY.search(front)
         if retry and _is_head(front[: retry.start()]):
             return True
+        if (_first_level(front) or _recorded(record)) and _is_cited(front):
+            return False
     if place == "unquoted":
         return not (_is_quiet(front, record) and (_is_quoted(front) or not _is_head(front, raised=True)))
     if len(front) > _LONGEST:
@@ -107,6 +116,16 @@ def _raised(front: str, record: str) -> bool:
 def _is_quoted(front: str) -> bool:
     """Whether a quotation mark is open; that of a field (``error="…``) quotes nobody."""
     return front.count('"') % 2 == 1 and not front[: front.rfind('"')].endswith("=")
+
+
+def _is_cited(front: str) -> bool:
+    """Whether prose opened a quotation and has not closed it: of a text, not of an error."""
+    for found in _CITED.finditer(front):
+        word, rest = found["word"].lower(), front[found.end() :]
+        closed = re.search(rf"(?<!\\){found['mark']}(?!\w)", rest)
+        if not closed and word not in _CITES_AN_ERROR and not _LEVEL.fullmatch(word):
+            return True
+    return False
 
 
 def _is_quiet(front: str, record: str) -> bool:

@@ -32,7 +32,7 @@ NGINX = _wording.unquoted(
 GATEWAY = _wording.unquoted(
     "dropped/gateway",
     r"HTTP/\d(?:\.\d)?\\?\" 50[24] \d+ .*(?:urt=|uct=|upstream)"
-    r"|(?:^|[^\w])nginx[\w.\-]* +\| .*HTTP/\d(?:\.\d)?\\?\" 50[24] \d",
+    r"|(?:^|\s)nginx[\w.\-]* +\| .*HTTP/\d(?:\.\d)?\\?\" 50[24] \d",
 )
 TRAEFIK = _wording.unquoted("dropped/traefik", r"'50[24] (?:Bad Gateway|Gateway Timeout)' caused by")
 CLIENT = _wording.unquoted(

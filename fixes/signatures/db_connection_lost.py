@@ -39,7 +39,8 @@ LOST = _database.pattern(
 CLOSED = _database.pattern(
     "connection-closed",
     r"(?P<said>[Cc]onnection (?:is|was|already) closed|underlying connection is closed|[Cc]onnection closed"
-    r"|\(0, ''\)|(?:Error|Exception): [Nn]ot connected$)",
+    r"|\(0, ''\)|(?:Error|Exception): [Nn]ot connected$"
+    r"|unable to perform operation on <\w+ closed=True [^>]*>; the handler is closed)",
 )
 _ONE_BURST = timedelta(seconds=60)
 
@@ -115,6 +116,12 @@ SIGNATURE = Signature(
         ),
         Example("MySQL", 'pymysql.err.OperationalError: (2006, "MySQL server has gone away (BrokenPipeError(32))")\n'),
         Example(
+            "aiomysql on uvloop",
+            _FRAME.format("aiomysql/connection.py")
+            + "RuntimeError: unable to perform operation on <TCPTransport closed=True reading=False 0x556c>; the "
+            "handler is closed\n",
+        ),
+        Example(
             "the server's log",
             "2026-11-22 09:30:02.321 UTC [19881] app@app FATAL:  terminating connection due to administrator command\n",
         ),
@@ -125,6 +132,12 @@ SIGNATURE = Signature(
         ),
     ),
     silent=(
+        Example(
+            "Redis on uvloop",
+            _FRAME.format("redis/asyncio/connection.py")
+            + "RuntimeError: unable to perform operation on <TCPTransport closed=True reading=False 0x556c>; the "
+            "handler is closed\n",
+        ),
         Example("nobody is named", "RuntimeError: Connection closed\n"),
         Example(
             "a WebSocket",

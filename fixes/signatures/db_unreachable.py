@@ -155,6 +155,7 @@ SIGNATURE = Signature(
         _wording.STARTED,
     ),
     explains=(
+        SignatureId("db-connection-lost"),
         SignatureId("worker-boot-failed"),
         SignatureId("startup-stalled"),
         SignatureId("unhandled-exceptions"),

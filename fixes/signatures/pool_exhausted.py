@@ -117,7 +117,7 @@ def _out_of_reach(view: View, hit: LogHit, place: At) -> bool:
     if last is None:
         return False
     if last.at is None or place.at is None:
-        return place.line - last.line <= NEAR_LINES
+        return _follows(view, last, place)
     tries = [
         mark.at
         for other in view.deployment.hits
@@ -128,6 +128,15 @@ def _out_of_reach(view: View, hit: LogHit, place: At) -> bool:
     retrying = BACKOFF * (last.at - min(tries, default=last.at))
     waited = timedelta(seconds=float(hit.fields["timeout"][:9])) + SLACK
     return place.at - last.at <= max(waited, retrying)
+
+
+def _follows(view: View, last: At, place: At) -> bool:
+    """Whether a time-out stands near a failure to connect, itself or after others that do: each has a traceback."""
+    line = last.line
+    for _, other in sorted(_shared.places(view, PSYCOPG), key=lambda one: one[1].line):
+        if other.replica == place.replica and line < other.line <= min(line + NEAR_LINES, place.line):
+            line = other.line
+    return place.line - line <= NEAR_LINES
 
 
 def _gave_up_waiting(hit: LogHit) -> bool:
@@ -202,6 +211,10 @@ SIGNATURE = Signature(
             "the server refused",
             "WARNING:psycopg.pool:error connecting in 'pool-1': FATAL:  sorry, too many clients already\n"
             "psycopg_pool.PoolTimeout: couldn't get a connection after 30.00 sec\n",
+        ),
+        Example(
+            "the server refuses, and each of several requests leaves a traceback without times",
+            f"2026-11-22T12:00:00Z {_CONNECTING}\n" + ("  ~~~\n" * 72 + _GAVE_UP[31:]) * 3,
         ),
         Example("psycopg_pool failed to connect meanwhile", _OUT.format("11:59:10") + _GAVE_UP),
         Example(

@@ -16,6 +16,9 @@ SHAPES: dict[str, Callable[[str], str]] = {
     "a chat": lambda said: f"INFO:chat:user said: {said}",
     "a chat in JSON": lambda said: json.dumps({"level": "info", "logger": "chat", "message": f"user said: {said}"}),
     "a field in JSON": lambda said: json.dumps({"level": "info", "message": "asked", "query": said}),
+    "a prompt that is refused": lambda said: f'WARNING:chat:blocked the prompt "{said.replace(chr(34), chr(39))}"',
+    "a text that is refused": lambda said: f"2026-11-22 09:00:00,123 ERROR app.model: no label for the text {said!r}",
+    "a refused prompt in JSON": lambda said: json.dumps({"level": "warning", "event": f"flagged the prompt {said!r}"}),
     "a query": lambda said: f'INFO:     10.0.0.1:5 - "GET /?q={said.replace(" ", "+").replace(chr(34), "%22")}" 200 OK',
 }
 SLOW = {"slow-requests", "timeout-too-short"}
