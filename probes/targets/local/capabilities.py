@@ -7,12 +7,15 @@ import shlex
 import shutil
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
 
 from probes import stack, text
 from probes.command import CannotRewrite, rewrite
 from probes.intent import Desired
 from probes.model import Capability
 from probes.targets.local.find import Master
+
+_LOOPBACK = "127.0.0.1"
 
 
 def capabilities(master: Master) -> Mapping[Capability, str | None]:
@@ -117,20 +120,22 @@ def _command(master: Master) -> str | None:
             f"Its command stands in {master.origin.unit}: change ExecStart= with systemctl edit, and restart the unit."
         )
     return "It cannot be restarted from here because nobody supervises it. Stop it and start it with: " + command_line(
-        _for_production(master), master.working_dir
+        _for_production(master.argv, _host(master) == _LOOPBACK), master.working_dir
     )
 
 
-def _for_production(master: Master) -> tuple[str, ...]:
-    """Its command without what is meant for development, as far as that can be taken away."""
-    want = Desired(production=True, bind_host="127.0.0.1")
+def _host(master: Master) -> object:
     host = master.command.settings.get("host") if master.command is not None else None
-    if host is None or host.value != want.bind_host:
-        want = Desired(production=True)
+    return None if host is None else host.value
+
+
+@lru_cache(maxsize=256)
+def _for_production(argv: tuple[str, ...], on_loopback: bool) -> tuple[str, ...]:
+    """A command without what is meant for development, as far as that can be taken away; asked in every sweep."""
     try:
-        return rewrite(master.argv, {}, want, master.recognition.packages).argv
+        return rewrite(argv, {}, Desired(production=True, bind_host=_LOOPBACK if on_loopback else None), {}).argv
     except CannotRewrite:
-        return master.argv
+        return argv
 
 
 def _restart(master: Master) -> str | None:

@@ -381,6 +381,16 @@ async def test_what_nobody_supervises_is_not_restarted_but_the_command_is_said(t
                 await plan(watch, deployment, Desired(bind_host="0.0.0.0"))
 
 
+async def test_a_development_server_is_left_alone_and_its_command_without_the_flags_is_said(tmp_path: Path) -> None:
+    port = free_port()
+    with running(uvicorn(port, "--reload", "--reload-dir", "."), tmp_path / LONE, port):
+        async with watched() as watch:
+            deployment = (await watch.until(lambda all_: LONE in all_))[LONE]
+            assert deployment.settings["reload"].value is True
+            with pytest.raises(Refused, match=f"uvicorn main:app --port {port}$"):
+                await plan(watch, deployment, Desired(production=True))
+
+
 def test_read_only_hands_no_writer_out() -> None:
     with pytest.raises(ReadOnly):
         LocalTarget(Options(read_only=True)).writer()
