@@ -56,19 +56,20 @@ class Player:
 
     def go(self, when: float) -> bool:
         """Goes to the newest moment that is not after ``when``, forward or back; whether that is another one."""
+        at, wanted = self._at, self._at
         try:
             wanted = self._reader.find(when)
-            at = self._at
             if at is not None and wanted.id == at.id:
                 return False
-            if at is not None and wanted.first == at.first and wanted.id > at.id:
+            if at is not None and self._damage is None and wanted.first == at.first and wanted.id > at.id:
                 self._read(at.id + 1, wanted)
             else:
                 self._leave(wanted)
                 self._read(wanted.first, wanted)
-        except Damaged as error:
+            self._damage = None
+        except Damaged as error:  # what was known before stays; the next step begins its chapter anew
             self._damage = str(error)
-            self._at = self._at or self._reader.first
+            self._at = wanted or self._reader.first
             self._decode()
         self.report = self._reported()
         return True

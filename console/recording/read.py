@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from console.recording import form
 from console.recording.form import Damaged, Moment, Unusable
-from console.recording.pack import decoded
+from console.recording.pack import decoded, door, inflated
 
 QUERY_SECONDS = 5.0
 """How long SQLite may work on one question."""
@@ -26,6 +26,8 @@ _MAGIC = b"SQLite format 3\x00"
 _EARLIEST = datetime(2020, 1, 1, tzinfo=UTC).timestamp()
 _LATEST = datetime(2200, 1, 1, tzinfo=UTC).timestamp()
 _MOST_ID = 1 << 40
+_PAGE_MOMENTS = 64
+"""More than stand in a page of SQLite."""
 _NEXT = "SELECT id, at, first, data FROM moments WHERE id >= ? ORDER BY id LIMIT 1"
 
 
@@ -50,7 +52,7 @@ class Reader:
         self._database.set_progress_handler(self._late, _STEPS)
         try:
             self._check(path)
-            self.first, self.last, self.cut = self._ends()
+            self.first, self.last, self.cut = self._ends(shortened=shortened)
         except Damaged as error:
             self._database.close()
             raise Unusable(f"{path} is damaged: {error}") from None
@@ -98,7 +100,7 @@ class Reader:
             yield row, decoded(data, Moment)
             at, count, read = row.id + 1, count + 1, read + len(data)
 
-    def _ends(self) -> tuple[Row, Row, bool]:
+    def _ends(self, *, shortened: bool) -> tuple[Row, Row, bool]:
         """The first and the last moment that can be read, and whether there were more."""
         try:
             first = self._whole(0)
@@ -108,28 +110,39 @@ class Reader:
             raise Unusable("there is no moment in it that can be read: it was cut, or ended before anything was read")
         try:
             last = self._row("id <= ? ORDER BY id DESC", _MOST_ID)
-            if last is not None and self._whole(last.id) is not None:
+            if last is not None and not shortened and self._whole(last.id) is not None:
                 return first, last, False
         except Damaged:
             pass
         return first, self._last_before_the_cut(first), True
 
     def _last_before_the_cut(self, first: Row) -> Row:
-        """Pages come in the order of moments: what is missing is missing from somewhere on."""
+        """Pages come in the order of moments: what is missing is missing from somewhere on.
+
+        What lacks of the page that was cut reads as zeroes, so some moments of it are there, and some before them not.
+        """
         low, high = first, first.id + 1
-        while high < _MOST_ID and (found := self._readable(high)) is not None:
+        while high < _MOST_ID and (found := self._sound(high)) is not None:
             low, high = found, found.id * 2 + 1
         while high - low.id > 1:
-            found = self._readable((low.id + high) // 2)
-            if found is None or found.id >= high:
-                high = (low.id + high) // 2
-            else:
-                low = found
+            middle = (low.id + high) // 2
+            found = self._sound(middle)
+            low, high = (low, middle) if found is None or found.id >= high else (found, high)
+        for identity in range(max(first.id + 1, low.id - _PAGE_MOMENTS), low.id):
+            if self._sound(identity) is None:
+                return self._sound(identity - 1) or first
         return low
 
-    def _readable(self, at: int) -> Row | None:
+    def _sound(self, at: int) -> Row | None:
+        """The first moment from an id on, if it is whole as far as that can be told."""
         with contextlib.suppress(Damaged):
-            return self._whole(at)
+            found = self._one(_NEXT, at)
+            row = _row(found)
+            if row is not None and isinstance(found[3], bytes):
+                moment = decoded(found[3], Moment)
+                for data in (*moment.whole.values(), *moment.lines.values()):
+                    inflated(data)
+                return row
         return None
 
     def _whole(self, at: int) -> Row | None:
@@ -143,8 +156,8 @@ class Reader:
         self._deadline = time.monotonic() + QUERY_SECONDS
         try:
             return self._database.execute(query, values).fetchone()
-        except (sqlite3.Error, OverflowError, MemoryError) as error:
-            raise Damaged(str(error)) from None
+        except (sqlite3.Error, ValueError, OverflowError, MemoryError) as error:
+            raise Damaged(door(str(error))) from None  # SQLite quotes what stands in the file
 
     def _late(self) -> int:
         return int(time.monotonic() > self._deadline)
@@ -211,14 +224,14 @@ def _connect(path: Path, *, shortened: bool) -> sqlite3.Connection:
         )
         try:
             database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, form.MOST_ROW_BYTES)
+            if shortened:  # else SQLite gives nothing of a file that lacks its end; nothing is written here either way
+                database.execute("PRAGMA writable_schema=ON")
             for setting in ("trusted_schema=OFF", "query_only=ON", "cell_size_check=ON", "mmap_size=0"):
                 database.execute(f"PRAGMA {setting}")
             database.execute("PRAGMA cache_size=-4096")
-            if shortened:  # else SQLite gives nothing of a file that lacks its end; nothing is written here either way
-                database.execute("PRAGMA writable_schema=ON")
             database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
-        except sqlite3.Error as error:
-            failed = str(error)
+        except (sqlite3.Error, ValueError) as error:
+            failed = door(str(error))
             database.close()
         else:
             return database

@@ -75,6 +75,8 @@ class Recording:
                 self._began, self._chapter_bytes = at, 0
             self._make_room()
             self._database.execute("COMMIT")
+            if fresh:  # whoever copies the file without the log beside it has all but the latest chapter
+                self._database.execute("PRAGMA wal_checkpoint(PASSIVE)")
         except sqlite3.Error as error:
             raise Unusable(f"{self.path} takes no more: {error}. What was recorded so far can be replayed") from None
         self._next += 1

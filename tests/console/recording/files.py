@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from console.recording.form import Damaged, Moment
+from console.recording.form import Moment
 from console.recording.pack import inflated
 from console.recording.write import Recording
 from fixes.model import Finding, Report, SignatureId
@@ -112,12 +112,3 @@ def everything(path: Path) -> Iterator[bytes]:
                 yield inflated(packed, bases[name])
             for packed in moment.lines.values():
                 yield inflated(packed)
-
-
-def readable(data: bytes) -> bool:
-    """Whether compressed bytes can be inflated."""
-    try:
-        inflated(data)
-    except Damaged:
-        return False
-    return True
