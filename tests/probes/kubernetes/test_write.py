@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from fixes.diff import unified
 from fixes.journal import blanked
 from probes.intent import Desired, Intent, Restart, RestorePoint, Rollback, Scale, Step
 from probes.orchestrator import ProbeSpec
@@ -110,6 +111,22 @@ async def test_a_server_on_loopback_is_opened_and_its_pod_gets_ready(shop: Shop,
     assert shop.get("Deployment")["status"]["readyReplicas"] == 1
     await fix.undo()
     assert shop.spec() == before
+
+
+async def test_flags_go_and_a_database_url_asks_for_tls_and_no_password_is_journalled(shop: Shop, fix: Fix) -> None:
+    url = "postgresql://app:hunter2@db/app?sslmode="
+    command = ["uvicorn", "healthy:app", "--reload", "--host", "0.0.0.0", "--port", "8000"]
+    web = shop.start(command=command, env=[{"name": "DATABASE_URL", "value": f"{url}disable"}])
+    before = shop.spec()
+    await fix.apply(web, Desired(production=True, database_tls={"DATABASE_URL": "require"}))
+    assert shop.app()["command"] == [word for word in command if word != "--reload"]
+    assert shop.app()["env"] == [{"name": "DATABASE_URL", "value": f"{url}require"}]
+    assert "hunter2" not in str([msgspec.json.encode(one) for one in [*map(blanked, fix.steps), *fix.points]])
+    assert "hunter2" not in "".join(unified(step.before, step.after) for step in fix.steps)
+    fix.points = [journalled(RestorePoint, point) for point in fix.points]
+    await fix.undo()
+    assert shop.spec() == before
+    assert shop.api.items(shop.path("Secret")) == []
 
 
 async def test_replicas_are_scaled_and_scaled_back(shop: Shop, fix: Fix) -> None:
