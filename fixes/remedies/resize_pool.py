@@ -104,6 +104,8 @@ def _why_not(deployment: Deployment, finding: Finding) -> str | None:
             return f"A transaction has been open for {oldest:.0f} s: connections are held too long, end that first."
         if total >= SIZE + OVERFLOW:
             return f"A worker's pool of {total} is large: its connections are held too long, which no size mends."
+        if held is not None and any(one.clients_waiting for one in held.server.pooled):
+            return "Clients wait in PgBouncer itself, and a larger pool lets more of them wait: size PgBouncer's pool."
         if most <= total:
             return f"The database's server has {most} connections for each worker, and its pool may open {total}."
     elif most >= total:

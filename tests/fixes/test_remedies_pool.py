@@ -10,6 +10,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from fixes.catalogue import remedies
 from fixes.model import Finding, RemedyId
@@ -18,7 +19,7 @@ from fixes.values import BadValue, settle
 from probes.base import Value
 from probes.intent import Desired, Document, Step
 from probes.model import Deployment
-from probes.pools import DatabaseServer, Held, Pool
+from probes.pools import DatabaseServer, Held, Pool, Pooled
 from probes.target import Refused
 from probes.targets.docker.atomic import FileWriter
 from probes.targets.docker.compose import Goal, edit
@@ -120,6 +121,18 @@ def test_the_limit_that_the_log_names_counts() -> None:
 )
 def test_what_no_size_mends_is_refused(one: Deployment, signature: str, why: str) -> None:
     assert why in str(refusal(RESIZE, one, about(signature)))
+
+
+def test_where_clients_wait_in_pgbouncer_a_larger_pool_is_no_answer() -> None:
+    one = service()
+    assert one.pool is not None
+    assert one.pool.held is not None
+    for waiting in (0, 3):
+        pooled = (Pooled("app", "app", 5, waiting, 5, 0),)
+        server = replace(one.pool.held.server, kind="pgbouncer", pooled=pooled)
+        told = replace(one, pool=replace(one.pool, held=replace(one.pool.held, server=server)))
+        assert ("PgBouncer's pool" in str(refusal(RESIZE, told, about("pool-exhausted")))) is bool(waiting)
+        assert "PgBouncer" not in str(refusal(RESIZE, told, about("pool-oversubscribed")))
 
 
 def test_more_than_the_server_has_cannot_be_asked_for() -> None:
