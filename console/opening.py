@@ -15,6 +15,7 @@ from fixes.model import Report
 from fixes.track import Tracker
 from probes.base import Failure, TargetId
 from probes.history import History
+from probes.otlp.receiver import Place
 from probes.target import Options, Target, Unreadable
 from probes.targets import UnknownTarget, default_names, open_target
 
@@ -29,7 +30,9 @@ class Opened(NamedTuple):
     repairs: Repairs
 
 
-def open_all(wanted: Wanted, history: History, report: Callable[[], Report]) -> Opened:
+def open_all(
+    wanted: Wanted, history: History, report: Callable[[], Report], receives: Callable[[], Place | None]
+) -> Opened:
     """Opens the named targets, or all that is here.
 
     Raises :class:`probes.targets.UnknownTarget` and :class:`console.config.BadConfig`.
@@ -59,7 +62,7 @@ def open_all(wanted: Wanted, history: History, report: Callable[[], Report]) -> 
         read_only=frozenset(t for t in targets if wanted.read_only or _closed(t, wanted)),
         production=production,
         tracker=tracker,
-        repairs=Repairs(targets, tracker, history, report, production),
+        repairs=Repairs(targets, tracker, history, report, production, receives),
     )
 
 

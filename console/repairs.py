@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from msgspec.structs import replace
 
 from console.config import state_folder
-from fixes import catalogue, plan, verify
+from fixes import asked, catalogue, plan, verify
 from fixes.apply import Fixer
 from fixes.journal import OPEN_STATES, Journal
 from fixes.model import (
@@ -34,6 +34,7 @@ from fixes.track import Tracker
 from probes.base import DeploymentId, TargetId, Value, target_of
 from probes.history import History, Metric, Point, SeriesKey
 from probes.model import Deployment, Node, StackSample
+from probes.otlp.receiver import Place
 from probes.target import Refused, Target, Unreadable
 
 Progress = Callable[[str], None]
@@ -63,8 +64,13 @@ class Repairs:
         history: History,
         report: Callable[[], Report],
         production: AbstractSet[TargetId] = frozenset(),
+        receives: Callable[[], Place | None] = lambda: None,
     ) -> None:
-        """``production``: targets on which every change asks for the deployment's name."""
+        """``production``: targets on which every change asks for the deployment's name.
+
+        ``receives``: where telemetry is received.
+        """
+        self._receives = receives
         self._targets = targets
         self._production = production
         self._tracker = tracker
@@ -100,7 +106,7 @@ class Repairs:
     ) -> Plan:
         """Drafts the named remedy, or the first that applies; raises :class:`Refused` or :class:`Unreadable`."""
         deployment = self._deployment(deployment_id)
-        finding = self._finding(deployment_id, signature)
+        finding = await self._finding(deployment, signature)
         made = await plan.make_plan(
             deployment,
             finding,
@@ -147,7 +153,7 @@ class Repairs:
         deployment = self._deployment(wanted.deployment)
         if wanted.confirm is not None and confirm != deployment.name:
             raise Refused(f"{wanted.confirm} The name {deployment.name} has to be typed for that.")
-        finding = self._finding(wanted.deployment, wanted.signature)
+        finding = await self._finding(self._deployment(wanted.deployment), wanted.signature)
         remedy = catalogue.remedies()[wanted.remedy]
         drafter = self._target(wanted.deployment).drafter
         before = verify.load_before(self._series_of(wanted.deployment), datetime.now(UTC))
@@ -159,7 +165,7 @@ class Repairs:
         if all(step.action == "offer-file" for step in wanted.steps):
             self._record(entry.id, "untested", OFFERED, progress)
             return Outcome(True, "untested", entry.id, time.monotonic() - began, OFFERED)
-        signature = catalogue.signatures()[wanted.signature]
+        signature = asked.signature(wanted.signature) or catalogue.signatures()[wanted.signature]
         verification = verify.begin(finding, signature.proof, datetime.now(UTC), before)
         answer = await self._verify(verification, signature, progress)
         verified = answer.verified or "untested"
@@ -247,10 +253,18 @@ class Repairs:
         state = self._report().snapshot.targets.get(deployment.target)
         return None if state is None or deployment.node is None else state.nodes.get(deployment.node)
 
-    def _finding(self, deployment: DeploymentId, signature: SignatureId) -> Finding:
-        found = next((f for f in self._report().of(deployment) if f.signature == signature), None)
+    async def _finding(self, deployment: Deployment, signature: SignatureId) -> Finding:
+        """The finding, or what stands in its place where a person asks for a remedy without one."""
+        wished = asked.signature(signature)
+        if wished is not None:
+            from console.asked import facts
+
+            state = self._report().snapshot.targets[deployment.target]
+            known = await facts(deployment, self._target(deployment.id), state, self._receives())
+            return asked.wish(deployment, wished, known)
+        found = next((f for f in self._report().of(deployment.id) if f.signature == signature), None)
         if found is None:
-            raise Refused(f"{signature} is not found on {deployment} any more")
+            raise Refused(f"{signature} is not found on {deployment.id} any more")
         return found
 
     def _entry(self, change: ChangeId | None) -> Entry:

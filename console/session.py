@@ -271,7 +271,8 @@ class Session:
         """Opens the targets; contacts nothing."""
         from console.opening import open_all
 
-        opened = open_all(self._wanted, self._judging.history, lambda: self.report)
+        judging = self._judging
+        opened = open_all(self._wanted, judging.history, lambda: self.report, lambda: judging.receives)
         self._targets, self.read_only_targets, self.production = opened.targets, opened.read_only, opened.production
         self._tracker, self._repairs = opened.tracker, opened.repairs
 

@@ -15,7 +15,7 @@ from probes.database.attribution import addresses, plain
 from probes.latency import not_users
 from probes.model import Deployment, Latency
 from probes.otlp.decode import Export
-from probes.otlp.instances import Instance, Instances, Peer, together
+from probes.otlp.instances import OWNER, Instance, Instances, Peer, together
 from probes.otlp.receiver import Place, Receiver
 from probes.target import Target
 from probes.traffic import together as of_deployment
@@ -23,8 +23,6 @@ from probes.traffic import together as of_deployment
 TICK_SECONDS = 1.0
 AGAIN_SECONDS = 10.0
 """Until listening is tried again."""
-OWNER = "fastops.deployment"
-"""An attribute of the resource that names the deployment: for what comes through an address that is nobody's."""
 _SOCKETS_SECONDS = 3.0
 
 
@@ -77,7 +75,7 @@ class TelemetryWatch:
             mine = [one for one in heard if one.owner == deployment.id]
             for one in mine:
                 one.ignored = not_users(deployment.running)
-            traffic = together(mine, processes(deployment))
+            traffic = together(mine, processes(deployment), len(deployment.running))
             latency = None if traffic is None else of_deployment([traffic], 1)
             if latency is not None:
                 told[deployment.id] = latency

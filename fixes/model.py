@@ -272,6 +272,8 @@ class Remedy(Frozen, frozen=True):
     """Why a plain yes is not enough and the deployment's name has to be typed."""
     asks: Callable[[Mapping[str, Value]], Advice | None] = lambda _v: None
     """What has to be typed before anything can be planned, where the values leave that out."""
+    asked: Signature | None = None
+    """Set where a person may ask for it without a finding: silent once it has done what it is for."""
 
 
 Risk = Literal["none", "reload", "restart", "recreate"]

@@ -13,7 +13,7 @@ from console.commands._session import drafted, find, finished, opened, progress,
 from console.config import seconds
 from console.exits import FINE, PARTIAL, REFUSED, UNVERIFIED, USAGE, Stop
 from console.session import Session
-from fixes import catalogue
+from fixes import asked, catalogue
 from fixes.model import Outcome, Plan, RemedyId, SignatureId
 from probes.base import DeploymentId, Value, target_of
 from probes.model import Deployment
@@ -32,18 +32,23 @@ class Request(NamedTuple):
     yes: bool
     confirm: str | None
     namespace: str | None = None
+    telemetry: str | None = None
 
 
 def run(request: Request, *, observe: str, as_json: bool, read_only: bool | None) -> int:
     """Fixes one finding; returns the exit status."""
     signature = SignatureId(request.signature)
-    if signature not in rules.load(configuration.load()).signatures:
+    config = configuration.load()
+    if asked.signature(signature) is None and signature not in rules.load(config).signatures:
         raise Stop(f"there is no signature {request.signature!r}; `fastops signatures` lists them", USAGE)
     if request.remedy is not None and request.remedy not in catalogue.remedies():
         raise Stop(f"there is no remedy {request.remedy!r}; there are {', '.join(catalogue.remedies())}", USAGE)
     observe_seconds = seconds(observe, "--observe", 0, 86_400)
     values = dict(_assignment(one) for one in request.values)
-    with opened_for(request.deployment, read_only=read_only, namespace=request.namespace) as session:
+    telemetry = request.telemetry or config.telemetry
+    with opened_for(
+        request.deployment, read_only=read_only, namespace=request.namespace, telemetry=telemetry
+    ) as session:
         deployment = _await_finding(session, request.deployment, signature, observe_seconds)
         remedy = RemedyId(request.remedy) if request.remedy else None
         if remedy == "profile":
@@ -70,9 +75,10 @@ def conclude(plan: Plan, outcome: Outcome, *, as_json: bool) -> int:
         return UNVERIFIED if outcome.half_done else REFUSED
     if not as_json:
         why = f" ({outcome.why})" if outcome.why else ""
-        output.write(
-            f"applied as {outcome.change} in {outcome.took_seconds:.1f} s; the finding is {outcome.verified}{why}"
-        )
+        told = f"the finding is {outcome.verified}"
+        if asked.signature(plan.signature) is not None:
+            told = "it does what it is for" if outcome.verified == "gone" else "whether it helps was not seen"
+        output.write(f"applied as {outcome.change} in {outcome.took_seconds:.1f} s; {told}{why}")
         output.write(f"`fastops undo {outcome.change}` takes it back")
     return FINE if outcome.verified == "gone" else UNVERIFIED
 
@@ -107,7 +113,7 @@ def _await_finding(session: Session, named: str, signature: SignatureId, observe
     """The deployment, once it has the finding; raises :class:`Stop`."""
     report = settle(session, observe_seconds)
     deployment = find(report, session.targets, named)
-    if any(f.signature == signature for f in report.of(deployment.id)):
+    if asked.signature(signature) is not None or any(f.signature == signature for f in report.of(deployment.id)):
         return deployment
     for sentence in unread(report, session):
         say(sentence)
@@ -122,12 +128,15 @@ def _await_finding(session: Session, named: str, signature: SignatureId, observe
     raise Stop(f"{deployment.id} does not have {signature}: found there is {found}; nothing to fix", USAGE)
 
 
-def opened_for(named: str, *, read_only: bool | None, namespace: str | None = None) -> AbstractContextManager[Session]:
+def opened_for(
+    named: str, *, read_only: bool | None, namespace: str | None = None, telemetry: str | None = None
+) -> AbstractContextManager[Session]:
     """A session over the target of a full id (on Kubernetes its namespace), over all that is here for a tail."""
     name = name_of(named)
     within = unquote(named.split("/")[2]) if name is not None and name.startswith("k8s:") else None
     targets = () if name is None else (name,)
-    return opened(targets, read_only=read_only, execute=read_only is not True, namespace=namespace or within)
+    execute = read_only is not True
+    return opened(targets, read_only=read_only, execute=execute, namespace=namespace or within, telemetry=telemetry)
 
 
 def refuse_closed(session: Session, deployment: DeploymentId) -> None:

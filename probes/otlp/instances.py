@@ -20,6 +20,8 @@ from probes.otlp.histogram import Distribution
 from probes.traffic import Traffic
 
 SOURCE = "telemetry (OTLP)"
+OWNER = "fastops.deployment"
+"""An attribute of the resource that names the deployment: for what comes through an address that is nobody's."""
 WINDOW_SECONDS = 60.0
 """So long back the newest exports count, or so long as one of them is."""
 SLACK_SECONDS = 5.0
@@ -81,6 +83,8 @@ class Instance:
         """Paths that its users do not ask for."""
         self.size = 0
         """How many numbers are kept of it."""
+        self.exports = 0
+        """How many of it were heard."""
         self.heard_at = float("-inf")
         """Monotonic seconds."""
         self.at = datetime.fromtimestamp(0, UTC)
@@ -114,6 +118,7 @@ class Instance:
                 held[bound] = held.get(bound, 0.0) + number
         seconds = newest - (before if before is not None else min(began, default=newest))
         self._sent_at, self.heard_at, self.at = newest, now, datetime.now(UTC)
+        self.exports += 1
         if 0 < seconds <= LONGEST_SECONDS:
             self._slices.append(_Slice(seconds, requests, buckets))
         counters = sum(one.distribution.size + 4 for one in self._counters.values())
@@ -206,10 +211,11 @@ class Instances:
             self.size -= self._heard.pop(next(iter(self._heard))).size
 
 
-def together(heard: Iterable[Instance], workers: int | None) -> Traffic | None:
+def together(heard: Iterable[Instance], workers: int | None, replicas: int = 1) -> Traffic | None:
     """The requests of one deployment; ``workers`` is how many processes of it answer, ``None`` where nobody knows.
 
-    Of more instances than processes the latest heard count: the others have ended.
+    Of more instances than processes the latest heard count: the others have ended. A process that was not asked for
+    anything sends nothing: where others of the ``replicas`` were heard twice meanwhile, it is idle.
     """
     living = list(heard)
     if workers is not None:
@@ -223,13 +229,14 @@ def together(heard: Iterable[Instance], workers: int | None) -> Traffic | None:
             buckets[bound] = buckets.get(bound, 0.0) + rate
     failed = [one.errors_per_second for one in told if one.errors_per_second is not None]
     short = workers is not None and len(told) < workers
+    due = len(told) >= replicas and all(one.exports > 1 for one in living)
     return Traffic(
         at=max(one.at for one in told),
         source=told[-1].source + (f", {len(told)} of {workers} workers" if short else ""),
         per_second=sum(one.per_second for one in told),
         errors_per_second=sum(failed) if len(failed) == len(told) else None,
         buckets=buckets,
-        whole=not short,
+        whole=len(told) == len(living) and (due or not short),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from tests.console._fastops import Fastops
 from tests.console.test_pooled import _deployment, _state
 from tests.probes.local.servers import free_port, running, unique, uvicorn
 from tests.probes.otlp.messages import BOUNDS
-from tests.probes.test_latency import loaded, service, within_its_bucket
+from tests.probes.test_latency import Load, loaded, service, within_its_bucket
 
 WAIT_SECONDS = 90
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -39,11 +39,11 @@ def test_the_processes_that_send_are_told_apart_by_their_sockets(tmp_path: Path)
             argv = uvicorn(ports[name], "--workers", workers)
             stack.enter_context(running(argv, tmp_path / name, ports[name], **ON, **endpoint))
         session = stack.enter_context(Session(["local"], Config(telemetry=at)))
-        with _driven(ports, rates) as loads:
+        with driven({name: f"127.0.0.1:{port}" for name, port in ports.items()}, rates) as loads:
 
             def told(report: Report) -> bool:
                 found = {d.name: d.latency for d in report.snapshot.deployments() if d.name in rates}
-                return len(found) == 2 and all(_is_near(one, rates[name]) for name, one in found.items())
+                return len(found) == 2 and all(is_near(one, rates[name]) for name, one in found.items())
 
             assert session.wait(WAIT_SECONDS, told), [d.latency for d in session.report.snapshot.deployments()]
             found = {d.name: d for d in session.report.snapshot.deployments() if d.name in rates}
@@ -56,16 +56,16 @@ def test_the_processes_that_send_are_told_apart_by_their_sockets(tmp_path: Path)
         assert session.series(shop.id, "request-p95")
 
 
-class _driven:  # noqa: N801 - it is a function with two ends
+class driven:  # noqa: N801 - it is a function with two ends
     """Loads in a thread of their own: the test waits for the session in this one."""
 
-    def __init__(self, ports: dict[str, int], rates: dict[str, float]) -> None:
-        self._ports, self._rates = ports, rates
-        self._loads: dict[str, object] = {}
+    def __init__(self, places: dict[str, str], rates: dict[str, float]) -> None:
+        self._places, self._rates = places, rates
+        self._loads: dict[str, Load] = {}
         self._ready, self._over = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
 
-    def __enter__(self) -> dict[str, object]:
+    def __enter__(self) -> dict[str, Load]:
         self._thread.start()
         assert self._ready.wait(WAIT_SECONDS)
         return self._loads
@@ -75,18 +75,15 @@ class _driven:  # noqa: N801 - it is a function with two ends
         self._thread.join()
 
     async def _run(self) -> None:
-        first, second = self._ports
-        async with (
-            loaded(self._ports[first], self._rates[first]) as one,
-            loaded(self._ports[second], self._rates[second]) as two,
-        ):
-            self._loads.update({first: one, second: two})
+        async with AsyncExitStack() as stack:
+            for name, where in self._places.items():
+                self._loads[name] = await stack.enter_async_context(loaded(where, self._rates[name]))
             self._ready.set()
             while not self._over.is_set():
                 await asyncio.sleep(0.1)
 
 
-def _is_near(told: Latency | None, rate: float) -> bool:
+def is_near(told: Latency | None, rate: float) -> bool:
     if told is None or "telemetry" not in told.source or told.requests_per_second is None:
         return False
     return abs(told.requests_per_second - rate) <= 0.2 * rate

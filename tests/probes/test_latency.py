@@ -63,8 +63,8 @@ def service(folder: Path, instrument: str) -> None:
 class Load:
     """Requests at a steady rate, and how long they took: inside the service, and for who asked."""
 
-    def __init__(self, port: int, per_second: float) -> None:
-        self.base = f"http://127.0.0.1:{port}"
+    def __init__(self, where: int | str, per_second: float) -> None:
+        self.base = f"http://127.0.0.1:{where}" if isinstance(where, int) else f"http://{where}"
         self.per_second = per_second
         self.sent = 0
         self.inner: list[float] = []
@@ -90,9 +90,9 @@ class Load:
 
 
 @asynccontextmanager
-async def loaded(port: int, per_second: float) -> AsyncIterator[Load]:
-    """A load that goes on until the end."""
-    load = Load(port, per_second)
+async def loaded(where: int | str, per_second: float) -> AsyncIterator[Load]:
+    """A load that goes on until the end, on a port of this machine or another ``ADDRESS:PORT``."""
+    load = Load(where, per_second)
     async with httpx.AsyncClient(timeout=30, trust_env=False) as client:
         task = asyncio.create_task(load.run(client))
         try:

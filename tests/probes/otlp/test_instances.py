@@ -123,8 +123,23 @@ def test_two_workers_are_added_up_and_one_that_is_missing_is_said(named: bool) -
     assert (found.per_second, found.whole) == (pytest.approx(2.0), True)
     of_three = together(heard.heard(20), 3)
     assert of_three is not None
-    assert not of_three.whole
     assert of_three.source.endswith(", 2 of 3 workers")
+    assert of_three.whole, "a process that was asked for nothing sends nothing"
+    elsewhere = together(heard.heard(20), 3, replicas=3)
+    assert elsewhere is not None
+    assert not elsewhere.whole, "nothing came from one of the replicas"
+
+
+def test_a_rate_is_told_once_every_process_had_the_time_to_send() -> None:
+    heard = Instances()
+    take(heard, explicit(message("a"), counted([0.03] * 20), started=START, at=START + 10), 10)
+    first = together(heard.heard(10), 2)
+    assert first is not None
+    assert not first.whole
+    take(heard, explicit(message("a"), counted([0.03] * 40), started=START, at=START + 20), 20)
+    second = together(heard.heard(20), 2)
+    assert second is not None
+    assert (second.whole, second.per_second) == (True, pytest.approx(2.0))
 
 
 def test_checks_and_paths_that_are_not_there_are_no_requests_of_users() -> None:
