@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import socket
+import ssl
+import struct
 import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -252,3 +260,56 @@ def compose(folder: str) -> Any:
     }
     changed = {"DATABASE_URL": f"{PLAIN}?ssl=require"}
     return edit(labels, Goal(environment=changed, in_place=frozenset(changed)))
+
+
+# What the drivers themselves make of it.
+
+
+@contextmanager
+def clear_text_server() -> Iterator[tuple[int, list[bytes]]]:
+    """A server that has no TLS: it declines, and notes whether the client goes on in clear text."""
+    said: list[bytes] = []
+
+    def serve(listening: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listening.accept()
+                with client, contextlib.suppress(OSError):
+                    client.settimeout(30)
+                    assert client.recv(8) == struct.pack("!II", 8, 80877103)  # SSLRequest
+                    client.sendall(b"N")
+                    said.append(client.recv(512))
+
+    listening = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=serve, args=(listening,), daemon=True)
+    thread.start()
+    try:
+        yield int(listening.getsockname()[1]), said
+    finally:
+        with contextlib.suppress(OSError):
+            listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+        thread.join(30)
+
+
+@pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
+@pytest.mark.parametrize("mode", ["prefer", "require", "verify-full"])
+async def test_the_variable_that_is_set_is_the_one_that_the_driver_reads(
+    driver: str, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = pytest.importorskip(driver)
+    monkeypatch.setenv("PGSSLMODE", mode)
+    monkeypatch.setenv("PGSSLROOTCERT", ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt")
+    with clear_text_server() as (port, said):
+        url = f"postgresql://app:hunter2@127.0.0.1:{port}/app?connect_timeout=30"
+        connect = module.connect if driver == "asyncpg" else module.AsyncConnection.connect
+        with contextlib.suppress(Exception):  # each driver has its own
+            await asyncio.wait_for(connect(url.partition("?")[0] if driver == "asyncpg" else url), 60)
+    assert any(said) is (mode == "prefer"), "nothing is said in clear text once TLS is required"
+
+
+def test_sqlalchemy_hands_the_option_of_the_url_to_asyncpg_as_it_stands() -> None:
+    sqlalchemy = pytest.importorskip("sqlalchemy")
+    for mode in ("require", "verify-full"):
+        url = sqlalchemy.make_url(with_mode("X", f"{PLAIN}?ssl=disable", mode))
+        assert url.get_dialect()().create_connect_args(url)[1]["ssl"] == mode
