@@ -15,6 +15,7 @@ from fixes.model import SEVERITIES
 from probes import text
 from probes.logs import Matcher
 from probes.pasted import Paste, Pasted
+from probes.unpacked import Damaged, unpacked
 
 STDIN = "-"
 _CHUNK_BYTES = 1 << 18
@@ -36,10 +37,11 @@ def run(files: Sequence[str], *, fmt: str, fail_on: str) -> int:
     for failure in judged.failures:
         say(f"{failure.what}: {failure.why} ({failure.hint})")
     for name in names:
-        read = _read(name, patterns)
-        if isinstance(read, str):
-            say(f"{_shown(name)}: {read}")
+        read, damage = _read(name, patterns)
+        if damage:
+            say(f"{_shown(name)}: {damage}")
             partial = True
+        if read is None:
             continue
         diagnosis = diagnose(read, judged.signatures.values(), judged.policy)
         for failure in diagnosis.failures:
@@ -57,24 +59,29 @@ def run(files: Sequence[str], *, fmt: str, fail_on: str) -> int:
     return _status([found for _, found, _ in results], fail_on, partial=partial)
 
 
-def _read(name: str, patterns: Matcher) -> Pasted | str:
-    """One text, in bounded memory; a reason where it cannot be read."""
-    paste = Paste(patterns)
+def _read(name: str, patterns: Matcher) -> tuple[Pasted | None, str | None]:
+    """One text, in bounded memory, and why it could not be read, or not to its end."""
+    paste, damage = Paste(patterns), None
     try:
         if name == STDIN:
-            for chunk in _chunks(sys.stdin.buffer):
-                paste.feed(chunk)
+            _feed(paste, sys.stdin.buffer)
         else:
             with Path(name).open("rb") as file:
-                for chunk in _chunks(file):
-                    paste.feed(chunk)
+                _feed(paste, file)
     except IsADirectoryError:
-        return "is a folder; name the files in it"
+        return None, "is a folder; name the files in it"
     except OSError as error:
-        return f"cannot be read: {error.strerror or type(error).__name__}"
+        return None, f"cannot be read: {error.strerror or type(error).__name__}"
     except ValueError:  # a name with a null byte
-        return "is no name of a file"
-    return paste.end()
+        return None, "is no name of a file"
+    except Damaged as error:
+        damage = f"{error}: what came before is judged"
+    return paste.end(), damage
+
+
+def _feed(paste: Paste, file: BinaryIO) -> None:
+    for piece in unpacked(_chunks(file)):
+        paste.feed(piece)
 
 
 def _chunks(file: BinaryIO) -> Iterator[bytes]:

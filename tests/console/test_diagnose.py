@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -147,6 +149,21 @@ def test_standard_input_is_read(arguments: tuple[str, ...], fastops: Fastops) ->
 def test_the_status_follows_the_severity(fail_on: str, status: int, fastops: Fastops, pasted: Path) -> None:
     pasted.write_text(TIMEOUT)
     assert fastops("diagnose", str(pasted), "--fail-on", fail_on).status == status
+
+
+def test_a_packed_log_is_read_and_one_that_ends_too_early_is_said_to(fastops: Fastops, tmp_path: Path) -> None:
+    log = gzip.compress(f"fine\n{TIMEOUT}\n".encode() + os.urandom(4096).hex().encode())
+    whole, cut = tmp_path / "app.log.1.gz", tmp_path / "cut.gz"
+    whole.write_bytes(log)
+    cut.write_bytes(log[:-100])
+    done = fastops("diagnose", str(whole), "--format", "json")
+    assert found(done)["worker-timeout"]["lines"] == [2]
+    assert done.err == ""
+    assert found(piped(fastops, log, "-", "--format", "json"))["worker-timeout"]["lines"] == [2]
+    done = fastops("diagnose", str(cut), "--format", "json", "--fail-on", "never")
+    assert found(done)["worker-timeout"]["lines"] == [2]
+    assert "ends too early" in done.err
+    assert done.status == 3
 
 
 def test_what_cannot_be_read_is_named_and_the_others_are_read(fastops: Fastops, tmp_path: Path) -> None:
