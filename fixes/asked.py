@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-
-from msgspec.structs import replace
+from types import MappingProxyType
 
 from fixes import catalogue
-from fixes.model import Finding, RemedyId, Signature, SignatureId
-from fixes.plan import offer
+from fixes.model import Finding, Offer, RemedyId, Signature, SignatureId
 from probes.base import Value
 from probes.model import Deployment
 
@@ -20,14 +18,14 @@ def signature(identity: SignatureId) -> Signature | None:
     return None if remedy is None else remedy.asked
 
 
-def named() -> tuple[SignatureId, ...]:
+def named() -> tuple[Signature, ...]:
     """What may be asked for."""
-    return tuple(remedy.asked.id for remedy in catalogue.remedies().values() if remedy.asked is not None)
+    return tuple(remedy.asked for remedy in catalogue.remedies().values() if remedy.asked is not None)
 
 
-def wish(deployment: Deployment, asked: Signature, facts: Mapping[str, Value]) -> Finding:
-    """What a person asks for, in the place of a finding. It is in no report."""
-    made = Finding(
+def wish(deployment: Deployment, asked: Signature, facts: Mapping[str, Value] = MappingProxyType({})) -> Finding:
+    """What a person asks for, in the place of a finding; it is in no report. The plan says where it cannot be had."""
+    return Finding(
         id=f"{deployment.id}#{asked.id}",
         deployment=deployment.id,
         signature=asked.id,
@@ -36,7 +34,6 @@ def wish(deployment: Deployment, asked: Signature, facts: Mapping[str, Value]) -
         since=datetime.now(UTC),
         count=1,
         evidence=(),
+        remedies=tuple(Offer(r, catalogue.remedies()[r].title, applicable=True) for r in asked.remedies),
         facts=facts,
     )
-    offers = tuple(offer(catalogue.remedies()[remedy], deployment, made) for remedy in asked.remedies)
-    return replace(made, remedies=offers)

@@ -1,4 +1,4 @@
-"""What the palette finds beside Textual's own commands: deployments, and the documentation of signatures."""
+"""What the palette finds beside Textual's own commands: deployments, what can be asked for, what signatures mean."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from functools import partial
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
-from fixes import catalogue
-from fixes.model import SignatureId
+from fixes import asked, catalogue
+from fixes.model import Signature, SignatureId
 from probes.base import DeploymentId
+from probes.model import Deployment
 from screens import messages, words
 from screens.base import OpsScreen
 
@@ -34,6 +35,19 @@ class OpsProvider(Provider):
     def _open(self, deployment: DeploymentId) -> None:
         self.screen.post_message(messages.DeploymentOpened(deployment))
 
+    @property
+    def _wishes(self) -> Iterator[tuple[Deployment, Signature]]:
+        """What changes something without a finding, where it may be changed."""
+        screen = self.screen
+        if not isinstance(screen, OpsScreen):
+            return
+        for deployment in screen.report.snapshot.deployments():
+            if screen.mode.writable(deployment.id):
+                yield from ((deployment, one) for one in asked.named())
+
+    def _ask(self, deployment: Deployment, wished: Signature) -> None:
+        self.screen.post_message(messages.FixOpened(asked.wish(deployment, wished)))
+
     def _explain(self, signature: SignatureId) -> None:
         self.screen.post_message(messages.SignatureOpened(signature))
 
@@ -51,6 +65,12 @@ class OpsProvider(Provider):
             score = matcher.match(identity)
             if score > 0:
                 yield Hit(score, _plain(identity), partial(self._open, identity), text=identity, help=_plain(title))
+        for deployment, wished in self._wishes:
+            text = f"{catalogue.remedies()[wished.remedies[0]].title}: {deployment.id}"
+            score = matcher.match(text)
+            if score > 0:
+                run = partial(self._ask, deployment, wished)
+                yield Hit(score, _plain(text), run, text=text, help="shows the diff first")
         for signature in catalogue.signatures().values():
             text = f"explain {signature.id}: {signature.title}"
             score = matcher.match(text)
