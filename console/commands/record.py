@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from console import output
-from console.commands._session import opened, say, unread
+from console.commands._session import FIRST_ANSWER_SECONDS, opened, say, unread
 from console.config import seconds
 from console.exits import FINE, PARTIAL, USAGE, Stop
 from console.recording.form import Unusable
@@ -83,11 +84,11 @@ def run(file: str, targets: Sequence[str], how: How) -> int:
 
 def _record(session: Session, recording: Recording, lasting: float | None) -> None:
     """Writes each new report until the time is over; raises what ended the session."""
-    began, written, logs = time.monotonic(), None, LogReader(session.lines)
+    ends, written, logs = math.inf, None, LogReader(session.lines)
+    begins = time.monotonic() + FIRST_ANSWER_SECONDS
     if not sys.stderr.isatty():
         say(f"recording into {recording.path}; Ctrl-C ends it")
-    while lasting is None or time.monotonic() - began < lasting:
-        looked = time.monotonic()
+    while (looked := time.monotonic()) < ends:
         report = session.report
         if report is not written and report.snapshot.targets:
             recording.add(report, logs.read([d.id for d in report.snapshot.deployments()]))
@@ -96,7 +97,17 @@ def _record(session: Session, recording: Recording, lasting: float | None) -> No
         if session.ended.done():
             session.ended.result()
             return
+        if lasting is not None and ends == math.inf and (looked > begins or _answered(session, report)):
+            ends = looked + lasting
         time.sleep(max(0.0, looked + MOMENT_SECONDS - time.monotonic()))
+
+
+def _answered(session: Session, report: Report) -> bool:
+    """Whether every target was read once, or says why it cannot be: from then on the time counts."""
+    states = report.snapshot.targets.values()
+    return len(states) == len(session.targets) and all(
+        state.complete or state.link.state not in {"connecting", "live"} for state in states
+    )
 
 
 def _state(recording: Recording, report: Report) -> str:
