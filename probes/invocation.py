@@ -92,13 +92,27 @@ def find(
     argv: Sequence[str], environment: Mapping[str, str], read_file: Callable[[str], bytes | None], working_dir: str
 ) -> Invocation | None:
     """The server that an argument vector starts; else what it starts instead; ``None`` for an empty one."""
-    line = Line(words=tuple(Word(value=one) for one in argv))
-    search = _Search(read_file, working_dir, [], [])
-    _line(search, line, environment, (), (), 0)
+    search = _searched(argv, environment, read_file, working_dir)
     if search.found:
         # Servers in one text run one after the other or side by side; the last one is what keeps a container alive.
         return search.found[-1]
     return search.others[-1] if search.others else None
+
+
+def find_servers(
+    argv: Sequence[str], environment: Mapping[str, str], read_file: Callable[[str], bytes | None], working_dir: str
+) -> tuple[Invocation, ...]:
+    """All servers that an argument vector starts, or may start: the last one in its text first."""
+    return tuple(reversed(_searched(argv, environment, read_file, working_dir).found))
+
+
+def _searched(
+    argv: Sequence[str], environment: Mapping[str, str], read_file: Callable[[str], bytes | None], working_dir: str
+) -> _Search:
+    line = Line(words=tuple(Word(value=one) for one in argv))
+    search = _Search(read_file, working_dir, [], [])
+    _line(search, line, environment, (), (), 0)
+    return search
 
 
 def _basename(value: str) -> str:

@@ -116,6 +116,8 @@ class Worker(Frozen, frozen=True):
     """A limit of this process alone (RLIMIT_DATA or RLIMIT_AS), in bytes."""
     started_at: datetime | None = None
     age_seconds: float | None = None
+    beside: str | None = None
+    """Of another server than the deployment's own: that one, for people (``gunicorn admin:app on :8001``)."""
 
 
 class Listener(Frozen, frozen=True):
@@ -234,6 +236,9 @@ class Replica(Frozen, frozen=True):
     memory: Memory = Memory()
     cpu: Cpu = Cpu()
     workers: tuple[Worker, ...] = ()
+    others: tuple[Worker, ...] = ()
+    """Processes of other servers in the same container: the deployment's settings, application and probes are not
+    theirs, so nothing is judged of the two together."""
     listeners: tuple[Listener, ...] | None = None
     ports: tuple[PublishedPort, ...] = ()
     network_mode: str | None = None
@@ -275,6 +280,11 @@ class Replica(Frozen, frozen=True):
     sampled_at: datetime | None = None
     """When memory, CPU and workers were read."""
     unreadable: tuple[Failure, ...] = ()
+
+    @property
+    def processes(self) -> tuple[Worker, ...]:
+        """All servers' processes: its own, then those of others."""
+        return (*self.workers, *self.others) if self.others else self.workers
 
 
 Capability = Literal[

@@ -17,6 +17,8 @@ ReadFile = Callable[[str], bytes | None]
 
 _TITLE = re.compile(r"gunicorn: (?P<role>master|worker|dirty-\w+) \[(?P<name>[^\]]*)\]")
 _SPEC = re.compile(r"[\w.]+:[\w.]+(?:\(.*\))?")
+_SEVERAL = 4
+"""Servers of one script that are told of; more would be an accident."""
 _NOT_ASGI = re.compile(
     r"(?i)(?:^|\.)(?:sync|gthread|gevent\w*|eventlet|tornado|\w*(?:sync|thread|gevent|eventlet|tornado)\w*worker)$"
 )
@@ -77,6 +79,18 @@ def parse(
         return _titled(title, environment)
     found = invocation.find(argv, environment, read_file, working_dir)
     return None if found is None else command_of(found, read_file)
+
+
+def parse_all(
+    argv: Sequence[str], environment: Mapping[str, str], read_file: ReadFile = no_files, working_dir: str = "/"
+) -> tuple[ServerCommand, ...]:
+    """Likewise all servers that a script starts side by side (or one of them): what :func:`parse` says comes first."""
+    first = parse(argv, environment, read_file, working_dir)
+    if first is None:
+        return ()
+    found = invocation.find_servers(argv, environment, read_file, working_dir)
+    others = (command for one in found[1:_SEVERAL] if (command := command_of(one, read_file)) is not None)
+    return (first, *others)
 
 
 def command_of(found: Invocation, read_file: ReadFile) -> ServerCommand | None:

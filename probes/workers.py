@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from typing import Literal
 
-from probes import servers
+from probes import servers, several
 from probes.base import ReplicaId
 from probes.model import Server, Worker, WorkerRole
 from probes.procfs import ProcFs, Stat, Tree
 from probes.proctext import Limits, Status
+from probes.servers import ServerCommand
 
 _MOST = 256
 """Workers of one replica that are measured; more would be an accident."""
@@ -50,24 +52,26 @@ class CpuMeter:
         }
 
 
-def find_server(tree: Tree, procfs: ProcFs, root: int) -> int | None:
-    """The server's process at or below ``root`` (a container's first process): past shells, tini and the like.
+def find_servers(tree: Tree, procfs: ProcFs, root: int) -> tuple[int, ...]:
+    """The servers' processes at or below ``root`` (a container's first process): past shells, tini and the like.
 
-    A product that starts a server inside its own program is the first process that is no shell or init. ``None`` when
-    ``root`` has vanished or nothing but shells is left.
+    None of them stands below another. A product that starts a server inside its own program is the first process that
+    is no shell or init. Empty when ``root`` has vanished or nothing but shells is left.
     """
     if root not in tree.stats:
-        return None
+        return ()
     product: int | None = None
+    found: list[int] = []
+    below: set[int] = set()
     for pid in (root, *tree.descendants(root)[:_MOST]):
-        argv = procfs.argv(pid)
-        if not argv:
+        if pid in below or (argv := procfs.argv(pid)) is None or not argv:
             continue
         if servers.is_server_process(argv):
-            return pid
-        if product is None and argv[0].rsplit("/", 1)[-1].lstrip("-") not in _WRAPPERS:
+            found.append(pid)
+            below.update(tree.descendants(pid))
+        elif product is None and argv[0].rsplit("/", 1)[-1].lstrip("-") not in _WRAPPERS:
             product = pid
-    return product
+    return tuple(found) or (() if product is None else (product,))
 
 
 def measure(
@@ -79,17 +83,26 @@ def measure(
     server: Server | None = None,
     *,
     detailed: bool = True,
+    command: ServerCommand | None = None,
+    others: bool = False,
 ) -> tuple[Worker, ...]:
     """The master (first) and workers, or the lone server, at or below ``root``; empty when it has vanished.
 
-    ``server`` is what :func:`probes.servers.parse` said; without it the command line of the process tells. ``detailed``
-    reads PSS too (milliseconds for a large process); without it a worker costs four small reads.
+    ``server`` is what :func:`probes.servers.parse` said; without it the command line of the process tells. ``command``
+    tells which of several servers is meant, else it is the first; with ``others`` the processes of the others come
+    last and have ``beside`` set. ``detailed`` reads PSS too (milliseconds for a large process); without it a worker
+    costs four small reads.
     """
-    top = find_server(tree, procfs, root)
-    if top is None:
+    tops = find_servers(tree, procfs, root)
+    if not tops:
         return ()
-    them = roles(procfs, tree, top, server)
-    found = (_worker(procfs, tree, pid, role, replica, meter, detailed) for pid, role in them)
+    alone: tuple[int, Mapping[int, str]] = (tops[0], {})
+    own, named = alone if len(tops) == 1 else several.told_apart(tops, procfs, command)
+    them: list[tuple[int, WorkerRole, str | None]]
+    them = [(pid, role, None) for pid, role in roles(procfs, tree, own, server)]
+    if others:
+        them += [(pid, role, name) for top, name in named.items() for pid, role in roles(procfs, tree, top)][:_MOST]
+    found = (_worker(procfs, tree, pid, role, replica, meter, detailed, name) for pid, role, name in them)
     return tuple(worker for worker in found if worker is not None)
 
 
@@ -132,7 +145,14 @@ def _workers(procfs: ProcFs, tree: Tree, top: int, argv: tuple[str, ...], server
 
 
 def _worker(
-    procfs: ProcFs, tree: Tree, pid: int, role: WorkerRole, replica: ReplicaId, meter: CpuMeter, detailed: bool
+    procfs: ProcFs,
+    tree: Tree,
+    pid: int,
+    role: WorkerRole,
+    replica: ReplicaId,
+    meter: CpuMeter,
+    detailed: bool,
+    name: str | None,
 ) -> Worker | None:
     stat = tree.stats.get(pid)
     if stat is None:
@@ -143,7 +163,7 @@ def _worker(
     now = procfs.stat(pid)
     if now is None or now.start_ticks != stat.start_ticks or now.state == "Z":
         return None  # it ended, or its number belongs to another process by now
-    return _filled(procfs, now, status, limits, role, replica, meter, open_files, pss, pss_anonymous)
+    return _filled(procfs, now, status, limits, role, replica, meter, open_files, pss, pss_anonymous, name)
 
 
 def _filled(
@@ -157,6 +177,7 @@ def _filled(
     open_files: int | None,
     pss: int | None,
     pss_anonymous: int | None,
+    name: str | None,
 ) -> Worker:
     started = procfs.started_at(stat)
     queued, at = procfs.queued_seconds(stat.pid), time.monotonic()
@@ -178,4 +199,5 @@ def _filled(
         memory_limit=limits.memory,
         started_at=started,
         age_seconds=None if started is None else max(0.0, time.time() - started.timestamp()),
+        beside=name,
     )

@@ -67,9 +67,10 @@ def _up(deployment: Deployment, now: datetime) -> str:
 
 
 def worker_keys(deployment: Deployment) -> dict[str, Worker]:
-    """All processes of all replicas, masters first."""
-    every = [w for r in deployment.replicas for w in r.workers]
-    return {f"{w.replica}/{w.pid}": w for w in sorted(every, key=lambda w: (w.replica, w.role != "master", w.pid))}
+    """All processes of all replicas, masters first, those of other servers beside it last."""
+    every = [w for r in deployment.replicas for w in r.processes]
+    order = sorted(every, key=lambda w: (w.replica, w.beside or "", w.role != "master", w.pid))
+    return {f"{w.replica}/{w.pid}": w for w in order}
 
 
 def no_workers(deployment: Deployment) -> Text:
@@ -90,7 +91,7 @@ def worker_cells(worker: Worker) -> tuple[Cell, ...]:
     files = words.UNKNOWN if worker.open_files is None else f"{worker.open_files}{limit}"
     return (
         Cell(f"{worker.pid}{inner}"),
-        Cell(worker.role, "dim" if worker.role == "master" else ""),
+        Cell("beside" if worker.beside else worker.role, "dim" if worker.beside or worker.role == "master" else ""),
         Cell(words.size(worker.rss_bytes)),
         Cell(words.size(worker.pss_bytes)),
         Cell(words.percent(worker.cpu_percent), words.fill_tone(worker.cpu_percent, 100.0)),

@@ -46,6 +46,8 @@ class WorkerOut(Out, frozen=True):
     open_files: int | None
     open_files_limit: int | None
     age_seconds: float | None
+    beside: str | None
+    """Of another server in the same container: that one; nothing else of the deployment is about it."""
 
 
 class DeploymentOut(Out, frozen=True):
@@ -138,7 +140,7 @@ def deployment(one: Deployment, report: Report) -> DeploymentOut:
         replicas=ReplicasOut(sum(r.ready is True for r in one.replicas), one.desired),
         restarts=one.restarts,
         coverage=coverage(one),
-        workers=tuple(worker(w) for r in one.replicas for w in r.workers),
+        workers=tuple(worker(w) for r in one.replicas for w in r.processes),
         memory=memory(one),
         cpu=cpu(one),
         latency=latency(one),
@@ -165,4 +167,5 @@ def worker(one: Worker) -> WorkerOut:
         open_files=one.open_files,
         open_files_limit=one.open_files_limit,
         age_seconds=one.age_seconds,
+        beside=one.beside,
     )

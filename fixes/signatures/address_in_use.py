@@ -80,7 +80,7 @@ def _holder(view: View, port: int) -> str | None:
                 pids = [w.pid for w in sorted(replica.workers, key=lambda w: w.role != "master")]
                 return f"{other.name}" + (f" (process {pids[0]})" if pids else "")
     for replica in mine.running:
-        if replica.workers and any(x.port == port for x in replica.listeners or ()):
+        if replica.workers and not replica.others and any(x.port == port for x in replica.listeners or ()):
             oldest = min(replica.workers, key=lambda w: -(w.age_seconds or 0))
             return f"process {oldest.inner_pid or oldest.pid}, which runs from an earlier start"
     return None

@@ -146,6 +146,7 @@ def _by_log(view: View, replica: Replica) -> _Seen | None:
         (mark.line, hit)
         for hit in view.deployment.hits
         if hit.key == _wording.LISTENING.key and hit.replica == replica.id
+        if not replica.others or int(hit.fields["port"][:5]) in configured_ports(view.deployment)
         for mark in hit.marks
     ]
     if not told:

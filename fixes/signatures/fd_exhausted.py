@@ -28,7 +28,7 @@ FULL = 0.95
 def detect(view: View) -> Verdict:
     """Fires on the kernel's refusals in the log, and on workers at their limit."""
     hits = view.hits(_wording.NO_DESCRIPTOR.key, _wording.ACCEPT_FAILED.key)
-    full = [(r.id, w, r.sampled_at) for r in view.deployment.running for w in r.workers if at_limit(w)]
+    full = [(r.id, w, r.sampled_at) for r in view.deployment.running for w in r.processes if at_limit(w)]
     if not hits and not full:
         return SILENT
     per_key: dict[str, int] = {}

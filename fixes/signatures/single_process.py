@@ -7,9 +7,10 @@ What proves it. One replica with one serving process and no master above it; whe
 desired replica whose command starts a single uvicorn. How bad it is follows from the connections that are open: below
 10 it is advice; above 50 with a database driver loaded it is an error.
 
-What it is not. Two or more replicas of a service: one process per container is right there. A Job. A single worker
-under a master (gunicorn), which is replaced when it dies. A server that was told to start several and has not yet, or
-whose workers just died; a service whose other replicas are still to come.
+What it is not. Two or more replicas of a service: one process per container is right there. A Job. One of several
+servers in a container: what starts them may start them again. A single worker under a master (gunicorn), which is
+replaced when it dies. A server that was told to start several and has not yet, or whose workers just died; a service
+whose other replicas are still to come.
 
 What to do. On Kubernetes run more replicas; elsewhere run under a worker manager.
 """
@@ -54,6 +55,8 @@ def detect(view: View) -> Verdict:
     ):
         return SILENT
     replica = deployment.running[0]
+    if replica.others:
+        return SILENT
     wanted = deployment.setting("workers")
     if isinstance(wanted, (int, float)) and wanted > 1:
         return SILENT
@@ -169,6 +172,13 @@ SIGNATURE = Signature(
         Example("a pod whose processes cannot be seen", deployment=_pods(_cases.pod(command=_COMMAND))),
     ),
     silent=(
+        Example(
+            "another server beside it, under a supervisor",
+            deployment=_cases.container(
+                workers=(Worker(7, _cases.REPLICA, "server"),),
+                others=(Worker(8, _cases.REPLICA, "server", beside="uvicorn admin:app on :8001"),),
+            ),
+        ),
         Example(
             "a worker under a master",
             deployment=_cases.container(workers=(_cases.worker(1, role="master"), _cases.worker())),

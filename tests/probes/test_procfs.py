@@ -337,8 +337,8 @@ def test_a_server_is_found_behind_a_shell_that_waits_for_it(tmp_path: Path) -> N
     try:
 
         def server() -> int | None:
-            found = workers.find_server(PROC.tree(), PROC, shell.pid)
-            return found if found != shell.pid else None
+            found = workers.find_servers(PROC.tree(), PROC, shell.pid)
+            return found[0] if found and found != (shell.pid,) else None
 
         found = until(server)
         assert found is not None

@@ -146,7 +146,9 @@ class Container:
             measured["sampled_at"] = self.reading.at
             measured["listeners"] = self.reading.listeners
             measured["log_bytes"] = self.reading.log_bytes
-            measured["workers"] = self.reading.workers or ()
+            workers = self.reading.workers or ()
+            measured["workers"] = tuple(one for one in workers if one.beside is None)
+            measured["others"] = tuple(one for one in workers if one.beside is not None)
             if self.reading.memory is not None:
                 limit = limited(self.reading.memory.limit, self.base.memory.limit)
                 measured["memory"] = msgspec.structs.replace(self.reading.memory, limit=limit)

@@ -11,6 +11,7 @@ from probes.aside import Aside
 from probes.base import Frozen, ReplicaId
 from probes.model import UNKNOWN_LIMIT, Cpu, Limit, Listener, Memory, Server, Worker
 from probes.procfs import ProcFs, Tree
+from probes.servers import ServerCommand
 from probes.workers import CpuMeter, measure
 
 LISTENERS_SECONDS = 30.0
@@ -26,6 +27,7 @@ class Reading(Frozen, frozen=True):
     memory: Memory | None = None
     cpu: Cpu | None = None
     workers: tuple[Worker, ...] | None = None
+    """Of all servers in it."""
     listeners: tuple[Listener, ...] | None = None
     drivers: tuple[str, ...] | None = None
     log_bytes: int | None = None
@@ -41,6 +43,8 @@ class Subject(Frozen, frozen=True):
     cpu_limit: Limit
     shared_network: bool
     """The network namespace has other users: only sockets of the replica's own processes count."""
+    command: ServerCommand | None = None
+    """Which of several servers is meant."""
     details_seconds: float = 0.0
     """How old PSS and the number of open files may be: they cost ten times what the rest does."""
     log_path: str = ""
@@ -103,7 +107,17 @@ class LocalMeter:
         now = time.monotonic()
         memory, cpu = self._group(subject, kept)
         detailed = now - kept.detailed_at >= subject.details_seconds
-        workers = measure(self.procfs, tree, subject.pid, subject.replica, self._cpu, subject.server, detailed=detailed)
+        workers = measure(
+            self.procfs,
+            tree,
+            subject.pid,
+            subject.replica,
+            self._cpu,
+            subject.server,
+            detailed=detailed,
+            command=subject.command,
+            others=True,
+        )
         if detailed:
             kept.detailed_at = now
             kept.log_bytes = _size(subject.log_path)
@@ -139,7 +153,8 @@ class LocalMeter:
         return sample.memory, cpu
 
     def _drivers(self, workers: tuple[Worker, ...]) -> tuple[str, ...] | None:
-        serving = [one for one in workers if one.role != "master"] or list(workers)
+        own = [one for one in workers if one.beside is None]
+        serving = [one for one in own if one.role != "master"] or own
         return self.procfs.drivers(serving[-1].pid) if serving else None
 
 

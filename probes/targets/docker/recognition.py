@@ -106,17 +106,28 @@ def _recognise(found: Inspect, reader: Reader, lists: _Lists, openapi: bytes | N
         reader.partial = reader.partial or before
         return names
 
-    command = _command(found, reader)
-    recognition = framework.recognise(
-        command,
-        found.argv,
-        found.environment,
-        found.config.working_dir or "/",
-        list_dir,
-        reader.read_file,
-        openapi=openapi,
-        label=label(found.labels),
-    )
+    def recognise(command: ServerCommand | None) -> Recognition:
+        return framework.recognise(
+            command,
+            found.argv,
+            found.environment,
+            found.config.working_dir or "/",
+            list_dir,
+            reader.read_file,
+            openapi=openapi,
+            label=label(found.labels),
+        )
+
+    place = found.config.working_dir or "/"
+    commands = servers.parse_all(found.argv, found.environment, reader.read_file, place)
+    command = commands[0] if commands else None
+    recognition = recognise(command)
+    for other in commands[1:] if recognition.framework != "fastapi" else ():
+        # A script starts several servers: the one of interest is the FastAPI application, wherever it stands.
+        of_other = recognise(other)
+        if of_other.framework == "fastapi":
+            command, recognition = other, of_other
+            break
     if not reader.partial:
         return Known(command, recognition, _locks(found, recognition, reader) if command is not None else {})
     if recognition.framework == "fastapi":

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from probes.base import Frozen, ReplicaId
-from probes.model import Cpu, Memory
+from probes.model import Cpu, Memory, Worker
 from probes.procfs import ProcFs, Tree
 from probes.proctext import Stat, Status
 from probes.target import Unreadable
@@ -157,7 +157,11 @@ class RemoteMeter:
         root = processes.root_pid()
         meter = self._meters.setdefault(subject.replica, CoarseMeter())
         tree = processes.tree()
-        workers = () if root is None else measure(processes, tree, root, subject.replica, meter, subject.server)
+        workers: tuple[Worker, ...] = ()
+        if root is not None:
+            workers = measure(
+                processes, tree, root, subject.replica, meter, subject.server, command=subject.command, others=True
+            )
         meter.forget(tree)
         return Reading(
             at=datetime.now(UTC),

@@ -163,6 +163,7 @@ class Sampler:
             memory_limit=container.base.memory.limit,
             cpu_limit=container.base.cpu.limit,
             shared_network=container.shared_network,
+            command=command,
             details_seconds=self._details_seconds(job.deployment),
             log_path=container.log_path,
         )
@@ -261,7 +262,8 @@ class Sampler:
             return
         self._burst_at[container.id] = now
         reading = container.reading
-        pids = [one.pid for one in (reading.workers if reading else None) or () if one.role != "master"]
+        workers = (reading.workers if reading else None) or ()
+        pids = [one.pid for one in workers if one.role != "master" and one.beside is None]
         for turn in range(BURST if pids else 0):
             try:
                 found = await self._access.stacks(container.id, pids[turn % len(pids)])
