@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from console import tables
 from console.contract import WatchOut, cpu, latency, memory
+from console.tables import Column
 from fixes.model import Entry, Finding, Plan, Report
 from fixes.values import byte_text
 from probes import pooltext
@@ -24,7 +26,28 @@ STYLE = {
     "ok": "green",
     "stopped": "dim",
 }
-COLUMNS = ("", "deployment", "server", "replicas", "workers", "memory", "cpu", "restarts", "p95", "worst finding")
+DEPLOYMENT_COLUMNS = (
+    Column(""),
+    Column("deployment", least=18),
+    Column("server", drop=6),
+    Column("replicas", drop=3),
+    Column("workers", drop=5),
+    Column("memory"),
+    Column("cpu", drop=4),
+    Column("restarts", drop=1),
+    Column("p95", drop=2),
+    Column("worst finding", least=18),
+)
+COLUMNS = tuple(column.title for column in DEPLOYMENT_COLUMNS)
+ENTRY_COLUMNS = (
+    Column("change"),
+    Column("when (UTC)", drop=1),
+    Column("deployment", least=18),
+    Column("remedy", least=12),
+    Column("state"),
+    Column("verified", drop=2),
+    Column("by", drop=3),
+)
 MOST_EVIDENCE = 4
 PIPE_COLUMNS = 5000
 """Wider than the longest line of a log that is kept."""
@@ -55,7 +78,7 @@ def print_report(report: Report) -> None:
     out = console()
     deployments = report.snapshot.deployments()
     if deployments:
-        out.print(_table(deployments, report))
+        _print_table(out, deployments, report)
     for one in deployments:
         if one.pool is not None and one.pool.held is not None:
             out.print(Text(f"{one.id}  {pooltext.sentence(one.pool)}"))
@@ -138,14 +161,11 @@ def print_plan(plan: Plan) -> None:
 
 def print_entries(entries: tuple[Entry, ...]) -> None:
     """The journal as a table."""
-    from rich.text import Text
-
     if not entries:
         write("no change was made yet")
         return
-    table = _plain("change", "when (UTC)", "deployment", "remedy", "state", "verified", "by")
-    for entry in entries:
-        row = (
+    rows = [
+        (
             entry.id,
             f"{entry.at:%Y-%m-%d %H:%M}",
             entry.deployment,
@@ -154,8 +174,9 @@ def print_entries(entries: tuple[Entry, ...]) -> None:
             entry.verified or "–",
             entry.by or "–",
         )
-        table.add_row(*(Text(str(cell)) for cell in row))
-    console().print(table)
+        for entry in entries
+    ]
+    tables.show(console(), ENTRY_COLUMNS, rows)
 
 
 def table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
@@ -186,14 +207,9 @@ def cells(one: Deployment, report: Report) -> tuple[str, ...]:
     )
 
 
-def _table(deployments: tuple[Deployment, ...], report: Report) -> Table:
-    from rich.text import Text
-
-    made = _plain(*COLUMNS)
-    for one in sorted(deployments, key=lambda d: (rank(report.of(d.id)), d.id)):
-        state, *others = cells(one, report)
-        made.add_row(Text(state, STYLE.get(state, "")), *(Text(cell) for cell in others))
-    return made
+def _print_table(out: Console, deployments: tuple[Deployment, ...], report: Report) -> None:
+    rows = [cells(one, report) for one in sorted(deployments, key=lambda d: (rank(report.of(d.id)), d.id))]
+    tables.show(out, DEPLOYMENT_COLUMNS, rows, [STYLE.get(row[0], "") for row in rows])
 
 
 def _plain(*columns: str) -> Table:

@@ -134,7 +134,10 @@ class DeploymentScreen(OpsScreen):
             gone = Text(f"{self._deployment} is not listed any more; this was its last state", "yellow")
             self.query_one("#head", Static).update(gone)
             return
-        self.query_one("#head", Static).update(facts.head(deployment, now))
+        width = max(40, (self.size.width or self.app.size.width) - 2)
+        head = facts.head(deployment, now, width)
+        self.set_class("\n" in head.plain, "-long-name")
+        self.query_one("#head", Static).update(head)
         if deployment is not self._seen:
             self._seen = deployment
             self._workers = facts.worker_keys(deployment)

@@ -12,6 +12,9 @@ from screens import words
 from screens.findings import hang
 from screens.widgets.table import Cell, Column
 
+LEAST_HEAD = 30
+"""Cells that a deployment's name leaves for how it stands, or it has lines of its own."""
+
 WORKER_COLUMNS = (
     Column("pid", "PID", 14),
     Column("role", "ROLE", 7),
@@ -23,13 +26,13 @@ WORKER_COLUMNS = (
 )
 
 
-def head(deployment: Deployment, now: datetime) -> Text:
-    """One line that says what it is and how it stands."""
+def head(deployment: Deployment, now: datetime, width: int = 0) -> Text:
+    """One line that says what it is and how it stands; a name that leaves that no room has lines of its own."""
     ready = sum(1 for r in deployment.running if r.ready is not False)
     desired = deployment.desired if deployment.desired is not None else len(deployment.replicas)
-    text = Text(end="", no_wrap=True, overflow="ellipsis")
-    text.append(deployment.name, "bold")
-    text.append(f"  {deployment.id}", "dim")
+    text = _named(deployment)
+    alone = 0 < width < text.cell_len + LEAST_HEAD
+    text.no_wrap, text.overflow = not alone, "fold" if alone else "ellipsis"
     server = " ".join(filter(None, (deployment.server, deployment.server_version)))
     for part, style in (
         (_kind(deployment), ""),
@@ -41,8 +44,21 @@ def head(deployment: Deployment, now: datetime) -> Text:
         (deployment.origin or "", "dim"),
     ):
         if part:
-            text.append(" · ", "dim")
+            text.append("\n" if alone else " · ", "dim")
             text.append(part, style)
+            alone = False
+    return text
+
+
+def _named(deployment: Deployment) -> Text:
+    """The id with the name in it standing out; both where the id writes it otherwise."""
+    text = Text(end="")
+    if deployment.id.endswith(f"/{deployment.name}"):
+        text.append(deployment.id.removesuffix(deployment.name), "dim")
+        text.append(deployment.name, "bold")
+    else:
+        text.append(deployment.name, "bold")
+        text.append(f"  {deployment.id}", "dim")
     return text
 
 

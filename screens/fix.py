@@ -14,7 +14,7 @@ from textual.widgets import Static
 from fixes.model import Finding, Parameter, Plan, RemedyId, Report
 from fixes.values import shown
 from probes.base import DeploymentId
-from screens import findings, messages
+from screens import findings, messages, words
 from screens.change import ChangeScreen
 from screens.mode import Mode
 from screens.widgets.table import Cell, Column, Table
@@ -48,7 +48,8 @@ class FixScreen(ChangeScreen):
         """The finding."""
         text = Text(end="")
         text.append("fix ", "dim")
-        text.append(f"{self._finding.deployment}  ", "bold")
+        width = self.size.width or self.app.size.width
+        text.append(f"{words.middle(self._finding.deployment, width * 2 // 5)}  ", "bold")
         text.append_text(findings.headline(self._finding, self.report.snapshot.taken_at))
         return text
 

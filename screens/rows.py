@@ -272,7 +272,7 @@ def _cell(row: Row, column: Column, base: str, spark: Callable[[DeploymentId, in
         case "severity":
             return Cell(words.GLYPHS[row.tone], words.STYLES[row.tone])
         case "name":
-            return Cell(row.name, f"{base} bold" if row.rank >= 3 else base)
+            return Cell(words.middle(row.name, column.width), f"{base} bold" if row.rank >= 3 else base)
         case "target":
             return Cell(words.target(row.target), "dim")
         case "namespace":

@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Literal
 from urllib.parse import unquote
 
+from rich.cells import cell_len
+
 from fixes.model import SEVERITIES, Finding, Severity
 from probes.base import TargetId
 from probes.model import Limit, LinkState
@@ -100,6 +102,17 @@ def percent(value: float | None) -> str:
 def target(identity: TargetId) -> str:
     """A target as a person knows it: ``k8s/prod/eu`` where its id has ``k8s/prod%2Feu``."""
     return line(unquote(identity), 200)
+
+
+def middle(text: str, width: int) -> str:
+    """The text in ``width`` cells at most; what is too long loses its middle: made-up names differ at their ends."""
+    if cell_len(text) <= width:
+        return text
+    tail = max(0, width - 1) * 2 // 5
+    head = max(0, width - 1 - tail)
+    start = next((text[:n] for n in range(min(len(text), head), 0, -1) if cell_len(text[:n]) <= head), "")
+    end = next((text[-n:] for n in range(min(len(text), tail), 0, -1) if cell_len(text[-n:]) <= tail), "")
+    return f"{start}…{end}" if width > 0 else ""
 
 
 def number(value: float | None) -> str:

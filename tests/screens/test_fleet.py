@@ -205,3 +205,24 @@ async def test_a_target_that_is_not_complete_is_being_read() -> None:
         assert "docker reading…" in seen(pilot)
         session.publish(r.report(state))
         await until(pilot, lambda: "reading…" not in seen(pilot))
+
+
+LONG = "checkout-service-for-the-european-market-with-a-name-that-somebody-generated-7f9c4d5b8-x2k9q"
+
+
+async def test_long_names_take_no_column_away_and_stand_whole_on_their_own_screen() -> None:
+    one, two = (r.deployment(LONG[:-1] + end, used=480, restarts=12) for end in "qz")
+    found = r.finding(one, "oom-killed", "critical", f"worker 17 of {LONG} was killed", r.OOM.evidence, r.OOM.remedies)
+    session = FakeSession(r.report(r.state(r.DOCKER, (one, two, r.AUTH)), findings=(found,)))
+    async with opened(session) as pilot:
+        lines = seen(pilot).splitlines()
+        for title in ("NAME", "READY", "WRK", "MEMORY", "RST", "CORES", "P95", "FINDING"):
+            assert title in lines[1]
+        assert any("x2k9q" in line and "480M/512M" in line and "oom-killed" in line for line in lines)
+        assert any("x2k9z" in line for line in lines), "what differs at the end can be told"
+        await press(pilot, "enter")
+        lines = seen(pilot).splitlines()
+        assert LONG in "".join(line.strip() for line in lines[1:3])
+        assert "1/1 ready" in lines[3], "how it stands is not cut off by its name"
+        await press(pilot, "f")
+        assert "worker 17" in seen(pilot).splitlines()[1], "the finding is named beside a long name"

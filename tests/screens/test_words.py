@@ -134,3 +134,13 @@ def test_a_plot_has_exactly_its_size(values: list[float], width: int, height: in
     lines = draw(Plot((Line("a", points),), limit), words.size, width, height).plain.split("\n")
     assert len(lines) == height
     assert all(cell_len(line) <= width for line in lines)
+
+
+@given(st.text(alphabet=st.characters(categories=("L", "N", "P", "S"), exclude_characters="…")), st.integers(1, 40))
+def test_what_loses_its_middle_fits_and_keeps_its_ends(text: str, width: int) -> None:
+    short = words.middle(text, width)
+    assert cell_len(short) <= width
+    if short != text:
+        head, _, tail = short.partition("…")
+        assert text.startswith(head)
+        assert text.endswith(tail)
