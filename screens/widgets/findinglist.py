@@ -17,6 +17,9 @@ from fixes.model import Finding, Open
 from screens import findings
 from screens.words import Tone
 
+LEAST_WIDTH = 20
+"""Cells that lines are broken for at least."""
+
 
 class FindingList(VerticalScroll, can_focus=True):
     """Findings, the worst first; what differs is drawn again, nothing else."""
@@ -72,7 +75,7 @@ class FindingList(VerticalScroll, can_focus=True):
     def _texts(self) -> list[Text]:
         if self._now is None:
             return []
-        width = max(20, self.size.width - 3)
+        width = max(LEAST_WIDTH, self.size.width - 3)
         made = [
             findings.full(f, self._now, None if f.id in self._expanded else 2, width=width, depth=depth)
             for f, depth in zip(self._findings, self._depths, strict=True)
@@ -84,6 +87,8 @@ class FindingList(VerticalScroll, can_focus=True):
         return made
 
     def _draw(self) -> None:
+        if not self._drawn and self.size.width < LEAST_WIDTH:
+            return  # not laid out yet: what is made for that width keeps its height
         texts = self._texts()
         parts = list(self.query_children(Static).results())
         for part in parts[len(texts) :]:

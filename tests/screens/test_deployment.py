@@ -148,3 +148,13 @@ async def test_a_deployment_that_is_gone_keeps_its_last_state() -> None:
         await until(pilot, lambda: "not listed any more" in seen(pilot))
         assert isinstance(pilot.app.screen, DeploymentScreen)
         assert "4001 (17)" in seen(pilot)
+
+
+async def test_a_finding_is_as_high_as_its_lines_from_the_first_paint_on() -> None:
+    async with opened(FakeSession()) as pilot:
+        await press(pilot, "down", "enter")
+        await until(pilot, lambda: "oom_kill rose" in seen(pilot))
+        lines = seen(pilot).splitlines()
+        first = next(n for n, line in enumerate(lines) if "killed by the kernel" in line)
+        second = next(n for n, line in enumerate(lines) if "died by SIGKILL" in line)
+        assert second - first == 7, "six lines, and one between the two"
