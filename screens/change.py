@@ -36,9 +36,9 @@ class ChangeScreen(OpsScreen):
     AUTO_FOCUS = "#diff-box"
     VERB: ClassVar[str] = "Apply"
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "apply", "apply…", id="apply"),
         Binding("y", "yes", "yes", id="yes"),
         Binding("n", "no", "no", id="no"),
-        Binding("enter", "apply", "apply…", id="apply"),
         Binding("y", "copy", "copy", id="copy"),
         Binding("u", "take_back", "undo", id="undo"),
         Binding("escape", "back", "back", id="back"),

@@ -66,7 +66,7 @@ class FilterBar(Horizontal):
         """Says how much is left."""
         if self.display and self.is_mounted and self._input is not None:
             for part in self.query("#count").results(Static):
-                part.update(f"{shown} of {total}")
+                part.update(f"{shown} of {total} · enter keeps · esc clears")
 
     def _say(self, text: str) -> None:
         if text != self.text:

@@ -226,3 +226,9 @@ async def test_long_names_take_no_column_away_and_stand_whole_on_their_own_scree
         assert "1/1 ready" in lines[3], "how it stands is not cut off by its name"
         await press(pilot, "f")
         assert "worker 17" in seen(pilot).splitlines()[1], "the finding is named beside a long name"
+
+
+async def test_the_line_of_the_filter_says_how_to_leave_it() -> None:
+    async with opened(FakeSession()) as pilot:
+        await press(pilot, "slash", *"oom")
+        assert "1 of 7 · enter keeps · esc clears" in seen(pilot)
