@@ -171,7 +171,7 @@ def _is_head(front: str, *, raised: bool = False) -> bool:
             return False
         last = bare.rpartition(":")[2]  # LEVEL:logger:message
         named = any(letter.isalnum() for letter in bare)
-        if not named or _LEVEL.fullmatch(last) or (words == 0 and last != token and last == bare) or _NAME.search(bare):
+        if not named or _LEVEL.fullmatch(last) or (words == 0 and last != token and last == bare) or _NAME.search(last):
             words, capitals = 0, True
             continue
         words, capitals = (words + 1, capitals) if last == bare else (1, bare.count(":") < 2)

@@ -18,7 +18,7 @@ from fixes import catalogue
 from fixes.diagnose import diagnose, matcher
 from probes.pasted import Paste
 
-SAMPLES = Path(__file__).with_name("servers.jsonl")
+SAMPLES = (Path(__file__).with_name("servers.jsonl"), Path(__file__).with_name("parts.jsonl"))
 EFFECTS = frozenset({"unhandled-exceptions", "worker-boot-failed"})
 WANTED = 0.98
 WANTED_OF_EACH = 0.9
@@ -66,8 +66,11 @@ class Score(NamedTuple):
         return Rate(*map(sum, zip(*self.each.values(), strict=True)))
 
 
-def samples(path: Path = SAMPLES) -> list[Sample]:
-    return [msgspec.json.decode(line, type=Sample) for line in path.read_bytes().splitlines()]
+def samples(*paths: Path) -> list[Sample]:
+    """Of these files, or of all."""
+    return [
+        msgspec.json.decode(line, type=Sample) for path in paths or SAMPLES for line in path.read_bytes().splitlines()
+    ]
 
 
 def findings(given: Iterable[Sample]) -> dict[str, set[str]]:
@@ -106,8 +109,8 @@ def score(given: list[Sample], found: Mapping[str, set[str]], known: Iterable[st
 
 
 def main(arguments: list[str]) -> int:
-    """Prints the rates; 0 where they are good enough. Another file of samples may be named."""
-    given = samples(Path(arguments[0]) if arguments else SAMPLES)
+    """Prints the rates; 0 where they are good enough. Other files of samples may be named."""
+    given = samples(*map(Path, arguments))
     known = set(catalogue.signatures())
     result = score(given, findings(given), known)
     unclear = {sample.id for sample in given if sample.ambiguous}
