@@ -5,7 +5,7 @@ from __future__ import annotations
 from probes.targets.kubernetes import objects, objects_around
 from probes.targets.kubernetes.quantities import quantity
 from probes.targets.kubernetes.sharing import Sharing
-from probes.targets.kubernetes.views import BudgetView, HappeningView, NodeView, ScalerView, ServiceView
+from probes.targets.kubernetes.views import BudgetView, HappeningView, NodeView, ScalerView, ServiceView, VerticalView
 
 _MESSAGE_CAP = 1000
 
@@ -46,6 +46,28 @@ def scaler(found: objects_around.HorizontalPodAutoscaler, share: Sharing) -> Sca
         minimum=1 if spec.min_replicas is None else spec.min_replicas,
         maximum=spec.max_replicas or 1,
         current=found.status.current_replicas if found.status else None,
+    )
+
+
+def vertical(found: objects_around.VerticalPodAutoscaler, share: Sharing) -> VerticalView | None:
+    """A VerticalPodAutoscaler; the mode ``Off`` only recommends, and ``RequestsOnly`` leaves limits alone."""
+    meta, spec = found.metadata or objects.Metadata(), found.spec or objects_around.VerticalSpec()
+    target = spec.target_ref or objects_around.ScaleTarget()
+    policies = (spec.resource_policy.container_policies if spec.resource_policy else None) or ()
+    spared = any(one.container_name == "*" for one in policies) and all(
+        one.mode == "Off" or one.controlled_values == "RequestsOnly" for one in policies
+    )
+    off = spec.update_policy is not None and spec.update_policy.update_mode == "Off"
+    if not meta.name:
+        return None
+    return VerticalView(
+        namespace=share.text(meta.namespace) or "default",
+        name=meta.name,
+        uid=meta.uid or "",
+        version=meta.resource_version or "",
+        kind=target.kind,
+        target=target.name,
+        decides=not off and not spared,
     )
 
 

@@ -19,6 +19,7 @@ from probes.targets.kubernetes.views import (
     ScalerView,
     ServiceView,
     TemplateView,
+    VerticalView,
     WorkloadView,
 )
 
@@ -29,7 +30,7 @@ _LABELS = 64
 class Around:
     """What stands around one workload."""
 
-    __slots__ = ("budgets", "revisions", "scaler", "services")
+    __slots__ = ("budgets", "revisions", "scaler", "services", "vertical")
 
     def __init__(
         self,
@@ -37,11 +38,13 @@ class Around:
         scaler: ScalerView | None = None,
         budgets: Sequence[BudgetView] = (),
         revisions: Sequence[WorkloadView | RevisionView] = (),
+        vertical: VerticalView | None = None,
     ) -> None:
         self.services = services
         self.scaler = scaler
         self.budgets = budgets
         self.revisions = revisions
+        self.vertical = vertical
 
 
 def deployment(
@@ -97,6 +100,7 @@ def _orchestrated(group: Group, around: Around, members: Sequence[PodView]) -> O
             _port(service, port, target, template) for service in around.services for port, target in service.ports
         ),
         autoscaler=_autoscaler(around.scaler),
+        vertical_autoscaler=None if around.vertical is None else text.clean(around.vertical.name, 253),
         disruption=_disruption(around.budgets),
         rollout=None if workload is None else _rollout(workload),
         revisions=_revisions(workload, around.revisions),

@@ -30,6 +30,7 @@ KindName = Literal[
     "poddisruptionbudgets",
     "controllerrevisions",
     "nodes",
+    "verticalpodautoscalers",
 ]
 _ODD = (msgspec.DecodeError, UnicodeDecodeError, ValueError, OverflowError, TypeError, RecursionError)
 """What an answer of unexpected shape raises: :class:`msgspec.ValidationError` is one of the first."""
@@ -84,6 +85,7 @@ class Listed:
         namespaced: bool = True,
         watched: bool = True,
         kept: bool = True,
+        added: bool = False,
     ) -> None:
         self.name: KindName = name
         self.namespaced = namespaced
@@ -91,7 +93,9 @@ class Listed:
         """Followed once it is listed; else listed again now and then."""
         self.kept = kept
         """Held in memory; else passed on."""
-        self._base = f"/apis/{group}/{version}" if group else f"/api/{version}"
+        self.added = added
+        """Of an API that few clusters have: what is not there is not asked for, whoever may ask."""
+        self.base = f"/apis/{group}/{version}" if group else f"/api/{version}"
         self._keep = keep
         self._list = msgspec.json.Decoder(Listing[type_], strict=True)  # type: ignore[valid-type]
         self._one: msgspec.json.Decoder[Any] = msgspec.json.Decoder(type_, strict=True)
@@ -100,8 +104,8 @@ class Listed:
     def path(self, namespace: str | None) -> str:
         """The path of its list, in one namespace or in all."""
         if namespace is None or not self.namespaced:
-            return f"{self._base}/{self.name}"
-        return f"{self._base}/namespaces/{namespace}/{self.name}"
+            return f"{self.base}/{self.name}"
+        return f"{self.base}/namespaces/{namespace}/{self.name}"
 
     def page(self, body: bytes, share: Sharing) -> Page:
         """A page of its list. Raises :class:`ValueError` for what is no list."""
@@ -191,5 +195,13 @@ KINDS: tuple[Listed, ...] = (
     Listed("poddisruptionbudgets", "policy", objects_around.PodDisruptionBudget, around.budget),
     Listed("nodes", "", objects_around.Node, around.node, namespaced=False, watched=False),
     Listed("controllerrevisions", "apps", objects_apps.ControllerRevision, apps.revision, watched=False),
+    Listed(
+        "verticalpodautoscalers",
+        "autoscaling.k8s.io",
+        objects_around.VerticalPodAutoscaler,
+        around.vertical,
+        watched=False,
+        added=True,
+    ),
 )
 """In the order of what a first picture needs."""

@@ -183,6 +183,9 @@ class Mirror:
 
     async def _fill(self, one: Progress, begun: asyncio.Event | None = None) -> None:
         """Lists a kind; in the context's own namespace where that is all that may be read."""
+        if one.listed.added:  # a right to what is not there may be missing without harm
+            async with aclosing(cast("AsyncGenerator[bytes, None]", self.client.pages(one.listed.base))) as found:
+                await anext(found)
         narrow = self._own if self._namespace is None and one.listed.namespaced else None
         try:
             await self._pages(one, self._namespace, begun)

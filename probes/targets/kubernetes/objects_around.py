@@ -63,6 +63,41 @@ class HorizontalPodAutoscaler(Part, frozen=True):
     status: AutoscalerStatus | None = None
 
 
+class UpdatePolicy(Part, frozen=True):
+    """``spec.updatePolicy`` of a VerticalPodAutoscaler."""
+
+    update_mode: str | None = None
+
+
+class ContainerPolicy(Part, frozen=True):
+    """``spec.resourcePolicy.containerPolicies[]``; the name ``*`` is of all that have none of their own."""
+
+    container_name: str | None = None
+    mode: str | None = None
+    controlled_values: str | None = None
+
+
+class ResourcePolicy(Part, frozen=True):
+    """``spec.resourcePolicy`` of a VerticalPodAutoscaler."""
+
+    container_policies: tuple[ContainerPolicy, ...] | None = None
+
+
+class VerticalSpec(Part, frozen=True):
+    """``spec`` of a VerticalPodAutoscaler."""
+
+    target_ref: ScaleTarget | None = None
+    update_policy: UpdatePolicy | None = None
+    resource_policy: ResourcePolicy | None = None
+
+
+class VerticalPodAutoscaler(Part, frozen=True):
+    """A VerticalPodAutoscaler (``autoscaling.k8s.io/v1``)."""
+
+    metadata: Metadata | None = None
+    spec: VerticalSpec | None = None
+
+
 class BudgetSpec(Part, frozen=True):
     """``spec`` of a PodDisruptionBudget."""
 

@@ -83,6 +83,13 @@ RIGHTS: tuple[Right, ...] = (
         "an autoscaler is not seen, and scaling may work against it",
     ),
     Right(
+        "autoscaling.k8s.io",
+        ("verticalpodautoscalers",),
+        ("list",),
+        "Who else decides requests and limits, in clusters that have such autoscalers.",
+        "a vertical autoscaler is not seen, and a limit may be changed against it",
+    ),
+    Right(
         "policy",
         ("poddisruptionbudgets",),
         _FOLLOW,

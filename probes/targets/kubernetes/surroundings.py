@@ -7,17 +7,18 @@ from typing import Generic, TypeVar
 
 from probes.targets.kubernetes.build import Around
 from probes.targets.kubernetes.selecting import Labelled, Selecting, covers
+from probes.targets.kubernetes.targeting import Key, Targeting
 from probes.targets.kubernetes.views import (
     BudgetView,
     ObjectView,
     RevisionView,
     ScalerView,
     ServiceView,
+    VerticalView,
     WorkloadView,
 )
 
 _T = TypeVar("_T")
-_Key = tuple[str, str, str]
 
 
 class Surroundings(Generic[_T]):
@@ -26,11 +27,12 @@ class Surroundings(Generic[_T]):
     def __init__(self) -> None:
         self._services: Selecting[ServiceView] = Selecting(lambda one: one.selector or None)
         self._budgets: Selecting[BudgetView] = Selecting(lambda one: one.selector)
-        self._known: dict[tuple[str, str], ServiceView | BudgetView | ScalerView] = {}
-        self._scalers: dict[_Key, dict[str, ScalerView]] = {}
+        self._known: dict[tuple[str, str], ServiceView | BudgetView] = {}
+        self._scalers: Targeting[ScalerView] = Targeting()
+        self._verticals: Targeting[VerticalView] = Targeting()
         self._revisions: dict[str, dict[str, WorkloadView | RevisionView]] = {}
         self._labelled: Labelled[_T] = Labelled()
-        self._by_key: dict[_Key, _T] = {}
+        self._by_key: dict[Key, _T] = {}
         self._keepers: dict[str, _T] = {}
 
     def labelled(self, thing: _T, namespace: str, labels: Mapping[str, str]) -> None:
@@ -44,7 +46,7 @@ class Surroundings(Generic[_T]):
         else:
             self._keepers[uid] = thing
 
-    def forget(self, thing: _T, key: _Key) -> None:
+    def forget(self, thing: _T, key: Key) -> None:
         """A workload is gone, and its object with it."""
         self._labelled.drop(thing, key[0])
         self._by_key.pop(key, None)
@@ -53,8 +55,13 @@ class Surroundings(Generic[_T]):
         """An object came, changed or went: the workloads that it concerns, or did."""
         if isinstance(view, RevisionView):
             return self.revised(view, gone=gone)
-        if isinstance(view, ScalerView):
-            return self._scaled(view, gone=gone)
+        if isinstance(view, ScalerView | VerticalView):
+            keys = tuple(
+                self._scalers.take(view, gone=gone)
+                if isinstance(view, ScalerView)
+                else self._verticals.take(view, gone=gone)
+            )
+            return dict.fromkeys(self._by_key[key] for key in keys if key in self._by_key)
         if not isinstance(view, ServiceView | BudgetView):
             return ()
         name = (type(view).__name__, view.key)
@@ -92,34 +99,15 @@ class Surroundings(Generic[_T]):
         """The Services that lead to pods with these labels."""
         return self._services.of(namespace, labels)
 
-    def of(self, thing: _T, key: _Key, labels: Mapping[str, str], workload: WorkloadView | None) -> Around:
+    def of(self, thing: _T, key: Key, labels: Mapping[str, str], workload: WorkloadView | None) -> Around:
         """What stands around a workload."""
         namespace = key[0]
         self._by_key[key] = thing
-        scalers = self._scalers.get(key, {})
+        vertical = self._verticals.of(key)
         return Around(
             services=self.services(namespace, labels),
-            scaler=scalers[min(scalers)] if scalers else None,
+            scaler=self._scalers.of(key),
+            vertical=vertical if vertical is not None and vertical.decides else None,
             budgets=[one for one in self._budgets.of(namespace, labels) if covers(one, labels)],
             revisions=tuple(self._revisions.get(workload.uid, {}).values()) if workload is not None else (),
         )
-
-    def _scaled(self, view: ScalerView, *, gone: bool) -> Iterable[_T]:
-        concerned: dict[_T, None] = {}
-        before = self._known.pop(("ScalerView", view.key), None)
-        for one in (before, view):
-            if not isinstance(one, ScalerView):
-                continue
-            key = (one.namespace, one.kind, one.target)
-            there = self._scalers.setdefault(key, {})
-            there.pop(one.key, None)
-            if one is view and not gone:
-                there[one.key] = view
-            if not there:
-                del self._scalers[key]
-            thing = self._by_key.get(key)
-            if thing is not None:
-                concerned[thing] = None
-        if not gone:
-            self._known["ScalerView", view.key] = view
-        return concerned

@@ -184,6 +184,15 @@ class ScalerView(ObjectView, frozen=True):
     current: int | None = None
 
 
+class VerticalView(ObjectView, frozen=True):
+    """A VerticalPodAutoscaler."""
+
+    kind: str
+    target: str
+    decides: bool
+    """It writes requests and limits; else it only recommends, or leaves limits alone."""
+
+
 class BudgetView(ObjectView, frozen=True):
     """A PodDisruptionBudget."""
 

@@ -207,6 +207,56 @@ def test_what_stands_around_a_deployment_is_told() -> None:
     assert (around.autoscaler, around.disruption, len(around.revisions)) == (None, None, 1)
 
 
+def vertical(name: str = "web-vpa", **spec: object) -> dict[str, object]:
+    about = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    return {
+        "metadata": {"name": name, "namespace": "shop", "uid": name},
+        "spec": {"targetRef": about, **spec},
+        "status": {"recommendation": {"containerRecommendations": []}},
+    }
+
+
+EACH = {"containerName": "*"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "decides"),
+    [
+        ({}, True),
+        ({"updatePolicy": {"updateMode": "Auto"}}, True),
+        ({"updatePolicy": {"updateMode": "Initial"}}, True),
+        ({"updatePolicy": {"updateMode": "Off"}}, False),
+        ({"resourcePolicy": {"containerPolicies": [{**EACH, "controlledValues": "RequestsOnly"}]}}, False),
+        ({"resourcePolicy": {"containerPolicies": [{**EACH, "mode": "Off"}]}}, False),
+        ({"resourcePolicy": {"containerPolicies": [{**EACH, "maxAllowed": {"memory": "1Gi"}}]}}, True),
+        (
+            {
+                "resourcePolicy": {
+                    "containerPolicies": [{**EACH, "mode": "Off"}, {"containerName": "app", "mode": "Auto"}]
+                }
+            },
+            True,
+        ),
+        ({"resourcePolicy": {"containerPolicies": [{"containerName": "proxy", "mode": "Off"}]}}, True),
+    ],
+)
+def test_a_vertical_autoscaler_decides_limits_unless_it_only_recommends(spec: dict[str, object], decides: bool) -> None:
+    given = Given().put("deployments", workload()).put("pods", pod("web-abc-1"))
+    given.put("verticalpodautoscalers", vertical(**spec))
+    around = given[WEB].orchestrated
+    assert around is not None
+    assert around.vertical_autoscaler == ("web-vpa" if decides else None)
+
+
+def test_a_vertical_autoscaler_that_goes_leaves_the_workload_as_it_was() -> None:
+    given = Given().put("verticalpodautoscalers", vertical("b"), vertical("a"))
+    given.put("deployments", workload()).put("pods", pod("web-abc-1"))
+    assert given[WEB].orchestrated.vertical_autoscaler == "a"  # type: ignore[union-attr]
+    for gone, left in (("a", "b"), ("b", None)):
+        given.drop("verticalpodautoscalers", f"shop/{gone}")
+        assert given[WEB].orchestrated.vertical_autoscaler == left  # type: ignore[union-attr]
+
+
 def test_revisions_of_a_statefulset_come_from_its_controllerrevisions() -> None:
     kept = [
         {

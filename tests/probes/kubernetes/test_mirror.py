@@ -18,7 +18,7 @@ from probes.targets.kubernetes.client import ApiClient
 from probes.targets.kubernetes.contexts import resolve
 from probes.targets.kubernetes.failures import Gone
 from probes.targets.kubernetes.mirror import Mirror
-from probes.targets.kubernetes.views import HappeningView, ObjectView
+from probes.targets.kubernetes.views import HappeningView, ObjectView, VerticalView
 from tests.probes.kubernetes._cluster import page, pod
 from tests.probes.kubernetes.apiserver import ApiServer
 from tests.probes.kubernetes.scripted import wire
@@ -222,6 +222,58 @@ async def test_what_is_forbidden_is_named_with_its_rule_and_the_rest_goes_on(bar
         async with following(mirror):
             await asyncio.to_thread(create, bare, space, "p2")
             await until(lambda: names(mirror) == {"p1", "p2"})
+
+
+def autoscalers(bare: ApiServer) -> None:
+    """The API of VerticalPodAutoscalers, as their project adds it to a cluster."""
+    spec = {"x-kubernetes-preserve-unknown-fields": True, "type": "object"}
+    versions = [{
+        "name": "v1",
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}},
+    }]  # fmt: skip
+    named = {"plural": "verticalpodautoscalers", "kind": "VerticalPodAutoscaler", "listKind": "Verticals"}
+    bare.kubectl("apply", "-f", "-", given={
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {
+            "name": "verticalpodautoscalers.autoscaling.k8s.io",
+            "annotations": {"api-approved.kubernetes.io": "unapproved, for a test"},
+        },
+        "spec": {"group": "autoscaling.k8s.io", "scope": "Namespaced", "names": named, "versions": versions},
+    })  # fmt: skip
+    bare.kubectl("wait", "--for=condition=Established", "crd/verticalpodautoscalers.autoscaling.k8s.io")
+
+
+async def test_vertical_autoscalers_are_read_where_there_are_any_and_missed_nowhere_else(
+    bare: ApiServer, space: str
+) -> None:
+    bare.tokens["mv"] = "mv-watcher"
+    everything = ["--verb=list,watch", "--resource=pods,deployments,services,events,nodes,jobs,poddisruptionbudgets"]
+    everything[1] += ",replicasets.apps,statefulsets.apps,daemonsets.apps,horizontalpodautoscalers.autoscaling"
+    bare.kubectl("create", "role", "most", "-n", space, *everything, "--resource=controllerrevisions.apps")
+    bare.kubectl("create", "rolebinding", "most", "-n", space, "--role=most", "--user=mv-watcher")
+    async with mirrored(bare, space, user={"token": "mv"}) as mirror:
+        await mirror.list()
+        assert mirror.failures == ()
+    await asyncio.to_thread(autoscalers, bare)
+    try:
+        about = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+        given = {"apiVersion": "autoscaling.k8s.io/v1", "kind": "VerticalPodAutoscaler", "spec": {"targetRef": about}}
+        bare.kubectl("apply", "-f", "-", given={**given, "metadata": {"name": "web-vpa", "namespace": space}})
+        async with mirrored(bare, space) as mirror:
+            await mirror.list()
+            (found,) = mirror.objects("verticalpodautoscalers").values()
+            assert isinstance(found, VerticalView)
+            assert (found.name, found.kind, found.target, found.decides) == ("web-vpa", "Deployment", "web", True)
+        async with mirrored(bare, space, user={"token": "mv"}) as mirror:
+            await mirror.list()
+            (failure,) = mirror.failures
+            assert failure.code == "forbidden"
+            assert "verticalpodautoscalers" in failure.what + failure.why + failure.hint
+    finally:
+        bare.kubectl("delete", "crd", "verticalpodautoscalers.autoscaling.k8s.io")
 
 
 async def test_pods_that_may_be_listed_and_not_watched_are_listed_again(
