@@ -6,13 +6,14 @@ passed over, and of what is sent no more is looked at than an honest service has
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from probes.httpmetrics import LONGEST_SECONDS, MOST, ROUTE, STATUS
-from probes.otlp.histogram import COARSEST, FINEST, Distribution, Explicit, Exponential
+from probes.otlp.histogram import COARSEST, FINEST, NOTHING, Distribution, Explicit, Exponential
 from probes.text import clean
 
 METRICS = {"http.server.request.duration": ("s", 1.0), "http.server.duration": ("ms", 0.001)}
@@ -35,8 +36,8 @@ class Undecodable(Exception):
 class Point(NamedTuple):
     """How often requests of one kind took how long, from one time to another."""
 
-    kind: tuple[str, ...]
-    """What tells it from the other points of its resource: the metric's name and all its attributes."""
+    kind: bytes
+    """What tells it from the other points of its resource: a digest of the metric's name and all its attributes."""
     route: str
     status: str
     """Each empty where none is told."""
@@ -112,7 +113,7 @@ def _point(name: str, unit: float, point: Any, *, delta: bool, explicit: bool) -
         return None
     attributes = _attributes(point.attributes)
     return Point(
-        kind=(name, *(f"{key}={value}" for key, value in sorted(attributes.items()))),
+        kind=_digest(name, attributes),
         route=_first(attributes, ROUTE),
         status=_first(attributes, STATUS),
         started_at=point.start_time_unix_nano / 1e9,
@@ -123,14 +124,19 @@ def _point(name: str, unit: float, point: Any, *, delta: bool, explicit: bool) -
     )
 
 
+def _digest(name: str, attributes: Mapping[str, str]) -> bytes:
+    told = repr((name, sorted(attributes.items())))
+    return hashlib.blake2b(told.encode("utf-8", "replace"), digest_size=16).digest()
+
+
 def _explicit(point: Any, unit: float) -> Explicit:
     bounds = [bound * unit for bound in point.explicit_bounds[: BUCKETS + 1]]
     counts = point.bucket_counts[: BUCKETS + 2]
     ascending = all(low < high for low, high in pairwise(bounds))
     sound = ascending and all(0 <= bound <= LONGEST_SECONDS for bound in bounds)
     if not sound or len(counts) != len(bounds) + 1 or len(bounds) > BUCKETS or max(counts) > MOST:
-        return Explicit({})
-    return Explicit(dict(zip([*bounds, math.inf], map(float, counts), strict=True)))
+        return NOTHING
+    return Explicit.of((*bounds, math.inf), tuple(counts))
 
 
 def _exponential(point: Any, unit: float) -> Exponential:

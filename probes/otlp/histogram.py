@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 FINEST = 4
@@ -20,24 +21,39 @@ COARSEST = -1
 class Explicit(NamedTuple):
     """Counts between bounds that the service chose."""
 
-    counts: Mapping[float, float]
-    """Upper bound → how many were above the bound before and not above this one."""
+    edges: tuple[float, ...]
+    """Upper bounds, ascending; the last is infinite. The same ones are one object: most services have the same."""
+    counts: tuple[float, ...]
+    """How many were above the bound before and not above this one."""
+
+    @classmethod
+    def of(cls, edges: tuple[float, ...], counts: tuple[float, ...]) -> Explicit:
+        """With as many counts as bounds."""
+        return cls(_same(edges), counts)
 
     def since(self, before: Distribution) -> Explicit | None:
         """What was counted since ``before``; ``None`` where that is of another counting."""
-        if not isinstance(before, Explicit) or before.counts.keys() != self.counts.keys():
+        if not isinstance(before, Explicit) or before.edges != self.edges:
             return None
-        more = {bound: count - before.counts[bound] for bound, count in self.counts.items()}
-        return None if any(value < 0 for value in more.values()) else Explicit(more)
+        more = tuple(now - then for now, then in zip(self.counts, before.counts, strict=True))
+        return None if any(value < 0 for value in more) else Explicit(self.edges, more)
 
     def bounds(self) -> Mapping[float, float]:
         """Upper bound → count."""
-        return self.counts
+        return dict(zip(self.edges, self.counts, strict=True))
 
     @property
     def size(self) -> int:
         """How many numbers are kept."""
         return len(self.counts)
+
+
+@lru_cache(maxsize=256)
+def _same(edges: tuple[float, ...]) -> tuple[float, ...]:
+    return edges
+
+
+NOTHING = Explicit((), ())
 
 
 class Exponential(NamedTuple):

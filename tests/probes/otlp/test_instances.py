@@ -197,12 +197,20 @@ def test_percentiles_of_exponential_histograms_are_within_a_bucket_also_where_th
 
 def test_what_is_kept_is_bounded_whoever_sends() -> None:
     heard = Instances()
-    wide = [1] * 300
-    for number in range(INSTANCES + 50):
+    wide = [1] * 400
+    many = NUMBERS // 20_000
+    for number in range(many + 20):
         made = message(f"instance {number}")
-        explicit(made, wide, started=START, at=START + 10, bounds=[0.001 * i for i in range(1, 300)])
+        for route in range(50):
+            explicit(
+                made, wide, started=START, at=START + 10, bounds=[0.001 * i for i in range(1, 400)],
+                http_route=f"/{route}",
+            )  # fmt: skip
         take(heard, made, 10 + number / 1000)
     kept = heard.heard(12)
-    assert len(kept) <= INSTANCES
-    assert heard.size <= NUMBERS
-    assert kept[-1].resource["service.instance.id"] == f"instance {INSTANCES + 49}"
+    assert many // 2 < len(kept) < many + 20
+    assert heard.size == sum(one.size for one in kept) <= NUMBERS
+    assert kept[-1].resource["service.instance.id"] == f"instance {many + 19}"
+    for number in range(INSTANCES + 5):
+        take(heard, explicit(message(f"small {number}"), [1], bounds=[], started=START, at=START + 10), 12)
+    assert len(heard.heard(12)) == INSTANCES
