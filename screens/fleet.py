@@ -17,7 +17,7 @@ from textual.widgets import Static
 from fixes.model import Finding, Report
 from probes.base import DeploymentId
 from probes.model import Interest
-from screens import empty, findings, messages, rows
+from screens import columns, empty, findings, messages, rows
 from screens.base import EMPTY, OpsScreen
 from screens.mode import Mode
 from screens.widgets.filterbar import FilterBar
@@ -55,7 +55,7 @@ class FleetScreen(OpsScreen):
         self._trends: dict[DeploymentId, deque[float]] = {}
         self._made: dict[str, tuple[rows.Row, tuple[Cell, ...]]] = {}
         self._columns: tuple[Column, ...] = ()
-        self._longest: rows.Longest | None = None
+        self._longest: columns.Longest | None = None
         self._sort, self._reverse, self._needle = "severity", False, ""
         self._keys: list[DeploymentId] | None = None
         self._arranged = (self._sort, self._reverse, self._needle)
@@ -137,14 +137,14 @@ class FleetScreen(OpsScreen):
         if not keys:
             self.query_one("#empty", Static).update(empty.explain(self.report, self._needle))
         if self._longest is None:
-            self._longest = rows.longest(self._rows.values())
+            self._longest = columns.longest(self._rows.values())
         table = self.table
         width = max(40, (table.size.width or self.app.size.width) - 1)
-        columns = rows.columns(width, self._longest, self._sort, self._reverse)
-        if columns != self._columns:
-            self._columns = columns
+        shown = columns.columns(width, self._longest, self._sort, self._reverse)
+        if shown != self._columns:
+            self._columns = shown
             self._made.clear()
-        table.set_columns(columns)
+        table.set_columns(shown)
         table.show_rows(keys)
         self._show_detail()
         self.query_one(FilterBar).count(len(keys), len(self._rows))
@@ -153,7 +153,7 @@ class FleetScreen(OpsScreen):
         row = self._rows[DeploymentId(key)]
         made = self._made.get(key)
         if made is None or made[0] is not row:
-            made = self._made[key] = (row, rows.cells(row, self._columns, self._spark))
+            made = self._made[key] = (row, columns.cells(row, self._columns, self._spark))
         return made[1]
 
     def _spark(self, deployment: DeploymentId, width: int) -> str:

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from probes.history import Point
-from screens import findings, rows, words
+from screens import columns, findings, rows, words
 from screens.widgets.chart import Line, Plot, draw
 from screens.widgets.spark import sparkline
 from screens.widgets.table import fit
@@ -85,13 +85,13 @@ def test_hanging_text_fits_and_loses_only_spaces(text: str, width: int, indent: 
 @pytest.mark.parametrize("namespaces", [0, 30])
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 150, 200])
 def test_columns_fit_every_width(width: int, namespaces: int) -> None:
-    chosen = rows.columns(width, rows.Longest(20, 8, namespaces), "severity", reverse=False)
+    chosen = columns.columns(width, columns.Longest(20, 8, namespaces), "severity", reverse=False)
     assert sum(c.width + 1 for c in chosen) <= width + 1
     assert {"name", "memory", "finding"} <= {c.key for c in chosen}
 
 
 def test_at_eighty_columns_every_figure_has_its_column() -> None:
-    chosen = {c.key for c in rows.columns(78, rows.Longest(12, 6, 0), "severity", reverse=False)}
+    chosen = {c.key for c in columns.columns(78, columns.Longest(12, 6, 0), "severity", reverse=False)}
     assert chosen == {
         "severity",
         "name",
