@@ -20,6 +20,7 @@ from console.options import (
     ReadOnlyFlag,
     Replayed,
     ScanFormat,
+    Sources,
     Targets,
     Telemetry,
     TextFormat,
@@ -66,6 +67,7 @@ def tui(
     namespace: Namespace = None,
     unknown: Unknown = False,
     database: Databases = None,
+    source: Sources = None,
     telemetry: Telemetry = None,
     replay: Replayed = None,
 ) -> None:
@@ -73,7 +75,7 @@ def tui(
     from console.commands import tui as command
 
     if replay is not None:
-        if targets or interval or namespace or unknown or database or telemetry or read_only is False:
+        if targets or interval or namespace or unknown or database or source or telemetry or read_only is False:
             raise typer.BadParameter("a recording is shown as it is: it takes no target and no other option")
         raise typer.Exit(command.replay(replay))
     raise typer.Exit(
@@ -84,6 +86,7 @@ def tui(
             unknown=unknown,
             namespace=namespace,
             databases=database or [],
+            sources=source or [],
             telemetry=telemetry,
         )
     )
@@ -102,6 +105,7 @@ def scan(
     namespace: Namespace = None,
     unknown: Unknown = False,
     database: Databases = None,
+    source: Sources = None,
     telemetry: Telemetry = None,
 ) -> None:
     """Look once, print what is wrong, and say it in the exit status."""
@@ -114,6 +118,7 @@ def scan(
         execute=execute,
         read_only=read_only,
         databases=tuple(database or ()),
+        sources=tuple(source or ()),
         telemetry=telemetry,
     )
     raise typer.Exit(command.run(targets or [], how, fmt=fmt, fail_on=fail_on))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from msgspec.structs import replace
 
 from console.database_sources import Source, Sources
-from console.nearby import is_here
+from console.nearby import is_here, targets_read
 from console.pooled import PooledBoard
 from console.supervise import Defects
 from console.wanted_databases import Databases
@@ -22,11 +22,8 @@ from probes.pools import DatabaseServer, Held
 from probes.target import Target
 
 INTERVAL_SECONDS = 10.0
-FIRST_SECONDS = 20.0
-"""How long the first look waits for the targets to be read, which say whose an address is and what a name stands for:
-as long as a scan waits for them."""
-_STEP_SECONDS = 0.25
-_SOCKETS_SECONDS = 3.0
+_SOCKETS_SECONDS = 8.0
+"""A busy machine needs a second for a hundred processes; the look waits, and nothing else does."""
 _AT_ONCE = 4
 
 Whose = dict[tuple[str, int], tuple[Looked, Mapping[str, DeploymentId], attribution.Sockets]]
@@ -55,7 +52,7 @@ class DatabaseWatch:
     async def run(self) -> None:
         """Looks until cancelled; then every connection is ended."""
         try:
-            await self._targets_read()
+            await targets_read(self._board, self._targets)
             while True:
                 try:
                     failures = await self._look()
@@ -65,15 +62,6 @@ class DatabaseWatch:
                 await asyncio.sleep(INTERVAL_SECONDS)
         finally:
             await self._sources.close()
-
-    async def _targets_read(self) -> None:
-        for _ in range(int(FIRST_SECONDS / _STEP_SECONDS)):
-            states = self._board.snapshot().targets
-            if len(states) == len(self._targets) and all(
-                s.complete or s.link.state in {"down", "forbidden", "expired"} for s in states.values()
-            ):
-                return
-            await asyncio.sleep(_STEP_SECONDS)
 
     async def _look(self) -> tuple[Failure, ...]:
         snapshot = self._board.snapshot()
@@ -141,21 +129,19 @@ class DatabaseWatch:
         processes = sockets.processes(d for d in known if not d.target.startswith("k8s/"))
         of_pods = Pods(known)
 
-        def read() -> Whose:
-            found = sockets.read(processes, frozenset(port for _, port in said))
-            made: Whose = {}
-            for place, looked in said.items():
-                told = {attribution.plain(s.address) for s in looked.sessions if s.address} & by_address.keys()
-                sure = {a for a in told if (of_pods.believed if a in of_pods else sockets.near)(place[0], a)}
-                made[place] = (looked, {a: by_address[a] for a in sure}, found)
-            return made
-
+        ports = frozenset(port for _, port in said)
+        found: attribution.Sockets = {}
         try:
-            return await self._aside.call(read, within_seconds=_SOCKETS_SECONDS)
-        except TimeoutError:
+            found = await self._aside.call(lambda: sockets.read(processes, ports), within_seconds=_SOCKETS_SECONDS)
+        except TimeoutError:  # what the servers say, and whose the addresses are, is known all the same
             what, why = "the sockets of this machine's processes", "they could not be read in time"
             failures["sockets"] = Failure("timeout", what, why, "it is tried again by itself")
-            return {}
+        made: Whose = {}
+        for place, looked in said.items():
+            told = {attribution.plain(s.address) for s in looked.sessions if s.address} & by_address.keys()
+            sure = {a for a in told if (of_pods.believed if a in of_pods else sockets.near)(place[0], a)}
+            made[place] = (looked, {a: by_address[a] for a in sure}, found)
+        return made
 
 
 def _roles(ways: Iterable[Source]) -> dict[DeploymentId, set[str]]:

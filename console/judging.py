@@ -85,6 +85,10 @@ class Judging:
             except Exception as error:  # noqa: BLE001 -- the other listeners are told all the same
                 self._deaf = self.defects.note("showing what was found", error)
 
+    def more_was_read(self) -> None:
+        """What somebody may wait for, and what shows in no state of a target."""
+        self._changed()
+
     def databases_told(self, failures: tuple[Failure, ...]) -> None:
         """The database servers were asked; this is what could not be read."""
         self._unasked, self._told = failures, True

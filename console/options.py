@@ -107,6 +107,15 @@ Telemetry = Annotated[
 Replayed = Annotated[
     str | None, typer.Option("--replay", metavar="FILE", help="Show a recording of `fastops record`; changes nothing.")
 ]
+Sources = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--source",
+        metavar="DIR",
+        help="Code of a service on this machine: the size of its database pool is read there where the service's own "
+        "files are not reached, in pods.",
+    ),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Answer the plain question with yes.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the diff and stop.")]
 AsText = Annotated[TextFormat, typer.Option("--format", help="How to print the result.")]

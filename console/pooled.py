@@ -11,7 +11,7 @@ from probes import httpmetrics
 from probes.base import DeploymentId, TargetId, target_of
 from probes.board import Board
 from probes.database import budget
-from probes.database.budget import Stated
+from probes.database.budget import NOTHING, Found, Stated
 from probes.model import Deployment, Latency, Snapshot, TargetState
 from probes.pools import DatabaseServer, Held
 
@@ -28,6 +28,7 @@ class PooledBoard(Board):
         self._peaks: dict[DeploymentId, int] = {}
         self._databases: tuple[DatabaseServer, ...] = ()
         self._latency: Mapping[DeploymentId, Latency] = {}
+        self._found: dict[DeploymentId, Found] = {}
 
     def publish(self, state: TargetState) -> None:
         """Replaces what is known of the state's target."""
@@ -36,6 +37,7 @@ class PooledBoard(Board):
         for one in gone:
             del self._made[one]
             self._peaks.pop(one, None)
+            self._found.pop(one, None)
         super().publish(self._with_more(state, state.changed))
 
     def hold(self, held: Mapping[DeploymentId, Held], databases: tuple[DatabaseServer, ...]) -> None:
@@ -45,6 +47,12 @@ class PooledBoard(Board):
             if one.connections is not None:
                 self._peaks[deployment] = max(one.connections, self._peaks.get(deployment, 0))
         self._again({d for d in (*before, *held) if before.get(d) != held.get(d)})
+
+    def found(self, deployment: DeploymentId, found: Found) -> None:
+        """Takes what a deployment's own files say of its pool."""
+        if self._found.get(deployment, NOTHING) != found:
+            self._found[deployment] = found
+            self._again({deployment})
 
     def hear(self, latency: Mapping[DeploymentId, Latency]) -> None:
         """Takes what the services sent of their requests."""
@@ -73,7 +81,8 @@ class PooledBoard(Board):
         self._made.pop(deployment, None)
         if published is None:
             return
-        pool = budget.pool(published, _said(published), self._held.get(deployment), self._peaks.get(deployment))
+        held, peak = self._held.get(deployment), self._peaks.get(deployment)
+        pool = budget.pool(published, _said(published), held, peak, self._found.get(deployment, NOTHING))
         made = published if pool is None else replace(published, pool=pool)
         sent = self._latency.get(deployment)
         if sent is not None and not (published.latency is not None and httpmetrics.tells(published.latency)):

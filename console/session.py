@@ -80,7 +80,7 @@ class Session:
             execute=execute,
             namespace=namespace,
         )
-        self._databases = Allowed(databases)
+        self.databases = Allowed(databases)
         self._targets: dict[TargetId, Target] = {}
         self._loop = LoopThread(self._serve, self._last)
         self.ended = self._loop.ended
@@ -98,18 +98,13 @@ class Session:
     # What a front end asks for.
 
     @property
-    def databases_asked(self) -> bool:
-        """Whether the database servers that are wanted were asked once, or none is wanted."""
-        return not self._databases.databases or self._judging.databases_asked
-
-    @property
     def databases_allowed(self) -> bool:
         """Whether any database server may be asked."""
-        return bool(self._databases.databases)
+        return bool(self.databases.wanted)
 
     def allow_databases(self) -> None:
         """From now on the deployments' own credentials are used, to read; nothing of that outlives the session."""
-        self._loop.soon(self._databases.own)
+        self._loop.soon(self.databases.own)
 
     @property
     def report(self) -> Report:
@@ -252,7 +247,7 @@ class Session:
             asyncio.create_task(supervise(t, self._judging.board, self._judging.defects))
             for t in self._targets.values()
         ]
-        runs.append(asyncio.create_task(self._databases.watch(self._targets, self._judging)))
+        runs.append(asyncio.create_task(self.databases.watch(self._targets, self._judging)))
         runs.append(asyncio.create_task(receive(self._wanted.config.telemetry, self._targets, self._judging)))
         try:
             while not self._closing.is_set():

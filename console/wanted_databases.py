@@ -1,10 +1,11 @@
-"""``--database``: which servers may be asked, and with whose credentials."""
+"""``--database``: which servers may be asked, and with whose credentials. ``--source``: where services' code is."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from console.config import BadConfig
@@ -15,6 +16,7 @@ from probes.text import line
 
 if TYPE_CHECKING:
     from console.judging import Judging
+    from console.pool_settings import PoolSettings
 
 
 class Databases(NamedTuple):
@@ -23,6 +25,8 @@ class Databases(NamedTuple):
     own: bool = False
     """With the deployments' own credentials."""
     given: tuple[Dsn, ...] = ()
+    sources: tuple[str, ...] = ()
+    """Directories of this machine with the code of services, absolute: no server is asked for what they say."""
 
     def __bool__(self) -> bool:
         return self.own or bool(self.given)
@@ -31,8 +35,8 @@ class Databases(NamedTuple):
 NONE = Databases()
 
 
-def wanted(asked: Sequence[str]) -> Databases:
-    """What the command line asks for; raises :class:`BadConfig`, whose sentence repeats no DSN."""
+def wanted(asked: Sequence[str], sources: Sequence[str] = ()) -> Databases:
+    """What ``--database`` and ``--source`` ask for; raises :class:`BadConfig`, whose sentence repeats no DSN."""
     own = False
     given: list[Dsn] = []
     for one in asked:
@@ -48,7 +52,10 @@ def wanted(asked: Sequence[str]) -> Databases:
             given.append(_given(name))
         else:
             raise BadConfig(f"--database: {line(one, 80)!r} is neither own nor env:VARIABLE")
-    return Databases(own, tuple(dict.fromkeys(given)))
+    for one in sources:
+        if not Path(one).is_dir():
+            raise BadConfig(f"--source: there is no directory {line(one, 200)}")
+    return Databases(own, tuple(dict.fromkeys(given)), tuple(str(Path(one).resolve()) for one in sources))
 
 
 def _given(name: str) -> Dsn:
@@ -67,22 +74,44 @@ def _given(name: str) -> Dsn:
 
 
 class Allowed:
-    """Which servers may be asked: those that were wanted from the start, else none until a person allows it."""
+    """Which servers may be asked: those that were wanted from the start, else none until a person allows it.
+
+    What a service's own files say of its pool is looked for in any case: no server is asked for it.
+    """
 
     def __init__(self, databases: Databases) -> None:
-        self.databases = databases
+        self.wanted = databases
         self._given = asyncio.Event()
         if databases:
             self._given.set()
+        self._judging: Judging | None = None
+        self._settings: PoolSettings | None = None
+
+    @property
+    def asked(self) -> bool:
+        """Whether the servers that are wanted were asked once, or none is wanted."""
+        return not self.wanted or (self._judging is not None and self._judging.databases_asked)
+
+    @property
+    def settings_read(self) -> bool:
+        """Whether the files of the services that were there at first were looked at."""
+        return self._settings is not None and self._settings.read
 
     def own(self) -> None:
         """The deployments' own credentials may be used from now on; called on the session's loop."""
-        self.databases = self.databases._replace(own=True)
+        self.wanted = self.wanted._replace(own=True)
         self._given.set()
 
     async def watch(self, targets: Mapping[TargetId, Target], judging: Judging) -> None:
-        """Asks the servers, once any may be asked, until cancelled."""
+        """Reads the settings, and asks the servers once any may be asked, until cancelled."""
+        from console.pool_settings import PoolSettings
+
+        self._judging = judging
+        self._settings = settings = PoolSettings(targets, judging, self.wanted.sources)
+        await asyncio.gather(settings.run(), self._ask(targets, judging))
+
+    async def _ask(self, targets: Mapping[TargetId, Target], judging: Judging) -> None:
         await self._given.wait()
         from console.databases import DatabaseWatch
 
-        await DatabaseWatch(self.databases, targets, judging.board, judging.defects, judging.databases_told).run()
+        await DatabaseWatch(self.wanted, targets, judging.board, judging.defects, judging.databases_told).run()

@@ -33,6 +33,8 @@ SETTLE_SECONDS = 15.0
 LOOP_PROBES = 3
 """Answers of a slow loop that make a judgement, where there is no time to ask each service more often."""
 SLOW_SECONDS = 1.0
+POOLS_SECONDS = 10.0
+"""How long the services' own files may take that say the sizes of their pools; without them a scan is none the less."""
 DATABASE_SECONDS = 20.0
 """How long the database servers may take that are to be asked."""
 READ_SECONDS = 60.0
@@ -50,6 +52,7 @@ def opened(
     execute: bool = False,
     namespace: str | None = None,
     databases: Sequence[str] = (),
+    sources: Sequence[str] = (),
     telemetry: str | None = None,
 ) -> Iterator[Session]:
     """A running session over the named targets, or over all that is here.
@@ -65,7 +68,7 @@ def opened(
         unknown=unknown,
         execute=execute,
         namespace=named,
-        databases=wanted(databases),
+        databases=wanted(databases, sources),
     )
     with session:
         warn_interrupted(session.pending())
@@ -139,7 +142,8 @@ def settle(session: Session, observe_seconds: float) -> Report:
         session.wait(FIRST_ANSWER_SECONDS, lambda r: _read_once(r, session))
         session.wait(ASK_SECONDS, _asked)
         session.wait(SETTLE_SECONDS, lambda r: not any(_in_doubt(state) for state in r.snapshot.targets.values()))
-        session.wait(DATABASE_SECONDS, lambda _: session.databases_asked)
+        session.wait(POOLS_SECONDS, lambda _: session.databases.settings_read)
+        session.wait(DATABASE_SECONDS, lambda _: session.databases.asked)
         if observe_seconds > 0:
             told(f"observing for {observe_seconds:g} s")
             session.focus(Interest(observed=True))
@@ -174,7 +178,7 @@ def _in_doubt(state: TargetState) -> bool:
 def unread(report: Report, session: Session) -> list[str]:
     """A sentence for each target of which less than everything was read, and for each signature that was not judged."""
     of_targets = [sentence for name in session.targets for sentence in unread_of(report, name)]
-    if not session.databases_asked:
+    if not session.databases.asked:
         of_targets.append(f"the database servers were not asked within {DATABASE_SECONDS:g} s")
     return of_targets + [told(failure) for failure in report.failures]
 

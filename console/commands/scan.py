@@ -23,6 +23,8 @@ class How(NamedTuple):
     read_only: bool
     databases: tuple[str, ...] = ()
     """``own``, ``env:VAR``."""
+    sources: tuple[str, ...] = ()
+    """Directories with the code of services."""
     telemetry: str | None = None
 
 
@@ -37,6 +39,7 @@ def run(targets: Sequence[str], how: How, *, fmt: str, fail_on: str) -> int:
         execute=execute,
         namespace=how.namespace,
         databases=how.databases,
+        sources=how.sources,
         telemetry=how.telemetry,
     )
     with session_of as session:

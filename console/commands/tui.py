@@ -23,6 +23,7 @@ def run(
     unknown: bool,
     namespace: str | None,
     databases: Sequence[str] = (),
+    sources: Sequence[str] = (),
     telemetry: str | None = None,
 ) -> int:
     """Opens the console on the named targets, or on all that is here."""
@@ -41,7 +42,7 @@ def run(
         unknown=unknown,
         execute=True,
         namespace=named,
-        databases=wanted(databases),
+        databases=wanted(databases, sources),
     )
     return show(session, config)
 

@@ -78,7 +78,7 @@ def pool(
     if stated is not None:
         sources.append(f"pool by {stated.source}")
     elif peak is not None:
-        sources.append(f"the pool's size is not known, {peak} open at most were seen")
+        sources.append(f"pool inferred: at least {peak}, the most that were open at once")
     return Pool(
         source="; ".join(sources),
         in_use=None if held is None else held.connections,

@@ -48,6 +48,11 @@ class Place(NamedTuple):
     module: str
     """The application's module, dotted; or the path of a script."""
 
+    @property
+    def is_script(self) -> bool:
+        """Whether :attr:`module` is a path."""
+        return self.module.endswith(".py")
+
 
 def may_have_pool(deployment: Deployment) -> bool:
     """Whether there is a pool to look for, as far as is known: a service without any database's library has none."""
@@ -118,7 +123,7 @@ async def _modules(read: Read, where: Place) -> list[Module]:
     found: dict[str, Module | None] = {}
     roots = where.roots
     waiting = [_Import(where.module)]
-    if where.module.endswith(".py"):
+    if where.is_script:
         roots = tuple(dict.fromkeys((posixpath.dirname(where.module), *roots)))
         data = await read(where.module)
         found["__main__"] = first = None if data is None else await _parsed("__main__", where.module, data)

@@ -207,3 +207,28 @@ async def test_a_dsn_that_cannot_be_used_is_one_sentence_with_the_variables_name
         (failure,) = await fleet.look()
         assert (failure.code, failure.what) == ("bad-dsn", "the database in DATABASE_URL of docker/api")
         assert "s3cret" not in str(failure)
+
+
+async def test_a_server_is_shown_also_where_the_sockets_of_processes_are_not_read_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def look(asked: Asked) -> Looked:
+        rows = [SessionRow(address=one, port=5, application="", state="idle") for one in ("127.0.0.9", "172.18.0.2")]
+        return Looked(DatabaseServer(asked.dsn.name, "postgresql", NOW, in_use=2), tuple(rows))
+
+    async def late(work: object, *, within_seconds: float) -> object:
+        raise TimeoutError
+
+    monkeypatch.setattr(Asked, "look", look)
+    monkeypatch.setattr(sockets, "near", lambda server, client: True)
+    fleet = Fleet()
+    monkeypatch.setattr(fleet.watch._aside, "call", late)
+    fleet.access.environments = {"api-1": {"DATABASE_URL": "postgresql://app:pw@127.0.0.9/shop"}}
+    fleet.publish(deployment("api", replica("api-1", addresses={"net": "172.18.0.2"})))
+    (failure,) = await fleet.look()
+    assert failure.why == "they could not be read in time"
+    snapshot = fleet.board.snapshot()
+    assert [(s.in_use, s.unattributed) for s in snapshot.databases] == [(2, 1)]
+    (one,) = snapshot.deployments()
+    assert one.pool is not None
+    assert one.pool.in_use == 1

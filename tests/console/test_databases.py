@@ -216,7 +216,8 @@ def test_clients_of_pgbouncer_are_counted_at_its_own_door(
     fastops.env["WATCHER"] = pgbouncer.dsn("watcher", "watch-s3cret", host="127.0.0.1")
     until("the service", lambda: "startup complete" in (tmp_path / "service.log").read_text())
     done = _scan(fastops, "local", "env:WATCHER")
-    server = next(s for s in done.json["databases"])
+    assert done.json["databases"], done.err
+    (server,) = done.json["databases"]
     assert (server["kind"], server["usable"]) == ("pgbouncer", 40)
     assert [(p["database"], p["clients_active"]) for p in server["pools"]] == [("shop", 3)]
     found = next(d for d in done.json["deployments"] if service.pid in [w["pid"] for w in d["workers"]])
