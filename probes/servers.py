@@ -17,6 +17,8 @@ ReadFile = Callable[[str], bytes | None]
 
 _TITLE = re.compile(r"gunicorn: (?P<role>master|worker|dirty-\w+) \[(?P<name>[^\]]*)\]")
 _SPEC = re.compile(r"[\w.]+:[\w.]+(?:\(.*\))?")
+TITLE = "process title"
+"""``via`` of a command that a title tells."""
 _SEVERAL = 4
 """Servers of one script that are told of; more would be an accident."""
 _NOT_ASGI = re.compile(
@@ -141,7 +143,7 @@ def _titled(title: re.Match[str], environment: Mapping[str, str]) -> ServerComma
         asgi=_asgi("gunicorn", Known(settings=settings)),
         settings=settings,
         manager=True,
-        via="process title",
+        via=TITLE,
         factory=bool(app and app.endswith(")")),
     )
 

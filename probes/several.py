@@ -8,7 +8,21 @@ from msgspec.structs import replace
 
 from probes import servers, text
 from probes.procfs import ProcFs
-from probes.servers import ServerCommand
+from probes.servers import TITLE, ServerCommand
+
+
+def is_another(argv: Sequence[str], above: Sequence[str]) -> bool:
+    """Whether a process right below a server's is a server of its own: what is forked shares its command line.
+
+    A script that starts a server in the background and becomes another one by ``exec`` leaves them so.
+    """
+    if not argv or tuple(argv) == tuple(above) or not servers.is_server_process(argv):
+        return False
+    one, other = servers.parse(argv, {}), servers.parse(above, {})
+    if one is None or other is None:
+        return False
+    # gunicorn's titles below gunicorn are its own workers'.
+    return one.server != other.server or one.via != TITLE
 
 
 def told_apart(tops: Sequence[int], procfs: ProcFs, command: ServerCommand | None) -> tuple[int, Mapping[int, str]]:

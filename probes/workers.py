@@ -55,8 +55,9 @@ class CpuMeter:
 def find_servers(tree: Tree, procfs: ProcFs, root: int) -> tuple[int, ...]:
     """The servers' processes at or below ``root`` (a container's first process): past shells, tini and the like.
 
-    None of them stands below another. A product that starts a server inside its own program is the first process that
-    is no shell or init. Empty when ``root`` has vanished or nothing but shells is left.
+    A script that starts one in the background and becomes another (``exec``) is the parent of the first. A product that
+    starts a server inside its own program is the first process that is no shell or init. Empty when ``root`` has
+    vanished or nothing but shells is left.
     """
     if root not in tree.stats:
         return ()
@@ -68,7 +69,9 @@ def find_servers(tree: Tree, procfs: ProcFs, root: int) -> tuple[int, ...]:
             continue
         if servers.is_server_process(argv):
             found.append(pid)
-            below.update(tree.descendants(pid))
+            children = {child: procfs.argv(child) or () for child in tree.children(pid)}
+            others = {child for child, own in children.items() if several.is_another(own, argv)}
+            below.update(set(tree.descendants(pid)) - others.union(*(tree.descendants(child) for child in others)))
         elif product is None and argv[0].rsplit("/", 1)[-1].lstrip("-") not in _WRAPPERS:
             product = pid
     return tuple(found) or (() if product is None else (product,))

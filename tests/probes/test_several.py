@@ -15,7 +15,7 @@ from probes import servers, workers
 from probes.model import Worker
 from probes.procfs import ProcFs
 from probes.servers import ServerCommand
-from probes.several import name, told_apart
+from probes.several import is_another, name, told_apart
 from probes.workers import CpuMeter
 from tests.probes.test_procfs import BIN, PROC, REPLICA, free_port, until
 
@@ -71,6 +71,41 @@ def test_both_servers_of_a_script_are_seen_and_the_second_is_named(tmp_path: Pat
         ]
         assert {one.pid for one in turned} == {one.pid for one in found}
         assert [one.role for one in look(root, admin, others=False)] == ["server"]
+
+
+def test_a_server_that_a_script_started_before_it_became_another_is_no_worker_of_that(tmp_path: Path) -> None:
+    first, second = free_port(), free_port()
+    script = (
+        f"{BIN}/uvicorn admin:app --port {first} --lifespan off &\n"
+        f"exec {BIN}/gunicorn shop:app -k asgi -w 2 -b 127.0.0.1:{second} --no-control-socket"
+    )
+    shop = servers.parse(["gunicorn", "shop:app", "-b", f"127.0.0.1:{second}"], {})
+    with started(tmp_path, script) as root:
+        assert until(lambda: len(look(root, shop)) == 4)
+        found = look(root, shop)
+        assert [(one.role, one.beside) for one in found] == [
+            ("master", None),
+            ("worker", None),
+            ("worker", None),
+            ("server", f"uvicorn admin:app on :{first}"),
+        ]
+        assert found[0].pid == root
+        admin = servers.parse(["uvicorn", "admin:app", "--port", str(first)], {})
+        assert [one.role for one in look(root, admin)] == ["server", "master", "worker", "worker"]
+
+
+@pytest.mark.parametrize(
+    ("below", "above", "another"),
+    [
+        (("gunicorn", "a:app"), ("gunicorn", "a:app"), False),
+        (("gunicorn: worker [a:app]",), ("gunicorn: master [a:app]",), False),
+        (("gunicorn: master [b:app]",), ("uvicorn", "a:app"), True),
+        (("uvicorn", "a:app", "--port", "8001"), ("uvicorn", "a:app", "--port", "8000"), True),
+        (("python", "-c", "from multiprocessing.spawn import spawn_main"), ("uvicorn", "a:app"), False),
+    ],
+)
+def test_what_a_server_forks_is_its_own(below, above, another) -> None:
+    assert is_another(below, above) is another
 
 
 def test_a_second_process_of_the_same_application_at_the_same_port_is_no_other_server() -> None:

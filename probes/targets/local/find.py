@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from probes import framework, proctext, servers
+from probes import framework, proctext, servers, several
 from probes.base import Frozen, ReplicaId
 from probes.framework import Recognition
 from probes.procfs import ProcFs, Stat, Tree
@@ -73,12 +73,19 @@ class Finder:
             if identity not in self._known or self._is_due(
                 up - stat.start_ticks / proctext.TICKS_PER_SECOND, tree.at - at, master
             ):
-                at, master = tree.at, None if _has_ancestor(tree, stat, found) else self._look(stat)
+                at, master = tree.at, None if self._is_helper(tree, stat, found) else self._look(stat)
             known[identity] = (at, master)
-            if master is not None and not _has_ancestor(tree, stat, found):
+            if master is not None and not self._is_helper(tree, stat, found):
                 found[stat.pid] = master
         self._known = known
         return tuple(found.values())
+
+    def _is_helper(self, tree: Tree, stat: Stat, masters: Mapping[int, Master]) -> bool:
+        """Whether a server stands above it, and it is no other one that a script started before it became the first."""
+        if not _has_ancestor(tree, stat, masters):
+            return False
+        above = masters.get(stat.ppid)
+        return above is None or not several.is_another(self._procfs.argv(stat.pid) or (), above.argv)
 
     @staticmethod
     def _is_due(age: float, known_for: float, master: Master | None) -> bool:
