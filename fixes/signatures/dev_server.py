@@ -58,7 +58,11 @@ SIGNATURE = Signature(
     severity="warning",
     detect=detect,
     remedies=(RemedyId("drop-dev-flags"), RemedyId("advise")),
-    proof=Proof(basis="settings", shown=lambda deployment: all(r.command for r in deployment.running)),
+    proof=Proof(
+        basis="settings",
+        window_seconds=60.0,  # a server that had to be made anew has to start first
+        shown=lambda deployment: all(r.command for r in deployment.running),
+    ),
     source="fastapi.tiangolo.com/fastapi-cli; uvicorn.dev/settings (--reload: development only)",
     patterns=(TOLD,),
     fires=(

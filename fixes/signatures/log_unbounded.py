@@ -97,7 +97,11 @@ SIGNATURE = Signature(
     severity="warning",
     detect=detect,
     remedies=(RemedyId("rotate-logs"), RemedyId("advise")),
-    proof=Proof(basis="settings", shown=lambda deployment: all(r.log_options is not None for r in deployment.running)),
+    proof=Proof(
+        basis="settings",
+        window_seconds=60.0,  # the container was made anew and has to be measured first
+        shown=lambda deployment: all(r.log_options is not None for r in deployment.running),
+    ),
     thresholds=(LARGE, GROWS),
     source="docs.docker.com/engine/logging/drivers/json-file (max-size: unlimited unless it is set)",
     explains=(SignatureId("disk-full"),),
