@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from probes.app_module import Module
@@ -69,17 +69,22 @@ class Made(NamedTuple):
 
 
 def pools(modules: Sequence[Module], environment: Mapping[str, str]) -> list[Made]:
-    """All of them but those of SQLite and those without a size (``NullPool``)."""
+    """All of them but those of SQLite and those without a size (``NullPool``); none where the source is too deep."""
+    try:
+        return list(_pools(modules, environment))
+    except RecursionError:
+        return []
+
+
+def _pools(modules: Sequence[Module], environment: Mapping[str, str]) -> Iterator[Made]:
     values = Values(modules, environment)
-    found: list[Made] = []
     for module in modules:
         for node in ast.walk(module.tree):
             if isinstance(node, ast.Call):
                 library = _CALLS.get(_qualified(module, node.func))
                 made = None if library is None else _made(module, node, library, values)
                 if made is not None:
-                    found.append(made)
-    return found
+                    yield made
 
 
 def _made(module: Module, call: ast.Call, library: _Library, values: Values) -> Made | None:

@@ -17,12 +17,12 @@ NAMES = (
 )  # fmt: skip
 FOLDERS = ("", "config/", "conf/")
 """Where they usually lie, below the directory that the service is started in."""
-_ENTRY = re.compile(r"\s*(?:export\s+)?(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<value>.*?)\s*(?:\s#.*)?")
 _SIZE = re.compile(r"(?i)(?:(?:sqlalchemy|database|db|postgres(?:ql)?|pg|mysql|asyncpg|engine)[._-]?)*pool[._-]?size")
 _OVERFLOW = re.compile(
     r"(?i)(?:(?:sqlalchemy|database|db|postgres(?:ql)?|pg|mysql|engine)[._-]?)*(?:pool[._-]?)?max[._-]?overflow"
 )
 _WHOLE = re.compile(r"(?i)(?:(?:database|db|postgres(?:ql)?|pg|mysql|asyncpg)[._-]?)*pool[._-]?max[._-]?size")
+_LONGEST_NAME = 80
 _DEPTH = 12
 _MOST_SECTIONS = 5000
 
@@ -38,11 +38,12 @@ def variables(data: bytes) -> dict[str, str]:
     """The entries of a ``.env`` file."""
     found: dict[str, str] = {}
     for line in data[:MOST_BYTES].decode("utf-8", "replace").splitlines():
-        entry = _ENTRY.fullmatch(line)
-        if entry is not None:
-            value = entry["value"]
+        name, equals, value = line.partition("=")
+        name = name.strip().removeprefix("export ").strip()
+        if equals and name.isidentifier():
+            value = value.partition(" #")[0].strip()
             quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
-            found[entry["name"]] = value[1:-1] if quoted else value
+            found[name] = value[1:-1] if quoted else value
     return found
 
 
@@ -96,7 +97,12 @@ def _said(section: Mapping[object, Any]) -> Sizes | None:
 
 def _number(section: Mapping[object, Any], names: re.Pattern[str]) -> int | None:
     for name, value in section.items():
-        if isinstance(name, str) and names.fullmatch(name) and not isinstance(value, bool):
+        if (
+            isinstance(name, str)
+            and len(name) <= _LONGEST_NAME
+            and names.fullmatch(name)
+            and not isinstance(value, bool)
+        ):
             said = str(value).strip() if isinstance(value, (int, str)) else ""
             plain = said.removeprefix("-")
             if plain.isascii() and plain.isdecimal() and len(plain) < 6:

@@ -21,6 +21,8 @@ MOST_MODULES = 60
 MOST_READS = 400
 """Files that are asked for, those that are not there included."""
 MODULE_BYTES = 256 << 10
+MOST_BYTES = 4 << 20
+"""Of all files of one service."""
 _DATABASES = frozenset(
     {
         "sqlalchemy", "sqlmodel", "asyncpg", "psycopg", "psycopg-pool", "psycopg2", "psycopg2-binary", "aiomysql",
@@ -105,17 +107,20 @@ async def search(read: Read, where: Place, environment: Mapping[str, str], *, ne
 
 
 class _Bounded:
-    """Reads so many files at most."""
+    """Reads so many files, and so much of them, at most."""
 
     def __init__(self, read: Read) -> None:
         self._read = read
         self._left = MOST_READS
+        self._bytes = MOST_BYTES
 
     async def __call__(self, path: str) -> bytes | None:
-        if self._left <= 0:
+        if self._left <= 0 or self._bytes <= 0:
             return None
         self._left -= 1
-        return await self._read(path)
+        data = await self._read(path)
+        self._bytes -= len(data or b"")
+        return data
 
 
 async def _modules(read: Read, where: Place) -> list[Module]:

@@ -109,7 +109,8 @@ def test_connections_of_a_container_are_those_that_the_server_counts(
     assert abs(pool["in_use"] - postgres.held("shop")) <= 1
     assert (pool["per_worker"], pool["capacity"], pool["reckoned"]) == (5, 5, "1 × (2+3)")
     assert "pg_stat_activity" in pool["source"]
-    assert "DB_POOL_SIZE" in pool["source"]
+    assert "source /services/shop.py:" in pool["source"]
+    assert "DB_POOL_SIZE, DB_MAX_OVERFLOW" in pool["source"]
     assert pool["sessions"]["states"] == {"idle in transaction": 4}
     assert pool["sessions"]["applications"] == {"shop-api": 4}
     assert pool["sessions"]["encrypted"] == 4

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fixes.signatures import _cases
 from probes.database import poolfiles, poolsearch
-from probes.database.budget import Found, Stated
+from probes.database.budget import NOTHING, Found, Stated
 from probes.database.poolsearch import Place
 from probes.model import Deployment, Replica, Setting
 
@@ -24,6 +24,9 @@ async def _search(
 ) -> Found:
     async def read(path: str) -> bytes | None:
         asked.append(path)
+        size = max(0, poolsearch.MODULE_BYTES - 100) if path.startswith("/app/big") else 0
+        if size:
+            return b"#" * size
         return dedent(files[path]).encode() if path in files else None
 
     asked: list[str] = []
@@ -202,9 +205,22 @@ def test_no_file_is_too_strange(data: bytes, name: str) -> None:
     assert all(isinstance(value, str) for value in poolfiles.variables(data).values())
 
 
+async def test_source_that_is_too_deep_says_nothing() -> None:
+    deep = "a" + ".b" * 900
+    assert await _one(f"{ENGINE}engine = create_async_engine(URL, pool_size={deep}.create_engine())") is None
+    assert await _one(f"from sqlalchemy import create_engine\n{deep}.create_engine(URL)") is None
+
+
 async def test_only_so_many_files_are_asked_for() -> None:
     many = "\n".join(f"import lib{n}.inner{n}" for n in range(1000))
     assert await _search({"/app/shop/main.py": many}) == Found()
+
+
+async def test_only_so_much_is_read() -> None:
+    many = "\n".join(f"import big{n}" for n in range(100))
+    late = f"{many}\nimport late"
+    files = {"/app/shop/main.py": late, "/app/late.py": f"{ENGINE}engine = create_async_engine(URL)"}
+    assert await _search(files) == NOTHING
 
 
 def _deployment(*command: str, app: str | None = None, **environment: str) -> tuple[Deployment, Replica]:
