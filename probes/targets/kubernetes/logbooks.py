@@ -9,33 +9,28 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import msgspec
 
-from probes import accessformat
 from probes.accesslog import AccessLog
 from probes.base import DeploymentId, Failure, ReplicaId
 from probes.loghits import LogCoverage, LogHit, LogLine
-from probes.logs import RING_BYTES, LogBook, Matcher
+from probes.logs import Matcher
 from probes.model import Deployment, Interest, Replica
 from probes.target import Unreadable
-from probes.targets.kubernetes import happenings, logs
+from probes.targets.kubernetes.books import SAMPLED_REPLICAS, Books
 from probes.targets.kubernetes.choice import sick, to_sample, worth_reading
 from probes.targets.kubernetes.client import ApiClient
 from probes.targets.kubernetes.cover import to_follow, together
-from probes.targets.kubernetes.follower import Log
 from probes.targets.kubernetes.kubelets import Kubelets
 from probes.targets.kubernetes.turns import Turns
 from probes.targets.kubernetes.views import HappeningView
 
-SAMPLED_REPLICAS = 2
 _FOLLOWED_SECONDS = 5.0
 """So long a follower may take to read the past before it is not waited for."""
 _AT_ONCE = 12
-_RINGS_BYTES = 64 << 20
-_LEAST_RING_BYTES = 8 << 10
 _FORBIDDEN_SECONDS = 300.0
 _FOLLOW_AGAIN_SECONDS = 10.0
 
@@ -51,13 +46,10 @@ class Logs:
         kubelets: Kubelets,
     ) -> None:
         self._deployments = deployments
-        self._lookback = lookback
         self._touch = touch
         self._kubelets = kubelets
         self._client: ApiClient | None = None
-        self._matcher: Matcher | None = None
-        self._books: dict[DeploymentId, LogBook] = {}
-        self._logs: dict[DeploymentId, dict[ReplicaId, Log]] = {}
+        self._books = Books(deployments, lookback, touch)
         self._turns = Turns()
         self._sampling: dict[DeploymentId, asyncio.Task[None]] = {}
         self._followers: dict[ReplicaId, asyncio.Task[None]] = {}
@@ -74,7 +66,7 @@ class Logs:
 
     def prepare(self, matcher: Matcher) -> None:
         """From now on lines can be taken: this is what they are matched with."""
-        self._matcher = matcher
+        self._books.matcher = matcher
 
     def connect(self, client: ApiClient) -> None:
         """From now on logs are read over this connection; after :meth:`prepare`."""
@@ -104,11 +96,8 @@ class Logs:
             if deployment is None:
                 self._forget(key)
                 continue
-            known = self._logs.setdefault(key, {})
-            present = {one.id for one in deployment.replicas}
-            for gone in known.keys() - present:
-                del known[gone]
-                self._books[key].drop(gone)
+            self._books.keep(key, {one.id for one in deployment.replicas})
+            known = self._books.of(key)
             news = [one for one in deployment.replicas if one.id in known and known[one.id].notice(one)]
             if any(worth_reading(one) for one in deployment.replicas) and not self._turns.add(key) and news:
                 self._turns.hurry(key)
@@ -139,7 +128,7 @@ class Logs:
     @property
     def ready(self) -> bool:
         """Whether lines can be taken: what they are matched with is there."""
-        return self._matcher is not None
+        return self._books.matcher is not None
 
     @property
     def hurried(self) -> bool:
@@ -157,70 +146,42 @@ class Logs:
 
     def hear(self, deployment: DeploymentId, replica: ReplicaId, event: HappeningView) -> None:
         """Takes what the API says of a replica as a line."""
-        if self._matcher is None:
-            return
-        self._book(deployment).stream(replica, happenings.SOURCE).feed(happenings.line(event))
-        self._touch((replica,))
+        self._books.hear(deployment, replica, event)
 
     def hits(self, deployment: DeploymentId, oldest: datetime) -> tuple[LogHit, ...]:
         """What matched in a deployment's logs since ``oldest``."""
-        book = self._books.get(deployment)
-        return () if book is None else book.hits(oldest)
+        return self._books.hits(deployment, oldest)
 
     def requests(self, deployment: DeploymentId, replica: ReplicaId) -> tuple[AccessLog, ...]:
         """What a log that comes as it is written says of requests: one that is read now and then tells no rate."""
-        book = self._books.get(deployment)
-        return () if book is None or replica not in self._followers else book.requests(replica)
+        return self._books.requests(deployment, replica) if replica in self._followers else ()
 
     def lines(self, deployment: DeploymentId, after: int) -> tuple[LogLine, ...]:
         """The kept tail of a deployment's logs."""
-        book = self._books.get(deployment)
-        return () if book is None else book.lines(after)
+        return self._books.lines(deployment, after)
 
     def coverage(self, deployment: DeploymentId) -> LogCoverage:
         """What of a deployment's logs was read."""
         found = self._deployments().get(deployment)
-        known = self._logs.get(deployment, {})
+        known = self._books.of(deployment)
         if found is None:  # it is being built for the first time
             return LogCoverage(state="unread", why="not read yet")
         replicas = [one.id for one in found.replicas if worth_reading(one)]
         passed = LogCoverage(state="unread", why=self._passed[deployment]) if deployment in self._passed else None
         logs = together([known[one].coverage if one in known else passed for one in replicas])
-        book = self._books.get(deployment)
-        ratio = book.structured_ratio if book is not None else None
+        ratio = self._books.structured_ratio(deployment)
         return logs if ratio is None else msgspec.structs.replace(logs, structured_ratio=ratio)
 
     def _forget(self, key: DeploymentId) -> None:
-        for replica in self._logs.pop(key, {}):
+        for replica in self._books.forget(key):
             follower = self._followers.pop(replica, None)
             if follower is not None:
                 follower.cancel()
-        self._books.pop(key, None)
         self._passed.pop(key, None)
         self._turns.drop(key)
         self._sick.discard(key)
         self._looked.pop(key, None)
         self._stale = True
-
-    def _book(self, key: DeploymentId) -> LogBook:
-        book = self._books.get(key)
-        if book is None:
-            assert self._matcher is not None
-            share = _RINGS_BYTES // (SAMPLED_REPLICAS * max(1, len(self._deployments())))
-            ring = max(_LEAST_RING_BYTES, min(RING_BYTES, share))
-            book = self._books[key] = LogBook(self._matcher, ring_bytes=ring)
-            if (found := self._deployments().get(key)) is not None:
-                book.expect(accessformat.of(found.server, found.settings))
-        return book
-
-    def _log(self, key: DeploymentId, replica: ReplicaId) -> Log:
-        known = self._logs.setdefault(key, {})
-        log = known.get(replica)
-        if log is None:
-            stream = self._book(key).stream(replica, logs.SOURCE)
-            oldest = datetime.now(UTC) - self._lookback
-            log = known[replica] = Log(stream, oldest, lambda: self._touch((replica,)))
-        return log
 
     def _choose(self) -> None:
         """Follows the logs of what is looked at and of what is in trouble, within bounds; ends the others."""
@@ -234,7 +195,7 @@ class Logs:
             if replica in self._followers or replica in self._ended:
                 continue
             if self._why_not(key, replica) is None:
-                log = self._log(key, replica)
+                log = self._books.log(key, replica)
                 follow = log.follow(self._client, partial(self._replica, key, replica))
                 task = self._followers[replica] = asyncio.create_task(follow)
                 task.add_done_callback(partial(self._follower_ended, replica))
@@ -262,13 +223,13 @@ class Logs:
 
     def _passed_over(self, key: DeploymentId) -> bool:
         """Whether none of the logs that would be read may be asked for; that is then said."""
-        chosen = to_sample(self._deployments().get(key), self._logs.get(key, ()), SAMPLED_REPLICAS)
+        chosen = to_sample(self._deployments().get(key), self._books.of(key), SAMPLED_REPLICAS)
         if any(one.id in self._followers for one in chosen):
             return False
         reasons = [self._why_not(key, one.id) for one in chosen]
         if not all(reasons):
             return False
-        known = self._logs.get(key, {})
+        known = self._books.of(key)
         for one, why in zip(chosen, reasons, strict=True):
             if one.id in known:
                 known[one.id].unread(why or "")
@@ -281,8 +242,8 @@ class Logs:
     async def _sample(self, client: ApiClient, key: DeploymentId) -> None:
         """Reads a few of a deployment's logs."""
         self._passed.pop(key, None)
-        for replica in to_sample(self._deployments().get(key), self._logs.get(key, ()), SAMPLED_REPLICAS):
-            log = self._log(key, replica.id)
+        for replica in to_sample(self._deployments().get(key), self._books.of(key), SAMPLED_REPLICAS):
+            log = self._books.log(key, replica.id)
             if replica.id in self._followers:
                 await log.told(_FOLLOWED_SECONDS)
                 continue

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.target import Answer, ReadOnly, Unreadable
-from probes.targets.kubernetes import client as module
 from probes.targets.kubernetes import failures
+from probes.targets.kubernetes import reads as module
 from probes.targets.kubernetes.client import ApiClient, ApiError, Forbidden, Gone
 from probes.targets.kubernetes.place import Cluster
 from probes.targets.kubernetes.rules import Rule, rule
