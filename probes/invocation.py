@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from probes import server_options, shell
+from probes import server_options, shell, supervisor
 from probes.command_line import Invocation, Kind, Line, Token
 from probes.server_options import Program
 from probes.shell import Word
@@ -264,7 +264,43 @@ def _shell(
                 return _text(search, line, index + 1, variables, (*via, f"{_basename(value)} -c"), depth)
             index += 1
         return index < len(line.words) and _script(search, line, index, variables, via, depth)
+    program = line.words[at + 1].value if _PYTHON.fullmatch(_basename(value)) and at + 1 < len(line.words) else value
+    if _basename(program) == "supervisord":
+        return _supervised(search, line, at if program == value else at + 1, variables, via, depth)
     return at == 0 and _script(search, line, at, variables, via, depth)
+
+
+def _supervised(
+    search: _Search, line: Line, at: int, variables: Mapping[str, str], via: tuple[str, ...], depth: int
+) -> bool:
+    """The servers among the programs that supervisord's file starts: they stay where they stand."""
+    before = len(search.found)
+    for named in supervisor.named([word.value for word in line.words[at + 1 :]]):
+        path = posixpath.normpath(posixpath.join(search.working_dir, named))
+        data = search.read_file(path)
+        if data is None:
+            continue
+        said = supervisor.read(data, variables)
+        folder = posixpath.dirname(path)
+        more = [posixpath.normpath(posixpath.join(folder, one)) for one in said.includes]
+        # Directories are not listed here: of a pattern, the file that nearly every image has.
+        more = [re.sub(r"/\*\.(conf|ini)$", r"/supervisord.\1", one) for one in more]
+        files = [(path, said)]
+        files += [(one, supervisor.read(found, variables)) for one in more if (found := search.read_file(one))]
+        for name, each in ((name, each) for name, held in files for each in held.programs):
+            words = tuple(Word(value=word) for word in each.argv)
+            there = posixpath.normpath(posixpath.join(search.working_dir, each.directory or "."))
+            started = Line(words=words, script=name)
+            inner = search._replace(working_dir=there)
+            _line(inner, started, {**variables, **each.environment}, (*via, "supervisord"), (), depth + 1)
+        break
+    _mark_several(search, before)
+    return len(search.found) > before
+
+
+def _mark_several(search: _Search, before: int) -> None:
+    if len(search.found) - before > 1:
+        search.found[-1] = msgspec.structs.replace(search.found[-1], single=False)
 
 
 def _text(
@@ -313,7 +349,5 @@ def _commands(
             continue
         line = Line(words=command.words, text=frame.text, script=frame.script, parent=frame.parent, index=frame.index)
         _line(search, line, command.environment, via, rest, depth + 1)
-    count = len(search.found) - before
-    if count > 1:
-        search.found[-1] = msgspec.structs.replace(search.found[-1], single=False)
-    return count > 0
+    _mark_several(search, before)
+    return len(search.found) > before
