@@ -76,6 +76,9 @@ def run(file: str, targets: Sequence[str], how: How) -> int:
         read = tuple(t for t, s in report.snapshot.targets.items() if s.link.state == "live")
     for sentence in missing:
         say(sentence)
+    if not recording.last_at:
+        path.unlink(missing_ok=True)
+        raise Stop("nothing was recorded: it ended before any target had answered", PARTIAL)
     if read and not report.snapshot.deployments():
         say(output.nothing_found(read))
     say(f"recorded {_state(recording, report)} in {path}: `fastops tui --replay {path}` shows it")

@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 
 from console.app import FastopsApp
 from console.recording.session import ReplaySession
+from screens.messages import Problem
 from screens.mode import Mode
 
 _SECONDS = 10.0
@@ -59,7 +60,9 @@ class ReplayApp(FastopsApp):
         self._read(lambda: self._played.seek_event(step), lambda found: self._tell(found, step))
 
     def _tell(self, found: object, step: int) -> None:
-        if found is False:
+        if isinstance(found, Problem):
+            self.notify(found.text, severity="warning", markup=False)
+        elif found is False:
             where = "after" if step > 0 else "before"
             self.notify(f"No finding opened or closed {where} this.", markup=False, timeout=2)
 

@@ -19,6 +19,8 @@ _LEVEL = 6
 _MOST_NUMBER = 10**18
 """As in :mod:`probes.history`: no honest number is beyond it."""
 _DEEPEST = 40
+_SHORT = 512
+"""Characters of a text that is remembered with its clean form: most stand in every moment again."""
 
 
 def encoded(value: Any) -> bytes:
@@ -89,7 +91,13 @@ def _entry(key: Any, value: Any, deeper: int) -> Any:
     return _passed(value, deeper)
 
 
-@lru_cache(maxsize=4096)
 def door(one: str) -> str:
     """A text of a recording, safe to show: each of its lines clean and redacted."""
+    return _seen(one) if len(one) <= _SHORT else _through(one)
+
+
+def _through(one: str) -> str:
     return text.block(one) if "\n" in one else text.line(one)
+
+
+_seen = lru_cache(maxsize=8192)(_through)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from msgspec.structs import replace
@@ -17,6 +18,9 @@ from probes.base import DeploymentId, Failure, TargetId
 from probes.history import Metric, Point
 from probes.loghits import LogLine
 from probes.model import Deployment, Snapshot
+
+DECODE_SECONDS = 20.0
+"""How long the deployments of one moment may take: a fleet of thousands takes some, a made-up one would take more."""
 
 
 class _Kept:
@@ -35,10 +39,12 @@ class _Kept:
 
 
 class Player:
-    """Stands at one moment of a recording. One thread at a time; nothing that is read raises."""
+    """Stands at one moment of a recording. One thread at a time; going to another never raises."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, stopped: Callable[[], bool] = lambda: False) -> None:
+        """``stopped`` says that nobody waits for what is read any more."""
         self._reader = reader
+        self._stopped = stopped
         self._at: Row | None = None
         self._first_head = b""
         self._head = Head(targets={})
@@ -75,11 +81,11 @@ class Player:
         return True
 
     def event(self, when: float, step: int) -> float | None:
-        """When a finding opened or closed next after a time, or last before it where ``step`` is negative."""
-        try:
-            found = self._reader.event(self._reader.find(when), step)
-        except Damaged:
-            return None
+        """When a finding opened or closed next after a time, or last before it where ``step`` is negative.
+
+        Raises :class:`Damaged` where that cannot be told.
+        """
+        found = self._reader.event(self._reader.find(when), step)
         return None if found is None else found.at
 
     def series(self, deployment: DeploymentId, metric: Metric, since: float) -> Mapping[str, Sequence[Point]]:
@@ -144,12 +150,13 @@ class Player:
     def _decode(self) -> None:
         """The newest state of each deployment; what did not change stays the very same."""
         held = sum(kept.raw_bytes for kept in self._kept.values() if kept.decoded)
+        end = time.monotonic() + DECODE_SECONDS
         self._left_out = 0
         for identity, kept in self._kept.items():
             if not kept.decoded:
                 kept.decoded, kept.raw_bytes = True, 0
                 before, kept.part = kept.part, None
-                if held < form.MOST_STATE_BYTES:
+                if held < form.MOST_STATE_BYTES and time.monotonic() < end and not self._stopped():
                     kept.part, kept.raw_bytes = _part(identity, kept)
                     held += kept.raw_bytes
                 if kept.part is not None and kept.part == before:

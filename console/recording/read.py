@@ -15,10 +15,13 @@ from typing import Any, NamedTuple
 
 from console.recording import form
 from console.recording.form import Damaged, Moment, Unusable
-from console.recording.pack import decoded, door, inflated
+from console.recording.pack import decoded, inflated
+from probes.text import line
 
 QUERY_SECONDS = 5.0
 """How long SQLite may work on one question."""
+_SAID = 200
+"""Characters of what SQLite says of a file."""
 _STEPS = 20_000
 """SQLite's own steps between two looks at the time."""
 _HEADER = 100
@@ -157,7 +160,7 @@ class Reader:
         try:
             return self._database.execute(query, values).fetchone()
         except (sqlite3.Error, ValueError, OverflowError, MemoryError) as error:
-            raise Damaged(door(str(error))) from None  # SQLite quotes what stands in the file
+            raise Damaged(line(str(error), _SAID)) from None  # SQLite quotes what stands in the file
 
     def _late(self) -> int:
         return int(time.monotonic() > self._deadline)
@@ -231,7 +234,7 @@ def _connect(path: Path, *, shortened: bool) -> sqlite3.Connection:
             database.execute("PRAGMA cache_size=-4096")
             database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
         except (sqlite3.Error, ValueError) as error:
-            failed = door(str(error))
+            failed = line(str(error), _SAID)
             database.close()
         else:
             return database

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from console.changes import Working
+from console.recording.form import Damaged
 from console.recording.player import Player
 from console.recording.read import Reader
 from fixes.model import Entry, Report
@@ -19,7 +20,7 @@ from probes.base import DeploymentId, TargetId
 from probes.history import Metric, Point
 from probes.loghits import LogLine
 from probes.model import Interest
-from probes.target import ReadOnly
+from probes.target import ReadOnly, Refused
 from screens.mode import Replay
 
 Listener = Callable[[Report], None]
@@ -48,7 +49,8 @@ class ReplaySession:
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
         """Opens the file; raises :class:`console.recording.form.Unusable` where it cannot be replayed."""
         self._reader = Reader(path)
-        self._player = Player(self._reader)
+        self._closing = threading.Event()
+        self._player = Player(self._reader, self._closing.is_set)
         self._clock = clock
         self._lock, self._time = threading.Lock(), threading.Lock()
         """Of the player, which may take seconds to read, and of the clock, for which no key waits."""
@@ -56,7 +58,7 @@ class ReplaySession:
         self._asked_at = clock()
         self._playing, self._speed = True, 1.0
         self._listeners: list[Listener] = []
-        self._woken, self._closing = threading.Event(), threading.Event()
+        self._woken = threading.Event()
         self._thread = threading.Thread(target=self._run, name="fastops-replay", daemon=True)
         self.ended: Future[None] = Future()
         self.ended.set_running_or_notify_cancel()
@@ -82,8 +84,9 @@ class ReplaySession:
         self._woken.set()
         if self._thread.is_alive():
             self._thread.join(_CLOSE_SECONDS)
-        with self._lock:
+        if self._lock.acquire(timeout=_CLOSE_SECONDS):
             self._reader.close()
+            self._lock.release()
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Calls the listener while it plays, and when it stands elsewhere, until the returned function is called."""
@@ -158,9 +161,15 @@ class ReplaySession:
         self._woken.set()
 
     def seek_event(self, step: int) -> bool:
-        """To the next moment (the one before) at which a finding opened or closed; false where there is none."""
-        with self._lock:
-            found = self._player.event(self._when, step)
+        """To the next moment (the one before) at which a finding opened or closed; false where there is none.
+
+        Raises :class:`probes.target.Refused` where that cannot be told.
+        """
+        try:
+            with self._lock:
+                found = self._player.event(self._when, step)
+        except Damaged as error:
+            raise Refused(f"The recording cannot be searched here: {error}.") from None
         if found is not None:
             with self._time:
                 self._advance()

@@ -18,6 +18,7 @@ import pytest
 from msgspec.structs import replace
 
 from console.recording import form, read
+from console.recording import player as player_module
 from console.recording.form import Moment, Unusable
 from console.recording.pack import deflated, encoded
 from console.recording.player import Player
@@ -158,7 +159,8 @@ def go_everywhere(path: Path) -> None:
             player.go(at(second))
             player.series(CHECKOUT, "memory-used", 0.0)
             player.lines(CHECKOUT, 0)
-            player.event(at(second), 1)
+            with contextlib.suppress(form.Damaged):
+                player.event(at(second), 1)
             assert player.report.snapshot.taken_at is not None
 
 
@@ -263,3 +265,17 @@ def test_many_bombs_stay_within_the_bound_of_a_state(tmp_path: Path, monkeypatch
         shown = player.report.snapshot.deployments()
     assert 0 < len(shown) < 10
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 < 200
+
+
+def test_who_leaves_waits_for_nothing_and_a_moment_that_takes_too_long_leaves_deployments_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path / "a", story(3))
+    with contextlib.closing(Reader(path)) as reader:
+        left = Player(reader, lambda: True)
+        left.go(at(2))
+        assert left.report.snapshot.deployments() == ()
+        monkeypatch.setattr(player_module, "DECODE_SECONDS", 0.0)
+        slow = Player(reader)
+        slow.go(at(2))
+        assert "deployments cannot be read" in slow.report.failures[0].why

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from console.recording import pack
 from console.recording.form import MOST_DEPLOYMENTS, Damaged, Head, Moment, Part
 from console.recording.pack import cleaned, decoded, deflated, encoded, inflated
+from probes import text
 from probes.base import DeploymentId, Failure, TargetId
 from probes.loghits import LogLine
 from probes.model import Deployment, Replica, Setting
@@ -90,6 +92,12 @@ def test_secrets_that_somebody_else_wrote_into_a_recording_are_not_shown() -> No
     back = cleaned(encoded(Part(deployment)), Part)
     assert b"hunter2" not in encoded(back)
     assert back.deployment.replicas[0].environment.keys() == {"DB_PASSWORD", "URL"}
+
+
+def test_long_texts_are_not_kept_and_come_out_short() -> None:
+    before = pack._seen.cache_info().currsize
+    assert len(pack.door("x" * (4 << 20))) == text.LINE_CAP
+    assert pack._seen.cache_info().currsize == before
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), 1e300, 10**19 - 1])

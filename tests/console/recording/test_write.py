@@ -78,3 +78,18 @@ def test_a_deployment_beyond_all_bounds_is_left_out_and_named(tmp_path: Path, mo
         player.go(at(1))
         assert CHECKOUT not in {d.id for d in player.report.snapshot.deployments()}
         assert any(CHECKOUT in failure.what for failure in player.report.failures)
+
+
+def test_a_full_disk_is_one_sentence_and_what_was_recorded_can_be_replayed(tmp_path: Path) -> None:
+    recording, reports = Recording(tmp_path / "a", 64 * MIB), story(2000)
+    recording._database.execute("PRAGMA max_page_count=30")  # what SQLite says is the same
+
+    def add_all() -> None:
+        for one in reports:
+            recording.add(one)
+
+    with contextlib.closing(recording), pytest.raises(Unusable, match="takes no more: database or disk is full"):
+        add_all()
+    written_until = recording.last_at
+    with contextlib.closing(Reader(tmp_path / "a")) as reader:
+        assert reader.last.at == written_until > at(50)
