@@ -21,6 +21,8 @@ from fixes.model import Example, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.signatures import _logged, _shared, _wording
 
 TIMEOUT = _wording.unquoted("http-pool/timeout", r"httpx(?:\._exceptions)?\.PoolTimeout(?:[^A-Za-z(]|$)")
+BARE = _wording.unquoted("http-pool/bare", r"(?:^|\s)PoolTimeout: ?$", 16)
+"""What granian makes of it: an exception's name without its module."""
 LEAST = 3
 WITHIN = timedelta(minutes=1)
 
@@ -28,17 +30,19 @@ WITHIN = timedelta(minutes=1)
 def detect(view: View) -> Verdict:
     """Fires when three requests gave up within a minute."""
     found = list(_shared.places(view, TIMEOUT))
+    found += [(hit, place) for hit, place in _shared.places(view, BARE) if any("/httpx/" in x for x in hit.before)]
     moments = sorted(place.at for _, place in found if place.at is not None)
     undated = len(found) - len(moments)
     soon = any(b - a <= WITHIN for a, b in zip(moments, moments[LEAST - 1 :], strict=False))
     if not soon and undated < LEAST:
         return _shared.unseen(view)
-    total = sum(_shared.count(view, hit) for hit in view.hits(TIMEOUT.key))
+    total = sum(_shared.count(view, hit) for hit in {id(hit): hit for hit, _ in found}.values())
     title = "requests to another service found no free connection in httpx's pool"
     return _logged.fires(view, found, "error", title, count=total)
 
 
 _LINE = "httpx.PoolTimeout\n"
+_GRANIAN = '  File "/opt/venv/lib/python3.11/site-packages/{}", line 118, in get\n    raise error\nPoolTimeout: \n'
 
 SIGNATURE = Signature(
     id=SignatureId("http-pool-exhausted"),
@@ -47,10 +51,11 @@ SIGNATURE = Signature(
     detect=detect,
     remedies=(RemedyId("advise"), RemedyId("profile")),
     source="www.python-httpx.org/advanced/resource-limits; httpx/_exceptions.py",
-    patterns=(TIMEOUT,),
+    patterns=(TIMEOUT, BARE),
     explains=(SignatureId("unhandled-exceptions"),),
     fires=(
         Example("three tracebacks' ends", _LINE * 3),
+        Example("granian", _GRANIAN.format("httpx/_transports/default.py") * 3),
         Example("in JSON", '{"exc": "Traceback\\nhttpx.PoolTimeout\\n"}\n' * 4),
         Example(
             "three in a minute",
@@ -60,6 +65,7 @@ SIGNATURE = Signature(
     silent=(
         Example("twice", _LINE * 2),
         Example("three in three minutes", "".join(f"2026-11-22T09:0{minute}:00Z {_LINE}" for minute in (1, 3, 5))),
+        Example("another library's, without its module", _GRANIAN.format("psycopg_pool/pool_async.py") * 3),
         Example("other time-outs", "httpx.ReadTimeout\nhttpx.ConnectTimeout\n" * 5),
         Example("a database's pool", "psycopg_pool.PoolTimeout: couldn't get a connection after 30.00 sec\n" * 5),
         Example("the line that catches it", "    except httpx.PoolTimeout(\n" * 3),

@@ -69,9 +69,21 @@ def _unfinished(view: View) -> list[tuple[LogHit, At]]:
             continue  # workers that began before the text does are not known
         served = _pids(view, place, begun.line, told.line, SERVING.key)
         ended = _pids(view, place, begun.line, place.line, FINISHED.key, GONE.key, *_LOST)
-        if served - ended:
+        if len(served - ended) > len(_replaced(view, place, begun.line, told.line)):
             found.append((hit, place))
     return found
+
+
+def _replaced(view: View, place: At, start: int, end: int) -> set[str]:
+    """Workers that began after another one served: each stands for one that had gone, some of them without a word."""
+    serving = [
+        mark.line
+        for hit in view.deployment.hits
+        if hit.key == SERVING.key and hit.replica == place.replica
+        for mark in hit.marks
+        if start < mark.line < end
+    ]
+    return _pids(view, place, min(serving, default=end), end, _wording.BOOTING.key)
 
 
 _LOST = (_wording.KILLED.key, _wording.KILLED_BEFORE_21.key, _wording.TIMED_OUT.key, "server/exited")
@@ -137,6 +149,7 @@ SIGNATURE = Signature(
         _wording.KILLED_BEFORE_21,
         _wording.TIMED_OUT,
         _wording.BEGUN,
+        _wording.BOOTING,
     ),
     fires=(
         Example("uvicorn", "ERROR:    Cancel 3 running task(s), timeout graceful shutdown exceeded\n"),
@@ -161,6 +174,17 @@ SIGNATURE = Signature(
         ),
     ),
     silent=(
+        Example(
+            "a worker that had died before, which gunicorn 20 says nothing of",
+            _BEGIN.replace(
+                "[2026-11-22 09:01:00",
+                "[2026-11-22 09:00:30 +0000] [9] [INFO] Booting worker with pid: 9\n"
+                "[2026-11-22 09:00:31 +0000] [9] [INFO] Started server process [9]\n"
+                "[2026-11-22 09:01:00",
+            )
+            + "[2026-11-22 09:01:02 +0000] [9] [INFO] Finished server process [9]\n"
+            + _END,
+        ),
         Example("all finished", _BEGIN + "[2026-11-22 09:01:02 +0000] [7] [INFO] Finished server process [7]\n" + _END),
         Example(
             "a worker that had been killed before",
