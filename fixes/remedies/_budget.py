@@ -33,6 +33,12 @@ def each(deployment: Deployment, finding: Finding) -> int | None:
     return known or None
 
 
+def workers(deployment: Deployment, finding: Finding) -> int | None:
+    """For how many workers' pools of each replica the server has room; ``None`` where that is not known."""
+    left, one = room(deployment, finding), each(deployment, finding)
+    return None if left is None or one is None else left // (one * replicas(deployment))
+
+
 def replicas(deployment: Deployment) -> int:
     """Replicas that may run at once: those of a rollout's surge, too."""
     around, pool = deployment.orchestrated, deployment.pool

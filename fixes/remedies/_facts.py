@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 
@@ -13,6 +14,8 @@ DEFAULT_GRACE_SECONDS = 10.0
 """How long Docker waits between SIGTERM and SIGKILL unless it was told otherwise (``docker stop``)."""
 POD_GRACE_SECONDS = 30.0
 """The same for a pod: the default of ``terminationGracePeriodSeconds``."""
+SHARE_OF_LIMIT = 0.8
+"""Of a memory limit, for all workers together: the rest is for peaks, and for what is not theirs."""
 
 
 def version(packages: Mapping[str, str], name: str) -> tuple[int, ...] | None:
@@ -68,6 +71,12 @@ def worker_memory(deployment: Deployment) -> int | None:
     """The largest share of memory that one process takes, in bytes: PSS, else what is known of it."""
     shares = [w.pss_bytes or w.rss_bytes or w.anonymous_bytes for w in deployment.workers]
     return max((share for share in shares if share), default=None)
+
+
+def fitting_workers(deployment: Deployment) -> int | None:
+    """How many fit into 80 % of the memory limit; ``None`` where there is none, or a worker's size is not known."""
+    limit, size = memory_limit(deployment), worker_memory(deployment)
+    return None if limit is None or not size else math.floor(SHARE_OF_LIMIT * limit / size)
 
 
 def worker_count(deployment: Deployment) -> int | None:

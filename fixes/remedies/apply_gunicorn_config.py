@@ -4,6 +4,7 @@ What it does: writes these settings, each computed for this deployment and open 
 
     bind                 0.0.0.0:<the port in use> in a container; a local process keeps its host; Unix sockets stay
     workers              2 × CPU + 1, where CPU is the cgroup's quota; as many as fit into 80 % of the memory limit
+                         and as the database's server has connections for, where both are known
     worker_class         the ASGI worker that the service can import
     timeout              60 s without a sign of life of a worker's event loop
     graceful_timeout     30 s, or 2 s less than the grace period between SIGTERM and SIGKILL (Docker gives 10 s)
@@ -25,7 +26,8 @@ Risk: the service is started anew. Several processes share nothing: caches, rate
 per worker, and each worker opens a database pool of its own.
 
 Guard: the deployment's name must be typed where one process becomes several and a scheduler, SQLite, Socket.IO or
-single-process metrics are loaded. Refused where two workers would not fit into the memory limit.
+single-process metrics are loaded. Refused where two workers would not fit into the memory limit, or their pools into
+what the database's server lets in.
 """
 
 from __future__ import annotations
@@ -35,13 +37,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fixes.model import Finding, Parameter, Remedy, RemedyId
-from fixes.remedies import _facts, _several
+from fixes.remedies import _budget, _facts, _several
 from fixes.values import byte_text
 from probes.base import Value
 from probes.intent import Desired, Intent
 from probes.model import Deployment, Node
 
-SHARE_OF_LIMIT = 0.8
 UVICORN_WORKER = "uvicorn_worker.UvicornWorker"
 DEPRECATED_WORKER = "uvicorn.workers.UvicornWorker"
 SHM = "/dev/shm"  # noqa: S108 - gunicorn's own advice for its heartbeat files in containers
@@ -53,15 +54,19 @@ def _why_not(deployment: Deployment, finding: Finding) -> str | None:
         return f"It runs under {deployment.server}, which manages workers itself: start it with --workers."
     if deployment.server is None:
         return "Its command starts no server that can be told apart, so it cannot be rewritten safely."
-    fit = _fitting(deployment)
+    fit = _facts.fitting_workers(deployment)
     if fit is not None and fit < 2 and finding.signature == "single-process":
         size, limit = _facts.worker_memory(deployment) or 0, _facts.memory_limit(deployment) or 0
         return f"Two workers of {byte_text(size)} do not fit into 80 % of {byte_text(limit)}: raise the limit first."
+    connected = _budget.workers(deployment, finding)
+    if connected is not None and connected < 2 and finding.signature == "single-process":
+        return "The database's server has no connections left for another worker's pool: make the pool smaller first."
     return None
 
 
-def _parameters(deployment: Deployment, _finding: Finding, node: Node | None) -> tuple[Parameter, ...]:
-    fit = _fitting(deployment)
+def _parameters(deployment: Deployment, finding: Finding, node: Node | None) -> tuple[Parameter, ...]:
+    bounds = (_facts.fitting_workers(deployment), _budget.workers(deployment, finding))
+    fit = min((bound for bound in bounds if bound is not None), default=None)
     by_cpu = 2 * (_facts.cores(deployment, node) or 1) + 1
     most = max(1, fit) if fit is not None else max(64, math.floor(by_cpu))
     workers = Parameter(
@@ -124,12 +129,6 @@ def _confirm(deployment: Deployment, _finding: Finding, values: Mapping[str, Val
 
 def _becomes_several(deployment: Deployment, values: Mapping[str, Value]) -> bool:
     return (_facts.worker_count(deployment) or 1) < 2 <= int(values["workers"])
-
-
-def _fitting(deployment: Deployment) -> int | None:
-    """How many workers fit into 80 % of the memory limit; ``None`` where the limit or a worker's size is not known."""
-    limit, size = _facts.memory_limit(deployment), _facts.worker_memory(deployment)
-    return None if limit is None or not size else math.floor(SHARE_OF_LIMIT * limit / size)
 
 
 def _worker_class(deployment: Deployment) -> str | None:

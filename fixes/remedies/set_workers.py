@@ -37,7 +37,6 @@ from probes.base import Value
 from probes.intent import Desired, Intent
 from probes.model import Deployment, Node
 
-SHARE_OF_LIMIT = 0.8
 AGAINST_MEMORY = frozenset({"oom-killed", "worker-sigkill", "memory-near-limit"})
 ONLY_FEWER = AGAINST_MEMORY | {"cpu-throttled", "pool-oversubscribed"}
 MOST = 256
@@ -85,13 +84,13 @@ def _why_not_more(deployment: Deployment, finding: Finding, now: int) -> str | N
     limit, size = _facts.memory_limit(deployment), _facts.worker_memory(deployment)
     if limit is not None and size is None:
         return "How much memory a worker takes is not known, so more of them might not fit into the limit."
-    fit = _fitting(deployment)
+    fit = _facts.fitting_workers(deployment)
     if fit is not None and fit <= now:
         one = "Two workers" if now == 1 else f"{now + 1} workers"
         return (
             f"{one} of {byte_text(size or 0)} do not fit into 80 % of {byte_text(limit or 0)}: raise the limit first."
         )
-    connections = _connected(deployment, finding)
+    connections = _budget.workers(deployment, finding)
     if connections is not None and connections <= now:
         return "The database's server has no connections left for another worker's pool: make the pool smaller first."
     return None
@@ -103,7 +102,12 @@ def _parameters(deployment: Deployment, finding: Finding, node: Node | None) -> 
         most = max(1, now - 1)
         default = max(1, min(most, _fewer(deployment, finding, now) or 1))
     else:
-        bounds = [MOST, _fitting(deployment), _connected(deployment, finding), _on_machine(deployment, node, now)]
+        bounds = [
+            MOST,
+            _facts.fitting_workers(deployment),
+            _budget.workers(deployment, finding),
+            _on_machine(deployment, node, now),
+        ]
         most = max(1, min(bound for bound in bounds if bound is not None))
         by_cpu = math.floor(2 * (_facts.cores(deployment, node) or 1) + 1)
         advised = _facts.whole(finding.facts.get("advised")) or max(2, by_cpu)
@@ -117,9 +121,9 @@ def _fewer(deployment: Deployment, finding: Finding, now: int) -> int | None:
         quota = _facts.cores(deployment, None)
         return None if quota is None else max(2, math.ceil(quota))
     if finding.signature == "pool-oversubscribed":
-        return _connected(deployment, finding)
+        return _budget.workers(deployment, finding)
     limit, size = _facts.memory_limit(deployment), _share(deployment, now)
-    return None if limit is None or not size else min(now - 1, math.floor(SHARE_OF_LIMIT * limit / size))
+    return None if limit is None or not size else min(now - 1, math.floor(_facts.SHARE_OF_LIMIT * limit / size))
 
 
 def _share(deployment: Deployment, now: int) -> int | None:
@@ -128,25 +132,13 @@ def _share(deployment: Deployment, now: int) -> int | None:
     return max(_facts.worker_memory(deployment) or 0, peak // now) or None
 
 
-def _fitting(deployment: Deployment) -> int | None:
-    """How many fit into 80 % of the memory limit; ``None`` where there is none, or a worker's size is not known."""
-    limit, size = _facts.memory_limit(deployment), _facts.worker_memory(deployment)
-    return None if limit is None or not size else math.floor(SHARE_OF_LIMIT * limit / size)
-
-
-def _connected(deployment: Deployment, finding: Finding) -> int | None:
-    """How many workers' pools the server has connections for; ``None`` where that is not known."""
-    room, each = _budget.room(deployment, finding), _budget.each(deployment, finding)
-    return None if room is None or each is None else room // (each * _budget.replicas(deployment))
-
-
 def _on_machine(deployment: Deployment, node: Node | None, now: int) -> int | None:
     """How many the machine has memory for, where no limit says it; ``None`` where that is not known."""
     size = _facts.worker_memory(deployment)
     if _facts.memory_limit(deployment) is not None or node is None or not size or node.memory_available_bytes is None:
         return None
     replicas = max(1, len(deployment.running))
-    return now + math.floor(SHARE_OF_LIMIT * node.memory_available_bytes / size / replicas)
+    return now + math.floor(_facts.SHARE_OF_LIMIT * node.memory_available_bytes / size / replicas)
 
 
 def _intend(deployment: Deployment, _finding: Finding, values: Mapping[str, Value]) -> Intent:
@@ -159,7 +151,7 @@ def _cautions(deployment: Deployment, finding: Finding, values: Mapping[str, Val
     now, wanted = _facts.worker_count(deployment) or 1, int(values["workers"])
     if wanted < now:
         said.append(f"With {wanted} instead of {now} it serves fewer requests at a time.")
-    if wanted > now and deployment.drivers and _connected(deployment, finding) is None:
+    if wanted > now and deployment.drivers and _budget.workers(deployment, finding) is None:
         drivers = ", ".join(deployment.drivers)
         said.append(f"Each worker opens its own database pool ({drivers}): the connections rise by {wanted}/{now}.")
     if now < 2 <= wanted:

@@ -206,3 +206,12 @@ def test_on_kubernetes_taking_it_back_leaves_the_object_as_it_was(
     said = " ".join([held.get("GUNICORN_CMD_ARGS", ""), *container.get("command", command)]).replace("=", " ")
     told = said.replace("-w ", "--workers ").rpartition("--workers ")[2].split()[0]
     assert int(told if "--workers" in said or "-w " in said else held.get("WEB_CONCURRENCY", 1)) == workers
+
+
+def test_gunicorns_configuration_is_bounded_by_the_connections_too() -> None:
+    config, found = remedies()[RemedyId("apply-gunicorn-config")], about("single-process")
+    for usable, expected in ((1000, 5), (50, 4), (30, 2)):
+        one = service(1, server="uvicorn", cores=2.0, pool=asked(10, usable))
+        assert refusal(config, one, found) is None
+        assert settle(config.parameters(one, found, None), {})["workers"] == expected
+    assert "no connections left" in str(refusal(config, service(1, server="uvicorn", pool=asked(10, 20)), found))
