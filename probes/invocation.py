@@ -9,75 +9,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from probes import server_options, shell, supervisor
+from probes import programs, server_options, shell, supervisor
 from probes.command_line import Invocation, Kind, Line, Token
-from probes.server_options import Program
 from probes.shell import Word
 
 _SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "ksh", "busybox"})
-_PYTHON = re.compile(r"(?:python|pypy)[0-9.]*t?")
-# Programs whose arguments may name a server without starting it.
-_TOOLS = frozenset(
-    [
-        "pip",
-        "pip3",
-        "pipx",
-        "apt",
-        "apt-get",
-        "apk",
-        "yum",
-        "dnf",
-        "grep",
-        "egrep",
-        "rg",
-        "which",
-        "whereis",
-        "echo",
-        "printf",
-        "cat",
-        "tail",
-        "head",
-        "less",
-        "man",
-        "pgrep",
-        "pkill",
-        "ps",
-        "kill",
-        "killall",
-        "ls",
-        "test",
-        "curl",
-        "wget",
-        "sed",
-        "awk",
-        "find",
-        "vim",
-        "vi",
-        "nano",
-        "mypy",
-        "ruff",
-        "pytest",
-        "git",
-        "docker",
-        "kubectl",
-        "systemctl",
-        "journalctl",
-        "strace",
-        "tee",
-    ]
-)
-_MODULES: Mapping[str, Program] = {
-    "gunicorn": "gunicorn",
-    "gunicorn.app.wsgiapp": "gunicorn",
-    "uvicorn": "uvicorn",
-    "uvicorn.main": "uvicorn",
-    "hypercorn": "hypercorn",
-    "granian": "granian",
-    "fastapi": "fastapi",
-    "fastapi_cli": "fastapi",
-}
 _SILENT = frozenset({"exec", "command", "env", "nohup"})
-_NOT_SERVING = frozenset({"--version", "-v", "--help", "-h", "--check-config", "--print-config"})
 _DEPTH = 4
 
 
@@ -115,10 +52,6 @@ def _searched(
     return search
 
 
-def _basename(value: str) -> str:
-    return posixpath.basename(value)
-
-
 def _tokens(words: Sequence[Word], offset: int, positional: tuple[Token, ...]) -> tuple[Token, ...]:
     found: list[Token] = []
     for at, word in enumerate(words, offset):
@@ -142,8 +75,8 @@ def _line(
     """Looks for servers in one simple command; ``rest`` are the positional parameters of the shell around it."""
     if depth > _DEPTH or not line.words:
         return
-    first = _basename(line.words[0].value)
-    if first in _TOOLS:
+    first = programs.basename(line.words[0].value)
+    if first in programs.TOOLS:
         return
     variables = dict(environment)
     before = len(search.found)
@@ -174,7 +107,7 @@ def _line(
 
 
 def _wrapper(words: Sequence[Word], at: int) -> str:
-    name = _basename(words[0].value)
+    name = programs.basename(words[0].value)
     return f"{name} run" if at > 1 and words[1].value == "run" else name
 
 
@@ -182,16 +115,16 @@ def _program(
     search: _Search, line: Line, at: int, variables: Mapping[str, str], via: tuple[str, ...], rest: tuple[Token, ...]
 ) -> bool:
     """Takes the word for a server or an interpreter; true when it is one."""
-    base = _basename(line.words[at].value)
+    base = programs.basename(line.words[at].value)
     kind: Kind = "server"
     end = at + 1
-    if _PYTHON.fullmatch(base):
-        kind, base, end = _python(line.words, at)
-        if kind == "module" and base in _MODULES:
+    if programs.PYTHON.fullmatch(base):
+        kind, base, end = programs.interpreted(line.words, at)
+        if kind == "module" and base in programs.MODULES:
             via = (*via, f"python -m {base}")
-            kind, base = "server", _MODULES[base]
-        elif kind == "script" and _basename(base) in server_options.PROGRAMS:
-            kind, base = "server", _basename(base)
+            kind, base = "server", programs.MODULES[base]
+        elif kind == "script" and programs.basename(base) in server_options.PROGRAMS:
+            kind, base = "server", programs.basename(base)
     elif base not in server_options.PROGRAMS:
         return False
     tokens = _tokens(line.words[end:], end, rest)
@@ -208,48 +141,10 @@ def _program(
     if kind != "server":
         search.others.append(made)
         return True
-    if not _serves(made, alone=at == 0):
+    if not programs.serves(made, alone=at == 0):
         return False
     search.found.append(made)
     return True
-
-
-def _python(words: Sequence[Word], at: int) -> tuple[Kind, str, int]:
-    """What an interpreter runs, and the index after it: python(1)."""
-    index = at + 1
-    while index < len(words) and words[index].value.startswith("-") and len(words[index].value) > 1:
-        value = words[index].value
-        cluster = re.fullmatch(r"-[bBdEhiIOPqsSuvVx]*([mc])(.*)", value, re.DOTALL)
-        if cluster is not None:
-            kind: Kind = "module" if cluster[1] == "m" else "code"
-            if cluster[2]:
-                return kind, cluster[2], index + 1
-            return kind, words[index + 1].value if index + 1 < len(words) else "", min(index + 2, len(words))
-        index += 2 if value in ("-X", "-W", "--check-hash-based-pycs") else 1
-    return ("script", words[index].value, index + 1) if index < len(words) else ("code", "", index)
-
-
-def _serves(made: Invocation, *, alone: bool) -> bool:
-    """Whether the arguments are a server's: a user or a package may be called ``uvicorn``, too."""
-    program = made.server
-    if program is None:
-        return False
-    texts = [token.text for token in made.arguments]
-    if _NOT_SERVING & set(texts):
-        return False
-    if program == "fastapi":
-        return bool(texts) and texts[0] in ("run", "dev")
-    if any(not token.known for token in made.arguments):
-        return True
-    scan = server_options.scan(texts, server_options.TABLES[program])
-    apps = [texts[at] for at in scan.positional]
-    if program == "uvicorn":
-        return any(":" in app for app in apps[:1]) or "UVICORN_APP" in made.environment
-    if program == "gunicorn":
-        # Its application may stand in ./gunicorn.conf.py alone.
-        named = bool(apps) and _basename(apps[0]) not in server_options.PROGRAMS
-        return alone or named or any(one.name == "config" for one in scan.given)
-    return bool(apps) and (alone or ":" in apps[0])
 
 
 def _shell(
@@ -257,16 +152,17 @@ def _shell(
 ) -> bool:
     """Takes the word for a shell or for a script and looks into its text; true when that is where the server starts."""
     value = line.words[at].value
-    if _basename(value) in _SHELLS:
+    if programs.basename(value) in _SHELLS:
         index = at + 1
         while index < len(line.words) and re.fullmatch(r"[-+][a-zA-Z]*|-o|--[a-z]+|pipefail", line.words[index].value):
             if re.fullmatch(r"-[a-zA-Z]*c[a-zA-Z]*", line.words[index].value):
-                return _text(search, line, index + 1, variables, (*via, f"{_basename(value)} -c"), depth)
+                return _text(search, line, index + 1, variables, (*via, f"{programs.basename(value)} -c"), depth)
             index += 1
         return index < len(line.words) and _script(search, line, index, variables, via, depth)
-    program = line.words[at + 1].value if _PYTHON.fullmatch(_basename(value)) and at + 1 < len(line.words) else value
-    if _basename(program) == "supervisord":
-        return _supervised(search, line, at if program == value else at + 1, variables, via, depth)
+    inside = at + 1 < len(line.words) and programs.PYTHON.fullmatch(programs.basename(value)) is not None
+    program = at + 1 if inside else at
+    if programs.basename(line.words[program].value) == "supervisord":
+        return _supervised(search, line, program, variables, via, depth)
     return at == 0 and _script(search, line, at, variables, via, depth)
 
 
