@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -105,14 +106,15 @@ class Session:
         timeout_seconds: float,
     ) -> httpx.Response:
         client = await self._client(credential)
+        connecting = _Connecting()
         request = client.build_request(
             method,
             path,
             params=params or None,  # empty ones would take the path's own query away
             content=content,
             headers=[*(headers or {}).items(), *credential.headers],
-            # Sooner than our own deadline: a handshake that is cancelled leaves httpcore 1.0 its socket open.
             timeout=httpx.Timeout(None, connect=min(CONNECT_SECONDS, 0.8 * timeout_seconds)),
+            extensions={"trace": connecting.trace},
         )
         async with asyncio.timeout(timeout_seconds):
             await self._name.known()
@@ -120,6 +122,9 @@ class Session:
                 return await client.send(request, stream=True)
             except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError):
                 self._name.doubt()
+                raise
+            except asyncio.CancelledError:
+                await connecting.abandon()
                 raise
 
     async def _client(self, credential: Credential) -> httpx.AsyncClient:
@@ -171,3 +176,22 @@ class Session:
             trust_env=False,
             follow_redirects=False,
         )
+
+
+class _Connecting:
+    """The connection that one request makes: httpcore 1.0 leaves its socket open when a handshake is cancelled."""
+
+    def __init__(self) -> None:
+        self._stream: Any = None
+
+    async def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Called by httpcore (its extension ``trace``) before and after each step of a request."""
+        if event == "connection.connect_tcp.complete":
+            self._stream = info["return_value"]
+        elif event == "connection.start_tls.complete":
+            self._stream = None
+
+    async def abandon(self) -> None:
+        """Closes what nobody else will."""
+        if self._stream is not None:
+            await self._stream.aclose()

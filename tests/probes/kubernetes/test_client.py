@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import json
 import socket
@@ -490,3 +491,33 @@ async def test_a_stream_that_is_cancelled_ends_at_once():
         assert task.cancelled()
         assert time.monotonic() - begun < 5
         await client.close()
+
+
+async def test_a_handshake_that_is_cancelled_leaves_no_connection() -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def never_shakes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        begun.set()
+        while await reader.read(1 << 16):
+            pass
+        ended.set()
+        writer.close()
+
+    server = await asyncio.start_server(never_shakes, "127.0.0.1", 0)
+    gc.disable()  # it would close what nobody holds any more
+    try:
+        place = Scripted().place
+        cluster = Cluster(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}", proxy="")
+        client = ApiClient(type(place)(place.target, "x", None, "default", cluster, place.user), read_only=True)
+        asking = asyncio.create_task(client.get("/version", timeout_seconds=60.0))
+        await asyncio.wait_for(begun.wait(), 60)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        assert asking.cancelled()
+        await asyncio.wait_for(ended.wait(), 60)
+        await client.close()
+    finally:
+        gc.enable()
+        server.close()
+        await server.wait_closed()
