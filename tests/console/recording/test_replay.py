@@ -17,7 +17,8 @@ from screens import messages
 from screens.deployment import DeploymentScreen
 from screens.fleet import FleetScreen
 from tests.console.recording.files import CHECKOUT, at, story, written
-from tests.screens.harness import press, seen, until
+from tests.screens import harness
+from tests.screens.harness import press, seen
 
 SECONDS = 300
 
@@ -49,7 +50,7 @@ async def opened(session: ReplaySession, size: tuple[int, int] = (120, 36)) -> A
     app.animation_level = "none"
     with contextlib.closing(session):
         async with app.run_test(size=size) as pilot:
-            await until(pilot, shows(pilot, "checkout"), 60)
+            await until(pilot, shows(pilot, "checkout"))
             yield pilot
 
 
@@ -57,11 +58,15 @@ def shows(pilot: Pilot[None], text: str) -> Callable[[], bool]:
     return lambda: text in seen(pilot)
 
 
+async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
+    await harness.until(pilot, holds, 60)
+
+
 async def at_time(pilot: Pilot[None], session: ReplaySession, second: int) -> None:
     """Waits until the screen shows a second of the recording."""
     wanted = at(second)
-    await until(pilot, lambda: session.report.snapshot.taken_at.timestamp() == wanted, 60)
-    await until(pilot, lambda: pilot.app.screen.report is session.report, 60)
+    await until(pilot, lambda: session.report.snapshot.taken_at.timestamp() == wanted)
+    await until(pilot, lambda: pilot.app.screen.report is session.report)
 
 
 async def test_the_frame_says_that_it_is_a_replay_and_of_when(session: ReplaySession) -> None:
