@@ -14,7 +14,7 @@ from probes.model import Deployment
 from probes.pasteddescribe import described
 from probes.pastedinspect import container, served
 from probes.pastedpods import pod
-from probes.targets.docker import parse
+from probes.targets.docker.answers import Inspect
 
 PODS = 200
 """Of one text; more is a list of a cluster, of which the logs say nothing."""
@@ -44,7 +44,7 @@ def _containers(found: list[Any]) -> Iterator[Deployment]:
         for one in doc[:_ITEMS] if isinstance(doc, list) else [doc]:
             if isinstance(one, dict) and isinstance(one.get("HostConfig"), dict) and "State" in one:
                 try:
-                    yield container(msgspec.convert(one, parse.Inspect, strict=False))
+                    yield container(msgspec.convert(one, Inspect, strict=False))
                 except (msgspec.ValidationError, ValueError, OverflowError):  # no answer of an engine after all
                     continue
 

@@ -10,9 +10,10 @@ from probes import servers, text
 from probes.base import DeploymentId, TargetId
 from probes.model import Deployment
 from probes.targets.docker import parse
+from probes.targets.docker.answers import Inspect
 
 
-def container(found: parse.Inspect) -> Deployment:
+def container(found: Inspect) -> Deployment:
     """The container, with the settings of its server's command."""
     one = parse.replica(found)
     command = servers.parse(found.argv, found.environment, servers.no_files, found.config.working_dir or "/")

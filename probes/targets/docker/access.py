@@ -14,10 +14,10 @@ from probes.http import user_agent
 from probes.model import StackSample
 from probes.target import Answer, Unreadable
 from probes.targets.docker import logs
+from probes.targets.docker.answers import Inspect
 from probes.targets.docker.client import EngineClient
 from probes.targets.docker.container import Container
 from probes.targets.docker.files import Files
-from probes.targets.docker.parse import Inspect
 
 _ANYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, never bound
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})

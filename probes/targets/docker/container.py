@@ -11,6 +11,7 @@ import msgspec
 from probes.base import DeploymentId, Failure, ReplicaId
 from probes.model import Event, HttpSample, Replica, StackSample
 from probes.targets.docker import parse
+from probes.targets.docker.answers import Inspect
 from probes.targets.docker.measure import Reading, limited
 from probes.targets.docker.recognition import Known
 
@@ -23,7 +24,7 @@ _SHARED = ("host", "container:")
 class Container:
     """A container and what was measured of it."""
 
-    def __init__(self, found: parse.Inspect) -> None:
+    def __init__(self, found: Inspect) -> None:
         self.id = ReplicaId(found.id)
         self.deployment: DeploymentId | None = None
         self.known: Known | None = None
@@ -42,7 +43,7 @@ class Container:
         self._built: Replica | None = None
         self.update(found)
 
-    def update(self, found: parse.Inspect) -> None:
+    def update(self, found: Inspect) -> None:
         """Takes a new answer of ``inspect``. A new process begins with nothing measured."""
         pid = found.state.pid
         if getattr(self, "pid", None) != pid:

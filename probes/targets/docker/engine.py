@@ -17,6 +17,7 @@ from probes.procfs import ProcFs
 from probes.target import Unreadable
 from probes.targets.docker import events, parse
 from probes.targets.docker.access import DockerAccess
+from probes.targets.docker.answers import Inspect, Listed
 from probes.targets.docker.client import EngineClient
 from probes.targets.docker.container import Container
 from probes.targets.docker.files import Files
@@ -110,9 +111,7 @@ class Engine:
 
         One whose files take long is not waited for: it comes when it comes, and is :attr:`waiting` until then.
         """
-        rows = await self.client.get(
-            "/containers/json", tuple[parse.Listed, ...], params={"all": 1}, timeout_seconds=20
-        )
+        rows = await self.client.get("/containers/json", tuple[Listed, ...], params={"all": 1}, timeout_seconds=20)
         present = {ReplicaId(one.id) for one in rows}
         for gone in self._fleet.containers.keys() - present:
             self._fleet.remove(gone)
@@ -195,7 +194,7 @@ class Engine:
         try:
             async with self._turns:
                 asked = int((datetime.now(UTC) + self._fleet.skew).timestamp() * 1e9)
-                found = await self.client.get(f"/containers/{identity}/json", parse.Inspect)
+                found = await self.client.get(f"/containers/{identity}/json", Inspect)
         except Unreadable as unreadable:
             key = ReplicaId(identity)
             if unreadable.failure.code == "not-found":
@@ -242,7 +241,7 @@ class Engine:
             return False
         return known.command is not None or "fastapi" in known.recognition.packages
 
-    async def _ask_document(self, found: parse.Inspect, container: Container) -> None:
+    async def _ask_document(self, found: Inspect, container: Container) -> None:
         once = (container.id, container.pid)
         if once in self._documents or len(self._documents) > 10_000:
             return
@@ -267,7 +266,7 @@ class Engine:
         return task
 
 
-def long_ended(row: parse.Listed) -> bool:
+def long_ended(row: Listed) -> bool:
     """Whether a container ended an hour ago or more, as the list says it (``Exited (0) 3 hours ago``)."""
     if row.state not in {"exited", "dead"}:
         return False

@@ -18,11 +18,11 @@ from probes.model import Deployment
 from probes.scrapes import Scrapes
 from probes.target import Options
 from probes.targets.docker import deployments as grouping
+from probes.targets.docker.answers import Inspect
 from probes.targets.docker.client import EngineClient
 from probes.targets.docker.container import Container
 from probes.targets.docker.documents import is_kept
 from probes.targets.docker.follower import Follower, together
-from probes.targets.docker.parse import Inspect
 from probes.targets.docker.recognition import Known
 
 

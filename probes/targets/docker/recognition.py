@@ -15,8 +15,8 @@ from probes.base import Frozen
 from probes.framework import Recognition
 from probes.model import Capability
 from probes.servers import ServerCommand
+from probes.targets.docker.answers import Inspect
 from probes.targets.docker.files import Files, Reader
-from probes.targets.docker.parse import Inspect
 
 ENABLE = "fastops.enable"
 _REMEMBERED = 512

@@ -10,10 +10,10 @@ import pytest
 from fixes.catalogue import remedies, signatures
 from fixes.model import RemedyId, SignatureId
 from fixes.plan import offer
+from probes.targets.docker.answers import Inspect
 from probes.targets.docker.container import Container
 from probes.targets.docker.deployments import capabilities
 from probes.targets.docker.files import Reader
-from probes.targets.docker.parse import Inspect
 from probes.targets.docker.recognition import Recogniser
 from tests.fixes.fake import deployment, finding
 from tests.probes.docker.fake_engine import inspect

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from probes.model import UNLIMITED, Limit
 from probes.targets.docker import events, parse
+from probes.targets.docker.answers import Inspect, Listed
 from probes.targets.docker.engine import long_ended
 from tests.probes.docker.fake_engine import ID, inspect
 
 
 def replica(**changes):
-    return parse.replica(msgspec.json.decode(json.dumps(inspect(**changes)), type=parse.Inspect))
+    return parse.replica(msgspec.json.decode(json.dumps(inspect(**changes)), type=Inspect))
 
 
 def test_limits_are_said_and_no_limit_is_said_too():
@@ -113,5 +114,5 @@ def test_no_line_of_the_event_stream_is_too_odd(line):
     ],
 )
 def test_what_ended_long_ago_is_told_from_the_list(status, long):
-    assert long_ended(parse.Listed(id="x", state="exited", status=status)) is long
-    assert not long_ended(parse.Listed(id="x", state="running", status="Up 3 hours"))
+    assert long_ended(Listed(id="x", state="exited", status=status)) is long
+    assert not long_ended(Listed(id="x", state="running", status="Up 3 hours"))
