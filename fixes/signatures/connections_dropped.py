@@ -26,7 +26,8 @@ from probes.loghits import LogHit
 
 NGINX = _wording.unquoted(
     "dropped/nginx",
-    r"(?:upstream prematurely closed connection|upstream timed out \(\d+: [^)]*\)|no live upstreams"
+    r"upstream prematurely closed connection ?$"
+    r"|(?:upstream prematurely closed connection|upstream timed out \(\d+: [^)]*\)|no live upstreams"
     r"|(?:recv|connect|send|writev|readv)\(\) failed \((?:32|104|110|111|113): [^)]*\)) while [^,]*upstream",
 )
 GATEWAY = _wording.unquoted(

@@ -18,6 +18,8 @@ and listens, and the network between.
 
 from __future__ import annotations
 
+import re
+
 from fixes.model import Example, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.signatures import _database, _dialling, _shared, _traceback, _wording
 from fixes.signatures._shared import At
@@ -38,6 +40,10 @@ LIBPQ_TIMEOUT = _database.pattern(
     r"(?:psycopg2?\.OperationalError\)?:? |psycopg\.errors\.ConnectionTimeout\)?:? )(?:connection "
     r")?(?P<why>timeout expired)",
 )
+PSYCOPG = _database.pattern(
+    "psycopg-connect", rf"psycopg\.OperationalError\)?:? connection failed: (?:could not connect to server: )?{_WHY}"
+)
+"""psycopg 3 to 3.1 leaves out what libpq says of the host."""
 NAME = _database.pattern(
     "host-name",
     r"(?:could not translate host name|failed to resolve host) (?:\\?\"|')(?P<host>[^'\"\\]*).{0,14}: "
@@ -63,7 +69,9 @@ SYSTEM = _database.pattern(
     r"|Connect call failed|Name or service not known|Temporary failure in name resolution|No route to host"
     r"|No address associated with hostname|Network is unreachable|Connection timed out)|Multiple exceptions: \[Errno)",
 )
-_TEXTS = (LIBPQ, LIBPQ_13, LIBPQ_TIMEOUT, NAME, MYSQL, PSYCOPG_POOL, STARTING_UP)
+_TEXTS = (LIBPQ, LIBPQ_13, LIBPQ_TIMEOUT, PSYCOPG, NAME, MYSQL, PSYCOPG_POOL, STARTING_UP)
+_DATABASE_PORT = re.compile(r"Connect call failed \('[^']+', (?:5432|6432|3306)[,)]")
+"""Of PostgreSQL, PgBouncer and MySQL (IANA's register; PgBouncer's own)."""
 _OPERATING_SYSTEM = {"ConnectionRefusedError", "gaierror", "TimeoutError", "ConnectionResetError"}
 _NOT_REACHED = (
     "Connect call failed",
@@ -78,7 +86,7 @@ _NOT_REACHED = (
 def detect(view: View) -> Verdict:
     """Fires on attempts to connect that found nobody."""
     found = [(hit, place) for hit, place in _shared.places(view, *_TEXTS) if not _tls(hit) and not _foreign(hit)]
-    found += [(hit, place) for hit, place in _shared.places(view, SYSTEM) if _database.toward(hit) and not _tls(hit)]
+    found += [(hit, place) for hit, place in _shared.places(view, SYSTEM) if _dialled(hit) and not _tls(hit)]
     found += [(hit, place) for hit, place in _shared.places(view, _dialling.DIAL) if _nobody(hit)]
     found += [(h, p) for h, p in _shared.places(view, _dialling.CONNECT) if _timed_out(view, h, p)]
     return _database.verdict(view, found, "critical", _title, _facts(found))
@@ -96,6 +104,12 @@ def _title(hit: LogHit) -> str:
 def _facts(found: _database.Found) -> dict[str, str | int | float | bool]:
     fields = next((hit.fields for hit, _ in reversed(found) if hit.fields.get("host")), {})
     return {name: fields[name] for name in ("host", "port") if fields.get(name)}
+
+
+def _dialled(hit: LogHit) -> bool:
+    """Whether it was a database: by what stands around the system's error, else by the port that asyncio names."""
+    told = _database.toward(hit)
+    return bool(_DATABASE_PORT.search(hit.sample)) if told is None else told
 
 
 def _tls(hit: LogHit) -> bool:
@@ -165,6 +179,14 @@ SIGNATURE = Signature(
     fires=(
         Example("psycopg2", _REFUSED),
         Example(
+            "psycopg 3.0", "psycopg.OperationalError: connection failed: Connection refused\n\tIs the server running\n"
+        ),
+        Example(
+            "the last line of asyncpg's traceback",
+            "OSError: Multiple exceptions: [Errno 111] Connect call failed ('::1', 5432, 0, 0), [Errno 111] Connect "
+            "call failed ('127.0.0.1', 5432)\n",
+        ),
+        Example(
             "psycopg2 with libpq 12",
             "sqlalchemy.exc.OperationalError: (psycopg2.OperationalError) could not connect to server: Connection "
             'refused\n\tIs the server running on host "db" (10.0.0.5) and accepting\n\tTCP/IP connections on '
@@ -197,6 +219,9 @@ SIGNATURE = Signature(
         Example("a start that failed", _REFUSED + "ERROR:    Application startup failed. Exiting.\n"),
     ),
     silent=(
+        Example(
+            "a port that is anybody's", "ConnectionRefusedError: [Errno 111] Connect call failed ('10.0.0.9', 8080)\n"
+        ),
         Example("Redis", _REDIS + "ConnectionRefusedError: [Errno 111] Connect call failed ('10.0.0.9', 6379)\n"),
         Example(
             "Redis, named",

@@ -43,7 +43,7 @@ _OPTIONS = {
     "application_name", "options", "charset", "connect_timeout", "prepared_statement_cache_size",
 }  # fmt: skip
 """What URLs of other drivers and of ORMs carry."""
-_NONE = re.compile(r"URL from (?:string )?'?(?:None)?'?\s*$")
+_NONE = re.compile(r"URL from (?:string )?(?:'?None'?)?\s*$")
 _MYSQL_FRAMES = ("pymysql", "aiomysql", "asyncmy")
 
 
@@ -124,6 +124,7 @@ SIGNATURE = Signature(
         Example(
             "an unknown dialect", "sqlalchemy.exc.NoSuchModuleError: Can't load plugin: sqlalchemy.dialects:postgres\n"
         ),
+        Example("an empty one", "sqlalchemy.exc.ArgumentError: Could not parse rfc1738 URL from string ''\n"),
         Example("no URL", "sqlalchemy.exc.ArgumentError: Could not parse SQLAlchemy URL from given URL string\n"),
         Example(
             "SQLAlchemy's URL for asyncpg itself",
