@@ -1,7 +1,8 @@
 """Raises the number of files and connections that a process may have open.
 
-What it does: sets the soft limit (RLIMIT_NOFILE) to 65536, or to the hard limit where that is lower and cannot be
-raised: a local process gets it by ``prlimit`` at once, a container by its ``ulimits`` (and so does the Compose file).
+What it does: sets the soft limit (RLIMIT_NOFILE) to 65536, or to the hard limit where that is lower: a local process
+gets it by ``prlimit`` at once, a container by its ``ulimits`` (and so does the Compose file). A container's hard limit
+can be raised with it, where the engine itself may have as many files open.
 
 When it is right: ``[Errno 24] Too many open files``, or a limit of 1024 under a service with many connections. Each
 request holds one descriptor, each database connection another.
@@ -30,15 +31,24 @@ def _soft(deployment: Deployment) -> int | None:
 
 
 def _hard(deployment: Deployment) -> int | None:
-    """What the soft limit can be raised to; ``None`` in containers, whose engine sets both limits."""
-    if _facts.in_container(deployment):
-        return None
+    """The hard limit that its processes have."""
     hard = (w.open_files_hard_limit for w in deployment.workers if w.open_files_hard_limit is not None)
     return min(hard, default=None)
 
 
+def _most(deployment: Deployment) -> int | None:
+    """What the soft limit can be raised to; ``None`` in containers, whose engine sets both limits."""
+    return None if _facts.in_container(deployment) else _hard(deployment)
+
+
+def _room(deployment: Deployment) -> int | None:
+    """The hard limit where it leaves room for the soft one: an engine may refuse to raise that, too."""
+    soft, hard = _soft(deployment) or 0, _hard(deployment)
+    return hard if hard is not None and (hard >= 2 * soft or not _facts.in_container(deployment)) else None
+
+
 def _why_not(deployment: Deployment, _finding: Finding) -> str | None:
-    soft, hard = _soft(deployment), _hard(deployment)
+    soft, hard = _soft(deployment), _most(deployment)
     if soft is not None and hard is not None and soft >= hard:
         return (
             f"The soft limit stands at the hard limit ({hard}) already: raise that where the service is started "
@@ -48,11 +58,11 @@ def _why_not(deployment: Deployment, _finding: Finding) -> str | None:
 
 
 def _parameters(deployment: Deployment, _finding: Finding, _node: Node | None) -> tuple[Parameter, ...]:
-    soft, hard = _soft(deployment) or 0, _hard(deployment)
+    soft, hard, most = _soft(deployment) or 0, _room(deployment), _most(deployment)
     wanted = max(ADVISED, 2 * soft)
     title = "Open files" if hard is None else f"Open files (the hard limit is {hard})"
     default = wanted if hard is None else min(wanted, hard)
-    return (Parameter("limit", title, default, "files", minimum=64, maximum=hard if hard is not None else 1 << 20),)
+    return (Parameter("limit", title, default, "files", minimum=64, maximum=most if most is not None else 1 << 20),)
 
 
 def _intend(_deployment: Deployment, _finding: Finding, values: Mapping[str, Value]) -> Intent:
@@ -60,9 +70,11 @@ def _intend(_deployment: Deployment, _finding: Finding, values: Mapping[str, Val
 
 
 def _cautions(deployment: Deployment, _finding: Finding, values: Mapping[str, Value]) -> tuple[str, ...]:
-    hard = _hard(deployment)
-    if hard is not None and hard < ADVISED and int(values["limit"]) == hard:
+    hard, limit = _room(deployment), int(values["limit"])
+    if hard is not None and hard < ADVISED and limit == hard:
         return (f"The hard limit allows {hard}, not the advised {ADVISED}.",)
+    if _facts.in_container(deployment) and limit > (_hard(deployment) or limit):
+        return (f"It raises the hard limit, too ({_hard(deployment)}): an engine without the right to do so refuses.",)
     return ()
 
 

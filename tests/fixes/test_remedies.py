@@ -407,7 +407,13 @@ def test_open_files_are_raised_as_far_as_the_hard_limit_allows() -> None:
     remedy = remedies()[RemedyId("raise-nofile")]
     assert "4096" in remedy.cautions(process, files, {"limit": 4096})[0]
     assert "4096" in remedy.parameters(process, files, None)[0].title
-    assert intent("raise-nofile", container(workers=(low,)), files) == Desired(open_files_limit=65_536)
+    inside = container(workers=(low,))
+    assert intent("raise-nofile", inside, files) == Desired(open_files_limit=4096), "what any engine grants"
+    assert "4096" in remedy.cautions(inside, files, {"limit": 4096})[0]
+    assert "raises the hard limit, too (4096)" in remedy.cautions(inside, files, {"limit": 65_536})[0]
+    for hard in (64, 100, None, 1 << 20):
+        other = container(workers=(worker(open_files_limit=64, open_files_hard_limit=hard),))
+        assert intent("raise-nofile", other, files) == Desired(open_files_limit=65_536), "too little to stay within"
     at_the_top = container(kind="process", workers=(worker(open_files_limit=4096, open_files_hard_limit=4096),))
     assert "LimitNOFILE" in (why_not("raise-nofile", at_the_top, files) or "")
 
