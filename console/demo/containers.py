@@ -13,8 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from console.demo.layout import PREFIX, SERVICES, DemoError
+from console.demo.layout import LOOPBACK, MEMORY_BYTES, OPEN_FILES_HARD, PREFIX, SERVICES, DemoError
 from console.demo.owned import Owned
+from console.demo.supervisor import free_ports
 from probes.target import Options, Target
 from probes.text import line
 
@@ -113,14 +114,15 @@ def create(client: Any, image: str, directory: Path, owner: str) -> Iterator[tup
     """Lays out, creates and starts the container of each service; yields its name and the container."""
     import docker
 
-    for service in SERVICES:
+    # The ports are chosen here: a container that a fix makes anew keeps its own, and with it its load.
+    for service, port in zip(SERVICES, free_ports(len(SERVICES)), strict=True):
         folder = directory / service.name
         service.lay_out(folder, PORT, "0.0.0.0")
         for path in (folder, *folder.iterdir()):
             path.chmod(0o755)
         ulimits = []
         if service.open_files is not None:
-            ulimits = [docker.types.Ulimit(name="nofile", soft=service.open_files, hard=service.open_files)]
+            ulimits = [docker.types.Ulimit(name="nofile", soft=service.open_files, hard=OPEN_FILES_HARD)]
         container = client.containers.create(
             image,
             list(service.command(PORT, "0.0.0.0", "python3")),
@@ -129,8 +131,8 @@ def create(client: Any, image: str, directory: Path, owner: str) -> Iterator[tup
             working_dir=f"/srv/{service.name}",
             volumes={str(folder): {"bind": f"/srv/{service.name}", "mode": "rw"}},
             environment={"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"},
-            ports={f"{PORT}/tcp": ("127.0.0.1", None)},
-            mem_limit=service.data_bytes,
+            ports={f"{PORT}/tcp": (LOOPBACK, port)},
+            mem_limit=MEMORY_BYTES,
             ulimits=ulimits,
         )
         container.start()

@@ -12,6 +12,10 @@ MIB = 1 << 20
 LOOPBACK = "127.0.0.1"
 PREFIX = "fastops-demo-"
 """Of the temporary directory that holds everything."""
+MEMORY_BYTES = 512 * MIB
+"""Of each container: what nobody meant to be ill has a limit."""
+OPEN_FILES_HARD = 4096
+"""Hard RLIMIT_NOFILE of a container that has a soft one of its own: no engine allows less."""
 REGISTRY = "services.json"
 """In the demo's directory: what runs, for the parent should the supervisor itself be killed."""
 SOCKET = "control.sock"

@@ -11,12 +11,13 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from console.demo import DemoError
-from console.demo.containers import LABEL, ContainerDemo, identity
+from console.demo.containers import LABEL, ContainerDemo, create, identity
 from console.demo.layout import PREFIX, SERVICES
 from probes.base import DeploymentId
 from tests.conftest import PROMISE
@@ -163,6 +164,30 @@ def test_what_was_left_by_a_dead_demo_is_swept(docker_client: Any, lab_image: st
     docker_client.containers.create(lab_image, ["true"], name=name, labels={LABEL: owner})
     with ContainerDemo(lab_image):
         assert owned(docker_client, owner) == []
+
+
+class Recorder:
+    """An engine's client that keeps what it is asked to create."""
+
+    def __init__(self) -> None:
+        self.containers = self
+        self.made: list[dict[str, Any]] = []
+
+    def create(self, _image: str, _command: list[str], **options: Any) -> Any:
+        self.made.append(options)
+        return SimpleNamespace(start=lambda: None)
+
+
+def test_no_container_is_ill_by_what_nobody_meant(place: Path) -> None:
+    client = Recorder()
+    assert [name for name, _ in create(client, "any", place, "me")] == [one.name for one in SERVICES]
+    ports = {made["ports"]["8000/tcp"] for made in client.made}
+    assert len(ports) == len(SERVICES), "each keeps a port of its own when it is made anew"
+    assert all(port for _, port in ports)
+    assert all(made["mem_limit"] for made in client.made), "a missing limit would outrank the illness"
+    (files,) = next(made["ulimits"] for made in client.made if made["name"] == "fastops-demo-gateway")
+    assert files.soft == 64
+    assert files.hard >= 2 * files.soft, "there is room for the fix below what an engine may refuse"
 
 
 def test_an_image_that_is_not_here_is_said(engine: str) -> None:
