@@ -23,7 +23,7 @@ from tests.probes.local.servers import free_port, running, unique, uvicorn
 from tests.probes.otlp.messages import BOUNDS
 from tests.probes.test_latency import Load, loaded, service, within_its_bucket
 
-WAIT_SECONDS = 90
+WAIT_SECONDS = 180
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 ON = {"FASTAPI_OTEL_AUTO_CONFIGURE": "true", "OTEL_METRIC_EXPORT_INTERVAL": "500"}
 
@@ -86,7 +86,7 @@ class driven:  # noqa: N801 - it is a function with two ends
 def is_near(told: Latency | None, rate: float) -> bool:
     if told is None or "telemetry" not in told.source or told.requests_per_second is None:
         return False
-    return abs(told.requests_per_second - rate) <= 0.2 * rate
+    return abs(told.requests_per_second - rate) <= 0.25 * rate
 
 
 @pytest.mark.parametrize(

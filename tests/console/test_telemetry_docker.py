@@ -19,7 +19,7 @@ from tests.probes.local.servers import free_port
 from tests.probes.otlp.messages import BOUNDS
 from tests.probes.test_latency import service, within_its_bucket
 
-WAIT_SECONDS = 120
+WAIT_SECONDS = 180
 RATE = 20.0
 
 
