@@ -161,15 +161,7 @@ class DeploymentScreen(OpsScreen):
         return facts.worker_cells(self._workers[key])
 
     def _show_tabs(self) -> None:
-        text = Text(end="")
-        for n, pane in enumerate(PANES, 1):
-            chosen = pane == self._pane
-            text.append(f"{n} ", "bold cyan")
-            text.append(pane, "bold" if chosen else "dim")
-            if pane == "findings" and (count := len(self.report.of(self._deployment))):
-                text.append(f" {count}", words.STYLES[words.worst(self.report.of(self._deployment)) or "ok"])
-            text.append("   ")
-        self.query_one("#tabs", Static).update(text)
+        self.query_one("#tabs", Static).update(facts.tabs(PANES, self._pane, self.report.of(self._deployment)))
 
     def _shown(self, pane: Pane) -> bool:
         return not self.has_class("-tabs") or self._pane == pane

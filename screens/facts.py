@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from rich.text import Text
 
+from fixes.model import Finding
 from probes import pooltext
 from probes.model import Deployment, Worker
 from screens import words
@@ -59,6 +61,18 @@ def _named(deployment: Deployment) -> Text:
     else:
         text.append(deployment.name, "bold")
         text.append(f"  {deployment.id}", "dim")
+    return text
+
+
+def tabs(panes: Sequence[str], chosen: str, found: Sequence[Finding]) -> Text:
+    """The names of the panes with their keys, and how much is found."""
+    text = Text(end="")
+    for n, pane in enumerate(panes, 1):
+        text.append(f"{n} ", "bold cyan")
+        text.append(pane, "bold" if pane == chosen else "dim")
+        if pane == "findings" and found:
+            text.append(f" {len(found)}", words.STYLES[words.worst(found) or "ok"])
+        text.append("   ")
     return text
 
 
