@@ -66,6 +66,8 @@ def test_what_real_servers_print_is_understood_in_every_wrapping(shape: str, pla
         wanted = plain[sample.id] & sample.signatures - {"bind-loopback"}
         if sample.text.count("\n") < 1 and shape in ("json", "the engine's file"):
             continue  # a sentence that proves something because nothing stands beside it; a record's fields do
+        if sample.group.startswith("cited-") and shape == "json":
+            continue  # that record calls an error what was logged as information
         wrapped = {name for name, _ in told(WRAPPED[shape](sample.text))}
         false = wrapped - sample.signatures - sample.also_ok - plain[sample.id]
         if wanted - wrapped or false:
