@@ -37,6 +37,8 @@ def detect(view: View) -> Verdict:
         workers = [w for w in replica.workers if w.role == "worker"]
         if not workers or not any(w.role == "master" for w in replica.workers) or _unsettled(view, replica, workers):
             continue
+        if _awaited(deployment, len(workers)):
+            continue
         fires = _by_cpu(view, replica, len(workers)) or _by_memory(replica, workers)
         if fires is not None:
             return fires
@@ -57,6 +59,12 @@ def _settled(deployment: Deployment) -> bool:
 def _unsettled(view: View, replica: Replica, workers: list[Worker]) -> bool:
     born = [moment for moment in (replica.started_at, *(w.started_at for w in workers)) if moment is not None]
     return any(view.now - moment < SETTLED for moment in born)
+
+
+def _awaited(deployment: Deployment, count: int) -> bool:
+    """Whether fewer are there than are configured: others are just ending, or being replaced."""
+    wanted = deployment.setting("workers")
+    return isinstance(wanted, int) and count < wanted
 
 
 def _by_cpu(view: View, replica: Replica, count: int) -> Fires | None:
@@ -128,6 +136,10 @@ SIGNATURE = Signature(
         Example("two on half a core", deployment=_service(2, 0.5)),
         Example("nine on four cores", deployment=_service(9, None), node=_NODE),
         Example("the cores are not known", deployment=_service(20, None)),
+        Example(
+            "the other of two is being replaced",
+            deployment=_cases.deployment(*_service(1, 2.0).replicas, settings={"workers": 2}),
+        ),
         Example("a lone process", deployment=_cases.container(workers=(_cases.worker(role="server"),))),
         Example(
             "two replicas",
