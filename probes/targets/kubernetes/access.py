@@ -193,6 +193,9 @@ class ClusterAccess:
         except Unreadable as unreadable:
             raise Unreadable(_of_server(unreadable.failure)) from None
         own = time.monotonic() - begun
+        if answer.error == "timeout" and own > answer.took_seconds / 2:
+            why = f"the API server itself took {own:.1f} s for less"
+            raise Unreadable(Failure("api-timeout", f"GET {text.clean(path, 200)} of the pod", why, ""))
         return msgspec.structs.replace(answer, took_seconds=max(0.0, answer.took_seconds - own))
 
 

@@ -25,6 +25,7 @@ class Api:
         self.said = answer
         self.asked: list[str] = []
         self.down = False
+        self.takes_seconds = 0.0
 
     async def answer(self, path: str, *, timeout_seconds: float = 5.0) -> Answer:
         self.asked.append(path)
@@ -35,6 +36,7 @@ class Api:
     async def version(self, *, timeout_seconds: float = 5.0) -> str:
         if self.down:
             raise Unreadable(Failure("timeout", "GET /version", "it did not answer in time", ""))
+        await asyncio.sleep(self.takes_seconds)
         return "v1.34.4"
 
     async def execute(self, *_: Any, **__: Any) -> bytes:
@@ -92,6 +94,16 @@ async def test_what_the_api_server_fails_is_not_told_of_the_service() -> None:
         assert (await loop_probe(access(api, None), APP, 8000)).error in {"api-timeout", "api-unreachable"}
     slow = await loop_probe(access(Api(Answer(None, b"", 5.0, "timeout")), None), APP, 8000)
     assert slow.error == "timeout"
+
+
+async def test_a_service_is_not_blamed_for_a_time_out_of_an_api_server_that_is_as_slow() -> None:
+    api = Api(Answer(status=None, body=b"", took_seconds=0.1, error="timeout"))
+    told = await access(api, address=None).get(APP, 8000, "/health")
+    assert told.error == "timeout"
+    api.takes_seconds = 0.1
+    with pytest.raises(Unreadable) as raised:
+        await access(api, address=None).get(APP, 8000, "/health")
+    assert raised.value.failure.code == "api-timeout"
 
 
 async def test_nothing_is_run_inside_unless_it_was_allowed() -> None:
