@@ -21,7 +21,13 @@ SAMPLE_LINES = 2_000
 PAST_BYTES = 8 << 20
 _LINE_LIMIT = 64 << 10
 _HEAD_SECONDS = 10.0
-_LOST = b"unable to retrieve container logs for "
+_LOST = (
+    b"unable to retrieve container logs for ",
+    b"failed to try resolving symlinks in path ",
+    b"failed to open log file ",
+)
+"""What the kubelet answers with status 200 where a log is gone; a line of a log begins with its stamp instead
+(kubernetes, pkg/kubelet/kuberuntime: logs.go, kuberuntime_container.go)."""
 _QUIET_SECONDS = 3600.0
 """The head of a followed log comes with its first line, whenever that is; then it is asked for anew."""
 
@@ -127,7 +133,7 @@ async def read(
         client.stream(path, params, timeout_seconds=_QUIET_SECONDS if follow else _HEAD_SECONDS)
     ) as chunks:
         async for chunk in chunks if follow else joined(chunks):
-            if chunk.startswith(_LOST):  # what the kubelet says instead of a log, as if it were one
+            if chunk.startswith(_LOST):
                 why = "the kubelet does not keep it any more"
                 raise Unreadable(Failure("not-found", f"the log of {text.clean(pod, 100)}", why, ""))
             new = lines.feed(chunk)

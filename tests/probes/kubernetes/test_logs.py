@@ -160,12 +160,19 @@ async def test_a_follower_ends_with_a_container_that_was_never_started_and_says_
     assert (log.coverage.state, log.coverage.why) == ("unread", "it is so")
 
 
-async def test_what_a_kubelet_says_instead_of_a_lost_log_is_no_line_of_it() -> None:
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"unable to retrieve container logs for containerd://3f38",
+        b'failed to try resolving symlinks in path "/var/log/pods/a_b_c/web/1.log": lstat: no such file or directory',
+    ],
+)
+async def test_what_a_kubelet_says_instead_of_a_lost_log_is_no_line_of_it(said: bytes) -> None:
     kubelet = Kubelet()
     log, stream = a_log()
 
     async def lost(*_: Any, **__: Any) -> AsyncIterator[bytes]:
-        yield b"unable to retrieve container logs for containerd://3f38"
+        yield said
 
     kubelet.stream = lost  # type: ignore[method-assign]
     with pytest.raises(Unreadable, match="does not keep it"):
