@@ -35,7 +35,7 @@ class ReplicasOut(Out, frozen=True):
 
 
 class WorkerOut(Out, frozen=True):
-    """One process that serves requests, or a manager of such (``role``)."""
+    """A process that serves, or manages such; one with ``beside`` is of another server in the same container."""
 
     pid: int
     replica: str
@@ -47,7 +47,7 @@ class WorkerOut(Out, frozen=True):
     open_files_limit: int | None
     age_seconds: float | None
     beside: str | None
-    """Of another server in the same container: that one; nothing else of the deployment is about it."""
+    """The other server; ``null`` for the deployment's own, which alone are counted as its workers."""
 
 
 class DeploymentOut(Out, frozen=True):

@@ -7,11 +7,24 @@ from datetime import UTC, datetime
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from console import contract
 from fixes.model import Evidence, Finding, Offer, Report, SignatureId
 from probes.base import DeploymentId, NodeId, ReplicaId, TargetId
-from probes.model import UNLIMITED, Cpu, Deployment, HttpSample, Limit, Link, Memory, Replica, Snapshot, TargetState
+from probes.model import (
+    UNLIMITED,
+    Cpu,
+    Deployment,
+    HttpSample,
+    Limit,
+    Link,
+    Memory,
+    Replica,
+    Snapshot,
+    TargetState,
+    Worker,
+)
 from probes.orchestrator import (
     Ended,
     Managed,
@@ -160,3 +173,15 @@ def test_what_an_orchestrator_says_is_told_replica_by_replica_and_around_them() 
     assert only["orchestrated"]["managed"] == {"by": "helm", "name": "shop"}
     assert only["orchestrated"]["probes"][0]["path"] == "/health"
     assert only["namespace"] == "shop"
+
+
+def test_the_schema_says_which_processes_are_no_workers_of_the_deployment() -> None:
+    told = msgspec.json.schema(contract.ScanOut)["$defs"]["WorkerOut"]["description"]
+    assert "``beside``" in told
+    assert "another server in the same container" in told
+    own = Worker(pid=7, replica=ReplicaId("a"), role="server")
+    other = replace(own, pid=9, beside="gunicorn admin:app on :8001")
+    one = deployment(replica("a", Memory(), workers=(own,), others=(other,)))
+    listed = contract.deployment(one, Report(Snapshot(NOW, {}))).workers
+    assert [w.pid for w in listed if w.beside is None] == [w.pid for w in one.workers] == [7]
+    assert [w.beside for w in listed if w.pid == 9] == ["gunicorn admin:app on :8001"]
