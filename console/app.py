@@ -14,7 +14,6 @@ import screens
 from console.changes import Working
 from console.exits import DEFECT, USAGE
 from console.seam import SessionLike
-from console.turns import Turns
 from console.wishes import Wishes
 from fixes.model import Report
 from probes.model import Snapshot
@@ -24,6 +23,7 @@ from screens.fleet import FleetScreen
 from screens.messages import Problem
 from screens.mode import Databases, Mode
 from screens.theme import PALETTE, PLAIN, RICH, VARIABLES
+from screens.turns import Turns
 
 if TYPE_CHECKING:
     from textual.command import Provider

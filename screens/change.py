@@ -19,6 +19,7 @@ from screens import messages, verdict
 from screens.base import OpsScreen
 from screens.messages import Problem
 from screens.mode import Mode
+from screens.turns import Asked
 from screens.widgets import diff
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class ChangeScreen(OpsScreen):
         self._undone: verdict.Undone = None
         self.stage: Stage = "waiting"
         self._asked = 0
+        self._question = Asked(self)
         self._progress: list[str] = []
         self._name_input: Input | None = None
 
@@ -174,6 +176,7 @@ class ChangeScreen(OpsScreen):
         self.set_focus(None)
         if self.plan.confirm is None:
             self._enter("asking")
+            self._question.again()
             return
         self._enter("typing")
         if self._name_input is None:
@@ -202,7 +205,7 @@ class ChangeScreen(OpsScreen):
 
     def action_yes(self) -> None:
         """Goes ahead."""
-        if self.stage == "asking":
+        if self.stage == "asking" and self._question.answered():
             self._start(None)
 
     def action_no(self) -> None:

@@ -92,7 +92,10 @@ _NAMES = {"/": "slash", "?": "question_mark"}
 
 
 def problem(configured: Mapping[str, str]) -> str | None:
-    """What is wrong with configured keys, as the end of a sentence; ``None`` where they can be used."""
+    """What is wrong with configured keys, as the end of a sentence; ``None`` where they can be used.
+
+    A recording's own keys yield to what a person put on them: a screen's binding is heard before the App's.
+    """
     known = {identity for group in GROUPS.values() for identity in group}
     for identity, text in configured.items():
         if identity not in known:
@@ -110,7 +113,8 @@ def problem(configured: Mapping[str, str]) -> str | None:
         for index, (one, mine) in enumerate(bound):
             for other, theirs in bound[index + 1 :]:
                 both = mine & theirs
-                if both and one != other and (one in configured or other in configured):
+                replayed = {one, other} & (GROUPS["replay"].keys() - configured.keys())
+                if both and one != other and not replayed and (one in configured or other in configured):
                     return f"{one} and {other} are both on {min(both)}"
     return None
 

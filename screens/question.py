@@ -10,6 +10,8 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from screens.turns import Asked
+
 
 class QuestionScreen(ModalScreen[bool]):
     """Answers ``True`` for yes; no is what every other way out means."""
@@ -28,6 +30,11 @@ class QuestionScreen(ModalScreen[bool]):
     def __init__(self, text: str) -> None:
         super().__init__()
         self._text = text
+        self._asked = Asked(self)
+
+    def on_mount(self) -> None:
+        """The question is put."""
+        self._asked.again()
 
     def compose(self) -> ComposeResult:
         """The question and its two keys."""
@@ -39,4 +46,5 @@ class QuestionScreen(ModalScreen[bool]):
 
     def action_answer(self, yes: bool) -> None:
         """Closes with the answer."""
-        self.dismiss(yes)
+        if not yes or self._asked.answered():
+            self.dismiss(yes)

@@ -10,8 +10,10 @@ from textual import events
 from textual.widgets import Input
 
 from screens.deployment import DeploymentScreen
+from screens.fix import FixScreen
 from screens.fleet import FleetScreen
 from screens.help import HelpScreen
+from screens.question import QuestionScreen
 from screens.widgets.filterbar import FilterBar
 from screens.widgets.logview import LogView
 from tests.screens.fake import FakeSession
@@ -66,6 +68,34 @@ async def test_a_paste_behind_a_slash_goes_into_the_filter() -> None:
             event.set_sender(pilot.app)
             driver.send_message(event)
         await until(pilot, lambda: screen.query_one(FilterBar).text == "orders")
+
+
+async def test_a_yes_that_was_typed_before_the_diff_was_seen_changes_nothing() -> None:
+    session = FakeSession()
+    async with opened(session) as pilot:
+        await burst(pilot, "down", "f", "enter", "y")
+        await until(pilot, lambda: isinstance(pilot.app.screen, FixScreen) and pilot.app.screen.stage == "asking")
+        await burst(pilot, "x")  # what waited before it has had its effect
+        assert session.calls("apply") == []
+        await pilot.pause()
+        await press(pilot, "y")
+        await until(pilot, lambda: session.calls("apply") != [])
+
+
+async def test_a_yes_that_was_typed_before_its_question_was_seen_is_none() -> None:
+    answers: list[bool | None] = []
+    async with opened(FakeSession()) as pilot:
+
+        def ask() -> None:
+            pilot.app.push_screen(QuestionScreen("May it?"), answers.append)
+
+        pilot.app.call_later(ask)
+        await burst(pilot, "y", "y")
+        await until(pilot, lambda: isinstance(pilot.app.screen, QuestionScreen))
+        assert answers == []
+        await pilot.pause()
+        await press(pilot, "y")
+        await until(pilot, lambda: answers == [True])
 
 
 async def test_a_screen_that_does_not_answer_holds_up_the_keys_for_a_moment_alone() -> None:

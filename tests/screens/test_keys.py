@@ -49,7 +49,8 @@ def test_what_is_bound_by_default_is_no_clash() -> None:
 
 
 @pytest.mark.parametrize(
-    "configured", [{"fix": "F"}, {"fix": "x", "open": "o"}, {"fix": "s", "sort": "f"}, {"quit": "Q"}, {"up": "w,up"}]
+    "configured",
+    [{"fix": "F"}, {"fix": "x", "open": "o"}, {"fix": "s", "sort": "f"}, {"sort": "comma"}, {"up": "w,up"}],
 )
 def test_keys_that_differ_are_fine(configured: Mapping[str, str]) -> None:
     assert keys.problem(configured) is None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
+import time
 from collections import deque
 
 from textual import events
@@ -11,7 +13,7 @@ from textual.app import App
 from textual.message_pump import MessagePump
 from textual.widget import Widget
 
-LONGEST_SECONDS = 0.5
+LONGEST_SECONDS = 2.0
 """How long the effect of one key holds up the next ones: a screen that does not answer takes no keys away."""
 KEPT = 4096
 """Keys that wait at most; what comes in beyond that is dropped."""
@@ -31,9 +33,19 @@ class Turns(App[None]):
         super().__init__()
         self._typed: deque[events.Key | events.Paste] = deque()
         self._turn: asyncio.Task[None] | None = None
+        self._acted_at = 0.0
+
+    def acted_since(self, moment: float) -> bool:
+        """Whether the key or click that has its effect now was made after ``moment``, on Textual's clock (monotonic).
+
+        A key that was typed before its question was on the screen answers another one, or none.
+        """
+        return self._acted_at > moment
 
     async def on_event(self, event: events.Event) -> None:
         """Hands a key or a paste out when those before it have had their effect, everything else at once."""
+        if isinstance(event, (events.MouseDown, events.MouseUp, events.Click)):
+            self._acted_at = event.time
         if not isinstance(event, (events.Key, events.Paste)) or event.is_forwarded or _at_once(event):
             await super().on_event(event)
         elif self._turn is not None:
@@ -44,6 +56,7 @@ class Turns(App[None]):
 
     async def _hand_out(self, event: events.Key | events.Paste) -> None:
         """Lets one event have its effect; what waits comes after it."""
+        self._acted_at = event.time
         self._turn = asyncio.create_task(self._settle(self.focused or self.screen))
         await super().on_event(event)
 
@@ -76,3 +89,24 @@ async def _worked_off(pump: MessagePump) -> None:
     seen = asyncio.Event()
     if pump.call_later(seen.set):
         await seen.wait()
+
+
+class Asked:
+    """When a question was on the screen, and whether a yes was meant for it."""
+
+    def __init__(self, pump: MessagePump) -> None:
+        self._pump = pump
+        self._seen_at = math.inf
+
+    def again(self) -> None:
+        """The question is put: it counts as seen once it is painted."""
+        self._seen_at = math.inf
+        self._pump.call_after_refresh(self._painted)
+
+    def _painted(self) -> None:
+        self._seen_at = time.monotonic()
+
+    def answered(self) -> bool:
+        """Whether the key or click that has its effect now was made by somebody who could see the question."""
+        app = self._pump.app
+        return isinstance(app, Turns) and app.acted_since(self._seen_at)
