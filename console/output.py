@@ -28,7 +28,7 @@ STYLE = {
 }
 DEPLOYMENT_COLUMNS = (
     Column(""),
-    Column("deployment", least=18),
+    Column("deployment", least=18, dear=64),
     Column("server", drop=6),
     Column("replicas", drop=3),
     Column("workers", drop=5),
@@ -36,13 +36,13 @@ DEPLOYMENT_COLUMNS = (
     Column("cpu", drop=4),
     Column("restarts", drop=1),
     Column("p95", drop=2),
-    Column("worst finding", least=18),
+    Column("worst finding", least=18, dear=32),
 )
 COLUMNS = tuple(column.title for column in DEPLOYMENT_COLUMNS)
 ENTRY_COLUMNS = (
     Column("change"),
     Column("when (UTC)", drop=1),
-    Column("deployment", least=18),
+    Column("deployment", least=18, dear=64),
     Column("remedy", least=12),
     Column("state"),
     Column("verified", drop=2),

@@ -20,6 +20,8 @@ class Column(NamedTuple):
     """0: it is always there; of the others the highest goes first."""
     least: int | None = None
     """To so many cells its texts may be cut, in their middle; ``None``: they stay whole."""
+    dear: int = 0
+    """So many cells of its texts outlast the columns that can go: where two texts differ may be anywhere in them."""
 
 
 class Shown(NamedTuple):
@@ -32,17 +34,18 @@ class Shown(NamedTuple):
 
 
 def fitting(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> tuple[Shown, ...]:
-    """The columns that ``width`` cells have room for: texts are cut as far as they may be before a column goes."""
+    """The columns that ``width`` cells have room for: texts that are not dear are cut, columns go, then all are cut."""
     from rich.cells import cell_len
 
     whole = [max(cell_len(c.title), *(cell_len(row[n]) for row in rows), 0) for n, c in enumerate(columns)]
     least = [min(whole[n], max(c.least or whole[n], cell_len(c.title))) for n, c in enumerate(columns)]
+    dear = [max(least[n], min(whole[n], c.dear)) for n, c in enumerate(columns)]
     kept = list(range(len(columns)))
 
     def over(widths: Sequence[int]) -> int:
         return sum(widths[n] for n in kept) + GAP * (len(kept) - 1) - width
 
-    while over(least) > 0 and (droppable := [n for n in kept if columns[n].drop]):
+    while over(dear) > 0 and (droppable := [n for n in kept if columns[n].drop]):
         kept.remove(max(droppable, key=lambda n: columns[n].drop))
     widths = list(whole)
     while (cells := over(widths)) > 0 and (wide := [n for n in kept if widths[n] > least[n]]):

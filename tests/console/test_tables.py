@@ -31,12 +31,20 @@ def test_each_deployment_is_one_line_with_its_memory_and_its_worst_finding(width
     lines = printed(width, names)
     assert len(lines) == 2 + len(names), "a title, a rule, and a line for each"
     assert all(cell_len(line) <= width for line in lines)
-    for title in ("deployment", "memory", "restarts", "worst finding"):
+    for title in ("deployment", "memory", "worst finding"):
         assert title in lines[0]
     line = next(line for line in lines if "docker/checkout " in line)
     assert "480 MiB / 512 MiB" in line
     assert "oom-killed" in line
     assert line.startswith("critical  ")
+
+
+@pytest.mark.parametrize("width", [100, 120])
+def test_names_that_differ_in_their_middle_are_told_apart_before_a_column_has_room(width: int) -> None:
+    blue, green = (f"prod-eu-west-1/shop-{colour}/Deployment/checkout-api" for colour in ("blue", "green"))
+    lines = printed(width, (blue, green))
+    assert any(f"docker/{blue}" in line for line in lines)
+    assert any(f"docker/{green}" in line for line in lines)
 
 
 def test_a_long_name_loses_its_middle_and_keeps_its_end() -> None:
