@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from msgspec.structs import replace
 
 from console.recording.form import Damaged, Moment, Part
-from console.recording.pack import decoded, door, inflated
+from console.recording.pack import decoded, door, inflated, utc
 from console.recording.read import Reader, Row
 from probes.base import DeploymentId, PatternKey, ReplicaId
 from probes.history import History, Metric, Point, SeriesKey, numbers
@@ -50,7 +50,7 @@ class Trace:
         """The next moment."""
         if row.id == row.first:
             self._base = b""
-        with contextlib.suppress(Damaged):
+        with contextlib.suppress(Damaged, ValueError, OverflowError):  # the latter two of a time that cannot be
             whole, since = moment.whole.get(self.deployment), moment.since.get(self.deployment)
             if whole is not None:
                 self._base = inflated(whole)
@@ -95,6 +95,7 @@ def _clean(line: LogLine) -> LogLine:
     return replace(
         line,
         replica=ReplicaId(door(line.replica)),
+        at=None if line.at is None else utc(line.at),
         text=door(line.text).replace("\n", " "),
         keys=tuple(PatternKey(door(key)) for key in line.keys),
     )

@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 import zlib
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from time import monotonic
 
@@ -19,13 +20,22 @@ from msgspec.structs import replace
 
 from console.recording import form, read
 from console.recording import player as player_module
+from console.recording.app import ReplayApp
 from console.recording.form import Moment, Unusable
 from console.recording.pack import deflated, encoded
 from console.recording.player import Player
 from console.recording.read import Reader
+from console.recording.session import ReplaySession
 from console.recording.write import Recording
-from tests.console.recording.files import CHECKOUT, at, story, written
-from tests.screens.reports import MIB, NOW
+from fixes.model import Report
+from probes.base import ReplicaId
+from probes.loghits import LogLine
+from probes.model import TargetState
+from screens import messages
+from screens.deployment import DeploymentScreen
+from tests.console.recording.files import CHECKOUT, at, finding, story, written
+from tests.screens import harness
+from tests.screens.reports import DOCKER, MIB, NOW
 
 
 def other_program(path: Path) -> None:
@@ -279,3 +289,58 @@ def test_who_leaves_waits_for_nothing_and_a_moment_that_takes_too_long_leaves_de
         slow = Player(reader)
         slow.go(at(2))
         assert "deployments cannot be read" in slow.report.failures[0].why
+
+
+NAIVE, BEFORE_ALL = datetime(2026, 3, 1, 12), datetime(1, 1, 1)
+"""Times without a zone; the second is none in seconds since the epoch either."""
+
+
+def with_state(one: Report, state: TargetState) -> Report:
+    return replace(one, snapshot=replace(one.snapshot, targets={**one.snapshot.targets, DOCKER: state}))
+
+
+def replica_time(one: Report, time: datetime) -> Report:
+    state = one.snapshot.targets[DOCKER]
+    checkout = state.deployments[CHECKOUT]
+    started = tuple(replace(replica, started_at=time, sampled_at=time) for replica in checkout.replicas)
+    known = {**state.deployments, CHECKOUT: replace(checkout, replicas=started)}
+    return with_state(one, replace(state, deployments=known))
+
+
+def finding_time(one: Report, time: datetime) -> Report:
+    return replace(one, findings={CHECKOUT: (replace(finding(CHECKOUT, "made-up", 1), since=time),)})
+
+
+def link_time(one: Report, time: datetime) -> Report:
+    state = one.snapshot.targets[DOCKER]
+    return with_state(one, replace(state, as_of=time, link=replace(state.link, since=time)))
+
+
+@pytest.mark.parametrize("time", [NAIVE, BEFORE_ALL])
+@pytest.mark.parametrize("forge", [replica_time, finding_time, link_time])
+async def test_a_time_without_its_zone_is_damage_on_every_screen(
+    forge: Callable[[Report, datetime], Report], time: datetime, tmp_path: Path
+) -> None:
+    path = written(tmp_path / "a", [story(1)[0], *(forge(one, time) for one in story(5)[1:])])
+    with contextlib.closing(ReplaySession(path, lambda: 0.0)) as session:
+        async with ReplayApp(session).run_test(size=(140, 40)) as pilot:
+            await harness.until(pilot, lambda: session.report.snapshot.find(CHECKOUT) is not None, 60)
+            pilot.app.screen.post_message(messages.DeploymentOpened(CHECKOUT))
+            await harness.until(pilot, lambda: isinstance(pilot.app.screen, DeploymentScreen), 60)
+            session.series(CHECKOUT, "memory-used")
+            await harness.press(pilot, "full_stop")
+            await harness.until(pilot, lambda: any(f.code == "damaged" for f in session.report.failures), 60)
+            await harness.press(pilot, "2", "3", "1", "escape", "1", "2")
+        assert pilot.app.return_code in {None, 0}
+    assert session.ended.result(60) is None
+
+
+def test_log_lines_of_no_time_are_left_out(tmp_path: Path) -> None:
+    lines = [[LogLine(n, ReplicaId("r"), time, f"line {n}")] for n, time in enumerate((NOW, NAIVE, BEFORE_ALL, NOW), 1)]
+    with contextlib.closing(Recording(tmp_path / "a", 64 * MIB)) as recording:
+        for one, some in zip(story(4), lines, strict=True):
+            recording.add(one, {CHECKOUT: some})
+    with contextlib.closing(Reader(tmp_path / "a")) as reader:
+        player = Player(reader)
+        player.go(at(3))
+        assert [line.text for line in player.lines(CHECKOUT, 0)] == ["line 1", "line 4"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from datetime import UTC
+from datetime import UTC, datetime
 
 import msgspec
 import pytest
@@ -58,6 +58,10 @@ def test_a_moment_that_says_it_has_millions_of_parts_is_refused_by_its_first_byt
         decoded(msgspec.msgpack.encode(fields), Moment)
 
 
+class _At(msgspec.Struct, frozen=True):
+    at: datetime
+
+
 dirty = st.text(st.characters(codec="utf-8"), max_size=80).map(lambda text: f"\x1b[31m{text}\x9b\u202e")
 
 
@@ -92,6 +96,16 @@ def test_secrets_that_somebody_else_wrote_into_a_recording_are_not_shown() -> No
     back = cleaned(encoded(Part(deployment)), Part)
     assert b"hunter2" not in encoded(back)
     assert back.deployment.replicas[0].environment.keys() == {"DB_PASSWORD", "URL"}
+
+
+@pytest.mark.parametrize("time", ["2026-03-01T12:00:00", "0001-01-01T00:00:00+14:00", "9999-12-31T23:00:00-14:00"])
+def test_a_time_that_cannot_be_told_in_utc_is_damaged(time: str) -> None:
+    with pytest.raises(Damaged):
+        cleaned(encoded({"at": time}), _At)
+
+
+def test_a_time_in_another_zone_comes_back_in_ours() -> None:
+    assert str(cleaned(encoded({"at": "2026-03-01T12:00:00+02:00"}), _At).at) == "2026-03-01 10:00:00+00:00"
 
 
 def test_long_texts_are_not_kept_and_come_out_short() -> None:
