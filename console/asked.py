@@ -6,16 +6,20 @@ import socket
 from ipaddress import IPv4Interface, ip_address
 
 from console.nearby import is_here
-from probes.base import Value
+from probes.base import Failure, Value
 from probes.model import Deployment, TargetState
 from probes.otlp.receiver import Place
 from probes.target import Target
 
 
-async def facts(deployment: Deployment, target: Target, state: TargetState, receives: Place | None) -> dict[str, Value]:
-    """Where telemetry is received, whether the engine is on this machine, and what its containers call this machine."""
+async def facts(
+    deployment: Deployment, target: Target, state: TargetState, receives: Place | Failure | None
+) -> dict[str, Value]:
+    """Where telemetry is received or why not, whether the engine is here, and what its containers call this machine."""
     here = await is_here(target, state)
     found: dict[str, Value] = {"here": here, "near": gateway(deployment) if here else ""}
+    if isinstance(receives, Failure):
+        return {**found, "deaf": f"{receives.what}: {receives.why}" + (f" ({receives.hint})" if receives.hint else "")}
     return found if receives is None else {**found, "endpoint": receives.url}
 
 

@@ -94,6 +94,11 @@ class Judging:
         self._unasked, self._told = failures, True
         self._changed()
 
+    @property
+    def listens(self) -> Place | Failure | None:
+        """Where telemetry is received, or why it is not; ``None`` where nobody asked for it."""
+        return self.receives or next(iter(self._unheard), None)
+
     def receiving(self, where: Place | None, *failures: Failure) -> None:
         """Telemetry is received there from now on; or it is not, and why."""
         self.receives, self._unheard = where, failures

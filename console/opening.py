@@ -31,7 +31,7 @@ class Opened(NamedTuple):
 
 
 def open_all(
-    wanted: Wanted, history: History, report: Callable[[], Report], receives: Callable[[], Place | None]
+    wanted: Wanted, history: History, report: Callable[[], Report], receives: Callable[[], Place | Failure | None]
 ) -> Opened:
     """Opens the named targets, or all that is here.
 

@@ -31,7 +31,7 @@ from fixes.model import (
 )
 from fixes.remedies.profile import from_samples
 from fixes.track import Tracker
-from probes.base import DeploymentId, TargetId, Value, target_of
+from probes.base import DeploymentId, Failure, TargetId, Value, target_of
 from probes.history import History, Metric, Point, SeriesKey
 from probes.model import Deployment, Node, StackSample
 from probes.otlp.receiver import Place
@@ -64,11 +64,11 @@ class Repairs:
         history: History,
         report: Callable[[], Report],
         production: AbstractSet[TargetId] = frozenset(),
-        receives: Callable[[], Place | None] = lambda: None,
+        receives: Callable[[], Place | Failure | None] = lambda: None,
     ) -> None:
         """``production``: targets on which every change asks for the deployment's name.
 
-        ``receives``: where telemetry is received.
+        ``receives``: where telemetry is received, or why it is not.
         """
         self._receives = receives
         self._targets = targets

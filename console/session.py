@@ -267,7 +267,7 @@ class Session:
         from console.opening import open_all
 
         judging = self._judging
-        opened = open_all(self._wanted, judging.history, lambda: self.report, lambda: judging.receives)
+        opened = open_all(self._wanted, judging.history, lambda: self.report, lambda: judging.listens)
         self._targets, self.read_only_targets, self.production = opened.targets, opened.read_only, opened.production
         self._tracker, self._repairs = opened.tracker, opened.repairs
 

@@ -45,7 +45,7 @@ def run(request: Request, *, observe: str, as_json: bool, read_only: bool | None
         raise Stop(f"there is no remedy {request.remedy!r}; there are {', '.join(catalogue.remedies())}", USAGE)
     observe_seconds = seconds(observe, "--observe", 0, 86_400)
     values = dict(_assignment(one) for one in request.values)
-    telemetry = request.telemetry or config.telemetry
+    telemetry = config.telemetry if request.telemetry is None else request.telemetry
     with opened_for(
         request.deployment, read_only=read_only, namespace=request.namespace, telemetry=telemetry
     ) as session:

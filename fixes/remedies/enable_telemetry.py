@@ -60,6 +60,9 @@ def _why_not(deployment: Deployment, finding: Finding) -> str | None:
     if lacking is not None:
         return lacking
     if not endpoint:
+        deaf = str(finding.facts.get("deaf", ""))
+        if deaf:
+            return f"fastops cannot hear what it would send: {deaf}."
         where = str(finding.facts.get("near", "")) or "127.0.0.1"
         return f"fastops does not listen for telemetry: start it with --telemetry {where}:4318."
     if deployment.kind == "process":

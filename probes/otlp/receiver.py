@@ -95,7 +95,7 @@ class Receiver:
         except OSError as error:
             why = error.strerror or str(error)
             if error.errno is not None and "address" in why.lower() and "use" in why.lower():
-                hint = "another program listens there, perhaps another fastops; name another port"
+                hint = "another program listens there; if it is a console of fastops, use that, else name another port"
             else:
                 hint = "name an address of this machine: `ip address` lists them"
             what = f"listening for telemetry on {self.where.host}:{self.where.port}"

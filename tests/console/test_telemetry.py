@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from contextlib import AsyncExitStack, ExitStack
 from datetime import UTC, datetime
@@ -119,6 +120,23 @@ def test_a_place_that_is_taken_is_said_and_costs_nothing_else(tmp_path: Path) ->
         done = Fastops(tmp_path / "own")("scan", "local", "--telemetry", f"127.0.0.1:{port}", "--format", "json")
     assert f"listening for telemetry on 127.0.0.1:{port}" in done.err, done.said
     assert done.json["schema"] == 1
+
+
+def test_a_fix_says_why_it_cannot_listen_and_can_be_told_not_to(tmp_path: Path) -> None:
+    name, port = unique("shop"), free_port()
+    service(tmp_path / name, "")
+    fastops = Fastops(tmp_path / "own")
+    ask = ("fix", f"local/{name}", "enable-telemetry", "--dry-run")
+    with socket.create_server(("127.0.0.1", 0)) as taken, running(uvicorn(port), tmp_path / name, port):
+        at = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = fastops(*ask, "--telemetry", at)
+        assert done.status == 4, done.said
+        assert f"listening for telemetry on {at}: address already in use" in done.err
+        assert "start it with" not in done.err
+        fastops.config.write_text(f'telemetry = "{at}"\n')
+        done = fastops(*ask, "--telemetry", "")
+    assert done.status == 4, done.said
+    assert "start it with --telemetry 127.0.0.1:4318" in done.err
 
 
 def test_an_address_that_is_none_is_refused_in_one_sentence(tmp_path: Path) -> None:

@@ -86,6 +86,7 @@ def test_attributes_that_the_service_has_stay_and_drafting_again_is_the_same() -
         (replace(shop(), packages={}), {}, "is not known"),
         (replace(shop(), packages={"fastapi": "0.165.0"}), {}, "opentelemetry-sdk and opentelemetry-exporter"),
         (shop(), {"endpoint": ""}, "start it with --telemetry 172.17.0.1:4318"),
+        (shop(), {"endpoint": "", "deaf": "172.17.0.1:4318: it is taken"}, "172.17.0.1:4318: it is taken."),
         (shop(), {"endpoint": "http://127.0.0.1:4318/v1/metrics"}, "127.0.0.1 is the container itself"),
         (shop(), {"here": False}, "on another machine"),
         (shop(OTEL_EXPORTER_OTLP_ENDPOINT="http://collector:4318"), {}, "elsewhere already"),
