@@ -94,7 +94,7 @@ def _entry(key: Any, value: Any, deeper: int) -> Any:
 
 
 def utc(at: datetime) -> datetime:
-    """A time as all of fastops has it; raises ``ValueError`` or ``OverflowError`` where its zone is unsaid or absurd."""
+    """A time as all of fastops has it; raises ``ValueError`` or ``OverflowError`` where its zone is not said."""
     if at.tzinfo is None:
         raise ValueError("a time without its zone")
     return at.astimezone(UTC)
