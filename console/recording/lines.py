@@ -35,7 +35,8 @@ class LogReader:
             return {}
         decoded = 0
         found: dict[DeploymentId, Sequence[LogLine]] = {}
-        self._newest = {d: n for d, n in self._newest.items() if d in set(deployments)} if self._newest else {}
+        there = frozenset(deployments)
+        self._newest = {d: n for d, n in self._newest.items() if d in there}
         start = deployments.index(self._last) + 1 if self._last in deployments else 0
         for identity in (*deployments[start:], *deployments[:start])[:AT_ONCE]:
             self._last = identity

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from console.recording import lines as module
@@ -60,3 +62,22 @@ def test_deployments_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
         reader._next_at = 0
         reader.read([A, B])
     assert [deployment for deployment, _ in logs.asked] == [A, B, A]
+
+
+class Counted(list[DeploymentId]):
+    """Counts how often all of it is gone through."""
+
+    passes = 0
+
+    def __iter__(self) -> Iterator[DeploymentId]:
+        self.passes += 1
+        return super().__iter__()
+
+
+def test_a_look_at_a_large_fleet_goes_through_it_a_few_times_not_once_for_each() -> None:
+    fleet = Counted(DeploymentId(f"docker/{n}") for n in range(500))
+    reader = LogReader(lambda deployment, after: [LogLine(1, ReplicaId("r"), NOW, "x", ())])
+    reader.read(fleet)
+    reader._next_at, fleet.passes = 0, 0
+    reader.read(fleet)
+    assert fleet.passes <= 3
