@@ -21,6 +21,7 @@ EVERY_SECONDS = 5.0
 SEARCH_SECONDS = 20.0
 """One service's files; those of a slow engine are not read to the end, and nothing is said of its pool."""
 MOST_DEPLOYMENTS = 300
+"""At one look; the others have their turn at the next."""
 _AT_ONCE = 4
 
 
@@ -51,11 +52,8 @@ class PoolSettings:
     def _new(self) -> list[tuple[Deployment, Replica]]:
         running = [(one, one.running[0]) for one in self._board.snapshot().deployments() if one.running]
         self._looked &= {replica.id for _, replica in running}
-        return [
-            (one, replica)
-            for one, replica in running[:MOST_DEPLOYMENTS]
-            if replica.id not in self._looked and poolsearch.may_have_pool(one)
-        ]
+        new = [(one, r) for one, r in running if r.id not in self._looked and poolsearch.may_have_pool(one)]
+        return new[:MOST_DEPLOYMENTS]
 
     async def _look(self, deployment: Deployment, replica: Replica) -> None:
         async with self._turns:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from console import pool_settings
 from console.config import BadConfig
 from console.judging import Judging
 from console.pool_settings import PoolSettings
@@ -107,6 +108,22 @@ async def test_a_service_is_looked_at_once_and_again_when_it_was_started_anew() 
     fleet.settings.read = False
     await fleet.look()
     assert fleet.pool().size == 8
+
+
+async def test_those_that_are_too_many_for_one_look_have_their_turn_at_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pool_settings, "MOST_DEPLOYMENTS", 2)
+    fleet = Fleet()
+    fleet.access.files["/app/main.py"] = ENGINE.format(4)
+    few = [msgspec.structs.replace(_deployment(container=f"c{n}"), id=DeploymentId(f"docker/{n}")) for n in range(5)]
+    fleet.publish(*few)
+    known = []
+    for _ in range(3):
+        fleet.settings.read = False
+        await fleet.look()
+        known.append(sum(one.pool is not None for one in fleet.judging.board.snapshot().deployments()))
+    assert known == [2, 4, 5]
 
 
 async def test_files_of_pods_are_not_read_and_a_copy_of_their_source_is(tmp_path: Path) -> None:
