@@ -175,7 +175,7 @@ def _create(path: Path) -> sqlite3.Connection:
     except OSError as error:
         raise Unusable(f"{path} cannot be written: {error.strerror}") from None
     try:
-        database = sqlite3.connect(path, isolation_level=None)
+        database = sqlite3.connect(path.absolute(), isolation_level=None)  # `:memory:` is a name, too
         database.execute(f"PRAGMA page_size={form.PAGE_BYTES}")
         database.execute(f"PRAGMA application_id={form.APPLICATION}")
         database.execute(f"PRAGMA user_version={form.FORMAT}")

@@ -38,6 +38,17 @@ def test_one_file_is_left_for_its_owner_alone(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize("name", [":memory:", "file:a?mode=memory", "file::memory:"])
+def test_a_name_that_means_something_else_to_sqlite_is_a_file_like_any_other(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    written(Path(name), story(3))
+    assert [one.name for one in tmp_path.iterdir()] == [name]
+    with contextlib.closing(Reader(Path(name))) as reader:
+        assert reader.last.at == at(2)
+
+
 def test_beyond_its_bound_the_oldest_is_dropped_and_the_newest_can_be_replayed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
