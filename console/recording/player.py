@@ -126,11 +126,12 @@ class Player:
             self._take(moment, seen)
             if self._trace is not None:
                 self._trace.take(row, moment)
+        if not head:  # a recorder dropped it since it was found
+            raise Damaged("it is not there any more")
         if first == wanted.first:
             for identity in self._kept.keys() - seen:
                 del self._kept[identity]
-        if head:
-            self._head = cleaned(inflated(head, b"" if alone else inflated(self._first_head)), Head)
+        self._head = cleaned(inflated(head, b"" if alone else inflated(self._first_head)), Head)
         self._decode()
 
     def _take(self, moment: Moment, seen: set[DeploymentId]) -> None:
@@ -194,6 +195,10 @@ class Player:
         if self._left_out:
             why = f"{self._left_out} of its deployments cannot be read"
             found.append(Failure("damaged", "the recording", why, ""))
+        if self._reader.dropped:
+            begin = datetime.fromtimestamp(self._reader.first.at, UTC)
+            why = f"it is still written and at its bound: what was before {begin:%H:%M:%S} is not there any more"
+            found.append(Failure("dropped", "the recording", why, ""))
         if self._reader.cut:
             end = datetime.fromtimestamp(self._reader.last.at, UTC)
             found.append(Failure("cut", "the recording", f"it was cut: it can be read until {end:%H:%M:%S}", ""))

@@ -62,6 +62,8 @@ class Reader:
         except Unusable:
             self._database.close()
             raise
+        self.dropped = False
+        """Whether what it began with is not there any more."""
 
     def close(self) -> None:
         """Closes the file."""
@@ -69,6 +71,7 @@ class Reader:
 
     def find(self, at: float) -> Row:
         """The newest moment that is not after ``at``; the first one where there is none."""
+        self._look_again()
         low, high = self.first, self.last
         while low.id < high.id:
             middle = self._row("id <= ? ORDER BY id DESC", (low.id + high.id + 1) // 2)
@@ -102,6 +105,16 @@ class Reader:
                 raise Damaged("a moment is none")
             yield row, decoded(data, Moment)
             at, count, read = row.id + 1, count + 1, read + len(data)
+
+    def _look_again(self) -> None:
+        """A file that is still written loses its oldest chapters at its bound, at last all that it was opened with."""
+        first = self._row("id > ? ORDER BY id", 0)
+        if first is None:
+            raise Damaged("what was in it is not there any more")
+        if first.id > self.first.id:
+            self.first, self.dropped = first, True
+            if first.id > self.last.id:
+                self.last = self._row("id <= ? ORDER BY id DESC", _MOST_ID) or first
 
     def _ends(self, *, shortened: bool) -> tuple[Row, Row, bool]:
         """The first and the last moment that can be read, and whether there were more."""

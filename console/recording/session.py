@@ -138,7 +138,7 @@ class ReplaySession:
         first, last = self._reader.first.at, self._reader.last.at
         return Replay(
             at=self.now.replace(microsecond=0),
-            passed_seconds=int(self._when - first),
+            passed_seconds=max(0, int(self._when - first)),
             whole_seconds=int(last - first),
             speed=self._speed,
             playing=self._playing,

@@ -10,8 +10,12 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from console.recording import form
 from console.recording.app import ReplayApp
+from console.recording.player import Player
+from console.recording.read import Reader
 from console.recording.session import ReplaySession
+from console.recording.write import Recording
 from probes.target import ReadOnly
 from screens import messages
 from screens.deployment import DeploymentScreen
@@ -19,6 +23,7 @@ from screens.fleet import FleetScreen
 from tests.console.recording.files import CHECKOUT, at, story, written
 from tests.screens import harness
 from tests.screens.harness import press, seen
+from tests.screens.reports import MIB
 
 SECONDS = 300
 
@@ -157,3 +162,42 @@ async def test_the_plot_and_the_log_end_at_the_recordings_time(session: ReplaySe
         await at_time(pilot, session, 0)
         (points,) = session.series(CHECKOUT, "memory-used").values()
         assert len(points) == 1
+
+
+def test_what_a_recorder_drops_meanwhile_is_said_and_what_is_left_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(form, "CHAPTER_SECONDS", 15.0)
+    reports = story(120)
+    recording = Recording(tmp_path / "a", 64 * MIB)
+    with contextlib.closing(recording):
+        for one in reports[:40]:
+            recording.add(one)
+        with contextlib.closing(ReplaySession(tmp_path / "a", lambda: 0.0)) as session:
+            player = session._player
+            player.go(at(35))
+            assert not player.report.failures
+            recording._most = 16 * 1024
+            for one in reports[40:80]:
+                recording.add(one)
+            oldest = round(recording.first_at - at(0))
+            assert oldest > 40  # all that it was opened with
+            for second in (0, 20, 39):
+                player.go(at(second))
+                assert player.report.snapshot.deployments() == reports[oldest].snapshot.deployments()
+                (failure,) = player.report.failures
+                assert "what was before 12:4" in failure.why
+                assert "is not there any more" in failure.why
+            assert session.replay.passed_seconds == 0
+            player.go(at(79))
+            assert player.report.snapshot.deployments() == reports[79].snapshot.deployments()
+            session.seek(-60)
+            assert session.now.timestamp() == recording.first_at
+
+
+def test_a_moment_that_is_dropped_while_it_is_read_is_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with contextlib.closing(Reader(written(tmp_path / "a", story(3)))) as reader:
+        player = Player(reader)
+        monkeypatch.setattr(reader, "moments", lambda first, last: iter(()))
+        player.go(at(1))
+        assert "it is not there any more" in player.report.failures[0].why
