@@ -193,13 +193,16 @@ def fix(
     fmt: AsText = TextFormat.text,
     read_only: Changeable = None,
     namespace: Namespace = None,
+    database: Databases = None,
+    source: Sources = None,
     telemetry: Telemetry = None,
 ) -> None:
     """Fix a finding: show the diff, ask, apply, verify."""
     from console.commands import fix as command
 
+    given, databases, sources = tuple(values or ()), tuple(database or ()), tuple(source or ())
     request = command.Request(
-        deployment, signature, remedy, tuple(values or ()), dry_run, yes, confirm, namespace, telemetry
+        deployment, signature, remedy, given, dry_run, yes, confirm, namespace, telemetry, databases, sources
     )
     raise typer.Exit(command.run(request, observe=observe, as_json=fmt is TextFormat.json, read_only=read_only))
 

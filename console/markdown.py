@@ -32,12 +32,15 @@ def escape(said: str) -> str:
     return _SPECIAL.sub(lambda found: _ENTITIES[found.group()], marked)
 
 
-def render(report: Report, unread: Sequence[str]) -> str:
-    """The deployments as a table, the findings with their evidence, the worst first, and what was not read."""
-    return "\n".join(_lines(report, unread))
+def render(report: Report, unread: Sequence[str], options: str = "") -> str:
+    """The deployments as a table, the findings with their evidence, the worst first, and what was not read.
+
+    ``options``: what the commands that fix the findings need as well, after a space.
+    """
+    return "\n".join(_lines(report, unread, options))
 
 
-def _lines(report: Report, unread: Sequence[str]) -> Iterator[str]:
+def _lines(report: Report, unread: Sequence[str], options: str) -> Iterator[str]:
     deployments = sorted(report.snapshot.deployments(), key=lambda one: (output.rank(report.of(one.id)), one.id))
     count = Counter(finding.severity for found in report.findings.values() for finding in found)
     told = ", ".join(f"{count[one]} {one}" for one in reversed(SEVERITIES) if count[one]) or "nothing found"
@@ -55,12 +58,12 @@ def _lines(report: Report, unread: Sequence[str]) -> Iterator[str]:
             yield f"| {' | '.join(escape(cell) for cell in output.cells(one, report))} |"
     for one in deployments:
         for finding in report.of(one.id):
-            yield from _finding(finding)
+            yield from _finding(finding, options)
     if unread:
         yield from ("", "## Not read", "", *(f"- {escape(sentence)}" for sentence in unread))
 
 
-def _finding(finding: Finding) -> Iterator[str]:
+def _finding(finding: Finding, options: str) -> Iterator[str]:
     yield ""
     yield f"## {finding.severity}: {finding.signature} on {escape(finding.deployment)}"
     yield ""
@@ -75,7 +78,14 @@ def _finding(finding: Finding) -> Iterator[str]:
         yield f"- and {len(finding.evidence) - output.MOST_EVIDENCE} more"
     best = next((offer for offer in finding.remedies if offer.applicable), None)
     if best is not None:
-        yield f"- remedy: {escape(best.title)}, `fastops fix {finding.deployment} {finding.signature}`"
+        command = f"fastops fix {finding.deployment} {finding.signature}{options}"
+        yield f"- remedy: {escape(best.title)}, {_code(command)}"
+
+
+def _code(command: str) -> str:
+    """A span of code; between more backticks than it has in a row."""
+    longest = max((len(run) for run in re.findall("`+", command)), default=0)
+    return f"{'`' * (longest + 1)}{command}{'`' * (longest + 1)}"
 
 
 def _evidence(one: Evidence) -> str:

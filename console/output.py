@@ -71,8 +71,11 @@ def size(count: float | None) -> str:
     return "–" if count is None else byte_text(count)
 
 
-def print_report(report: Report) -> None:
-    """The table of deployments, and below it each finding with its evidence."""
+def print_report(report: Report, options: str = "") -> None:
+    """The table of deployments, and below it each finding with its evidence.
+
+    ``options``: what the commands that fix the findings need as well, after a space.
+    """
     from rich.text import Text
 
     out = console()
@@ -90,7 +93,7 @@ def print_report(report: Report) -> None:
                     (f"{finding.severity:8} ", STYLE[finding.severity]), (one.id, "bold"), "  ", finding.title
                 )
             )
-            for line in finding_lines(finding):
+            for line in finding_lines(finding, options):
                 out.print(Text(f"         {line}"))
     shown = sum(len(found) for found in report.findings.values())
     out.print()
@@ -99,8 +102,8 @@ def print_report(report: Report) -> None:
     out.print(f"{len(deployments)} deployments, {shown} findings{hidden}, observed for {report.observed_seconds:g} s")
 
 
-def finding_lines(finding: Finding) -> list[str]:
-    """Signature, cause, evidence and the command that fixes it, a line each."""
+def finding_lines(finding: Finding, options: str = "") -> list[str]:
+    """Signature, cause, evidence and the command that fixes it with these options, a line each."""
     seen = f"{finding.signature}, {finding.count} x, since {finding.since:%H:%M:%S} UTC"
     lines = [seen]
     if finding.explained_by is not None:
@@ -113,7 +116,7 @@ def finding_lines(finding: Finding) -> list[str]:
     best = next((offer for offer in finding.remedies if offer.applicable), None)
     if best is not None:
         first = "" if best.id in {"advise", "profile"} else "; shows the diff first"
-        lines.append(f"→ fastops fix {finding.deployment} {finding.signature}    ({best.title}{first})")
+        lines.append(f"→ fastops fix {finding.deployment} {finding.signature}{options}    ({best.title}{first})")
     return lines
 
 

@@ -178,9 +178,13 @@ def _in_doubt(state: TargetState) -> bool:
 def unread(report: Report, session: Session) -> list[str]:
     """A sentence for each target of which less than everything was read, and for each signature that was not judged."""
     of_targets = [sentence for name in session.targets for sentence in unread_of(report, name)]
-    if not session.databases.asked:
-        of_targets.append(f"the database servers were not asked within {DATABASE_SECONDS:g} s")
-    return of_targets + [told(failure) for failure in report.failures]
+    return of_targets + unasked(report, session)
+
+
+def unasked(report: Report, session: Session) -> list[str]:
+    """A sentence for each thing beside the targets that was not read: databases, telemetry, signatures."""
+    late = [] if session.databases.asked else [f"the database servers were not asked within {DATABASE_SECONDS:g} s"]
+    return late + [told(failure) for failure in report.failures]
 
 
 def unread_of(report: Report, target: TargetId) -> list[str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 from urllib.parse import unquote
 
 from console import config as configuration
 from console import contract, output, rules
-from console.commands._session import drafted, find, finished, opened, progress, say, settle, unreached, unread
+from console.commands._session import drafted, find, finished, opened, progress, say, settle, unasked, unreached, unread
 from console.config import seconds
 from console.exits import FINE, PARTIAL, REFUSED, UNVERIFIED, USAGE, Stop
 from console.session import Session
@@ -33,6 +34,10 @@ class Request(NamedTuple):
     confirm: str | None
     namespace: str | None = None
     telemetry: str | None = None
+    databases: tuple[str, ...] = ()
+    """``own``, ``env:VAR``: asked before the fix is planned."""
+    sources: tuple[str, ...] = ()
+    """Directories with the code of services."""
 
 
 def run(request: Request, *, observe: str, as_json: bool, read_only: bool | None) -> int:
@@ -46,10 +51,16 @@ def run(request: Request, *, observe: str, as_json: bool, read_only: bool | None
     observe_seconds = seconds(observe, "--observe", 0, 86_400)
     values = dict(_assignment(one) for one in request.values)
     telemetry = config.telemetry if request.telemetry is None else request.telemetry
-    with opened_for(
-        request.deployment, read_only=read_only, namespace=request.namespace, telemetry=telemetry
-    ) as session:
-        deployment = _await_finding(session, request.deployment, signature, observe_seconds)
+    session_of = opened_for(
+        request.deployment,
+        read_only=read_only,
+        namespace=request.namespace,
+        databases=request.databases,
+        sources=request.sources,
+        telemetry=telemetry,
+    )
+    with session_of as session:
+        deployment = _await_finding(session, request, signature, observe_seconds)
         remedy = RemedyId(request.remedy) if request.remedy else None
         if remedy == "profile":
             return _profile(session, deployment)
@@ -109,11 +120,15 @@ def ask(question: str) -> None:
         raise Stop("nothing was changed", REFUSED)
 
 
-def _await_finding(session: Session, named: str, signature: SignatureId, observe_seconds: float) -> Deployment:
-    """The deployment, once it has the finding; raises :class:`Stop`."""
+def _await_finding(session: Session, request: Request, signature: SignatureId, observe_seconds: float) -> Deployment:
+    """The deployment, once it has the finding and what is to be asked was asked; raises :class:`Stop`."""
     report = settle(session, observe_seconds)
-    deployment = find(report, session.targets, named)
-    if asked.signature(signature) is not None or any(f.signature == signature for f in report.of(deployment.id)):
+    deployment = find(report, session.targets, request.deployment)
+    if asked.signature(signature) is not None:
+        return deployment
+    if any(f.signature == signature for f in report.of(deployment.id)):
+        for sentence in unasked(report, session) if request.databases or request.telemetry else ():
+            say(sentence)  # what the remedy may lack
         return deployment
     for sentence in unread(report, session):
         say(sentence)
@@ -129,14 +144,28 @@ def _await_finding(session: Session, named: str, signature: SignatureId, observe
 
 
 def opened_for(
-    named: str, *, read_only: bool | None, namespace: str | None = None, telemetry: str | None = None
+    named: str,
+    *,
+    read_only: bool | None,
+    namespace: str | None = None,
+    databases: Sequence[str] = (),
+    sources: Sequence[str] = (),
+    telemetry: str | None = None,
 ) -> AbstractContextManager[Session]:
     """A session over the target of a full id (on Kubernetes its namespace), over all that is here for a tail."""
     name = name_of(named)
     within = unquote(named.split("/")[2]) if name is not None and name.startswith("k8s:") else None
     targets = () if name is None else (name,)
     execute = read_only is not True
-    return opened(targets, read_only=read_only, execute=execute, namespace=namespace or within, telemetry=telemetry)
+    return opened(
+        targets,
+        read_only=read_only,
+        execute=execute,
+        namespace=namespace or within,
+        databases=databases,
+        sources=sources,
+        telemetry=telemetry,
+    )
 
 
 def refuse_closed(session: Session, deployment: DeploymentId) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from console.commands._session import opened, say, settle, unread
 from console.config import seconds
 from console.exits import FINDINGS, FINE, PARTIAL
 from fixes.model import SEVERITIES, Report
+from probes.text import clean
 
 
 class How(NamedTuple):
@@ -26,6 +28,12 @@ class How(NamedTuple):
     sources: tuple[str, ...] = ()
     """Directories with the code of services."""
     telemetry: str | None = None
+
+    @property
+    def passed(self) -> str:
+        """The options that a fix of what is found needs, too, as a shell takes them; each after a space."""
+        options = [("--database", one) for one in self.databases] + [("--source", one) for one in self.sources]
+        return clean("".join(f" {name} {shlex.quote(value)}" for name, value in options))
 
 
 def run(targets: Sequence[str], how: How, *, fmt: str, fail_on: str) -> int:
@@ -55,9 +63,9 @@ def run(targets: Sequence[str], how: How, *, fmt: str, fail_on: str) -> int:
     elif fmt == "markdown":
         from console import markdown
 
-        output.write(markdown.render(report, missing))
+        output.write(markdown.render(report, missing, how.passed))
     else:
-        output.print_report(report)
+        output.print_report(report, how.passed)
     for sentence in missing:
         say(sentence)
     if read and not report.snapshot.deployments():

@@ -145,6 +145,8 @@ def test_the_dry_run_of_a_fix_shows_the_diff_and_changes_nothing(
         (("fix", "docker/x", "no-such-signature", "--yes"), ("no-such-signature", "fastops signatures")),
         (("fix", "docker/x", "oom-killed", "--remedy", "prayer", "--yes"), ("prayer",)),
         (("fix", "docker/x", "oom-killed", "--set", "limit", "--yes"), ("NAME=VALUE",)),
+        (("fix", "docker/x", "oom-killed", "--database", "theirs"), ("neither own nor env:VARIABLE",)),
+        (("fix", "docker/x", "oom-killed", "--source", "/no/such/folder"), ("there is no directory /no/such/folder",)),
         (("signatures", "no-such-signature"), ("no-such-signature",)),
         (("undo",), ("no change",)),
         (("undo", "20990101-aaaa"), ("fastops history",)),

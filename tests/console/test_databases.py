@@ -142,6 +142,12 @@ def test_pools_that_do_not_fit_the_server_are_a_finding(
     found = [f for f in _deployment(done, service.name)["findings"] if f["signature"] == "pool-oversubscribed"]
     assert [f["severity"] for f in found] == ["warning"]
     assert f"1 × (10+10) = 20 connections, the server allows {USABLE}" in found[0]["title"]
+    asked = postgres.asked()
+    fix = fastops("fix", f"docker/{service.name}", "pool-oversubscribed", "--database", "env:WATCHER", "--dry-run")
+    assert fix.status == 0, fix.said
+    assert "resize-pool" in fix.out
+    assert "DB_MAX_OVERFLOW" in fix.out
+    assert postgres.asked() == asked + 1
 
 
 def test_names_of_a_network_are_known_and_what_comes_through_a_relay_is_nobodys(

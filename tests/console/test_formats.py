@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from msgspec.structs import replace
 
-from console import markdown, sarif
+from console import markdown, output, sarif
+from console.commands.scan import How
 from fixes import catalogue
 from fixes.model import Evidence, Finding
 from tests.console._fastops import Fastops
@@ -109,6 +110,16 @@ def test_markdown_tells_deployments_findings_evidence_and_what_to_do() -> None:
     assert re.search(r"- cgroup [\d-]+ [\d:]+ UTC: oom_kill rose from 2 to 3", told)
     assert "`fastops fix docker/checkout oom-killed`" in told
     assert told.endswith("## Not read\n\n- local: not everything was read")
+
+
+def test_the_command_that_fixes_a_finding_asks_what_the_scan_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    how = How("0s", False, None, False, True, databases=("own", "env:WATCHER"), sources=("/src/my `shop`",))
+    told = "fastops fix docker/checkout oom-killed --database own --database env:WATCHER --source '/src/my `shop`'"
+    output.print_report(report(), how.passed)
+    assert f"→ {told}    (" in capsys.readouterr().out
+    assert f"``{told}``" in markdown.render(report(), (), how.passed)
+    output.print_report(report(), How("0s", False, None, False, True).passed)
+    assert "→ fastops fix docker/checkout oom-killed    (" in capsys.readouterr().out
 
 
 def test_markdown_of_nothing_says_so() -> None:
