@@ -62,6 +62,13 @@ class Held(Frozen, frozen=True):
     encrypted: int | None = None
 
 
+class Variables(Frozen, frozen=True):
+    """The variables of the environment that give a pool its numbers, as the service's source reads them."""
+
+    size: tuple[str, ...] = ()
+    overflow: tuple[str, ...] = ()
+
+
 class Pool(Frozen, frozen=True):
     """The connection pools of a deployment: each worker of each replica has one."""
 
@@ -81,6 +88,8 @@ class Pool(Frozen, frozen=True):
     """Replicas more while a rollout is under way."""
     held: Held | None = None
     """``None`` where no server was asked."""
+    variables: Variables | None = None
+    """``None`` where the source does not tell them."""
 
     @property
     def per_worker(self) -> int | None:

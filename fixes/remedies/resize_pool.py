@@ -1,8 +1,8 @@
 """Sets the size of the database pool, where a variable says it.
 
-What it does: gives the variables that hold ``pool_size`` and ``max_overflow`` (``DB_POOL_SIZE``, ``DB_MAX_OVERFLOW``
-and the like) other numbers. The container is made anew, and the Compose file changed; pods are rolled out. The
-defaults:
+What it does: gives the variables that hold ``pool_size`` and ``max_overflow`` other numbers: those that the service's
+source takes them from, or, where that cannot be read, the one that has a database pool's usual name (``DB_POOL_SIZE``,
+``DB_MAX_OVERFLOW``, …). The container is made anew, and the Compose file changed; pods are rolled out. The defaults:
 
     pool-too-small, pool-exhausted   20 + 30 for each worker, less where the server has not so many
     pool-oversubscribed,             what the server has for each worker: the overflow goes first, then the size
@@ -19,19 +19,21 @@ A larger pool only delays that; a pool of 50 for one worker is no longer the rea
 Risk: the service is started anew.
 
 Guard: never more than the server has, and nothing at all where its limit is not known (``--database`` lets fastops
-ask it). Refused while a transaction has been open for more than a minute, and where no variable of the deployment has
-a pool's name and the number that is in force: then it stands elsewhere, and ``advise`` shows what to write.
+ask it). Refused while a transaction has been open for more than a minute, and where no variable that is known to be
+the database pool's has the number that is in force (``REDIS_POOL_SIZE`` may have it, too): then it stands elsewhere,
+and ``advise`` shows what to write.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from fixes.model import Finding, Parameter, Remedy, RemedyId
 from fixes.remedies import _budget, _facts
 from probes.base import Value
+from probes.database import budget
 from probes.intent import Desired, Intent
 from probes.model import Deployment, Node
 from probes.target import Refused
@@ -40,8 +42,6 @@ from probes.text import clean, is_secret_name
 RISES = frozenset({"pool-exhausted", "pool-too-small"})
 SIZE, OVERFLOW = 20, 30
 LONG_SECONDS = 60.0
-_SIZE = re.compile(r"(?i)(^|_)pool_?(max_?)?size$|(^|_)pool_?max$")
-_OVERFLOW = re.compile(r"(?i)(^|_)max_?overflow$")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -62,13 +62,24 @@ def _now(deployment: Deployment, finding: Finding) -> Sizes | None:
     return None if not size or overflow is None or overflow < 0 else Sizes(size, overflow)
 
 
-def _variable(deployment: Deployment, pattern: re.Pattern[str], value: int) -> str | None:
-    """The one variable of this kind that has the number in force in every replica; ``None`` where none is."""
+def _size_variable(deployment: Deployment, now: Sizes) -> str | None:
+    told = deployment.pool.variables if deployment.pool is not None else None
+    whole = budget.WHOLES if now.overflow == 0 else ()
+    return _variable(deployment, (*budget.SIZES, *whole) if told is None else told.size, now.size)
+
+
+def _overflow_variable(deployment: Deployment, now: Sizes) -> str | None:
+    told = deployment.pool.variables if deployment.pool is not None else None
+    return _variable(deployment, budget.OVERFLOWS if told is None else told.overflow, now.overflow)
+
+
+def _variable(deployment: Deployment, names: Sequence[str], value: int) -> str | None:
+    """The one of these variables that has the number in force in every replica; ``None`` where none is."""
     found = {
         name
         for replica in deployment.replicas
         for name, text in replica.environment.items()
-        if pattern.search(name) and text.strip() == str(value)
+        if name in names and text.strip() == str(value)
     }
     everywhere = [name for name in found if all(name in replica.environment for replica in deployment.replicas)]
     return everywhere[0] if len(found) == 1 and everywhere else None
@@ -89,9 +100,10 @@ def _why_not(deployment: Deployment, finding: Finding) -> str | None:
     now = _now(deployment, finding)
     if now is None:
         return "How large a worker's pool is, with its overflow, is not known."
-    if _variable(deployment, _SIZE, now.size) is None:
+    if _size_variable(deployment, now) is None:
         return (
-            f"No variable of a usual name holds the pool's size ({now.size}): change it where the code takes it from."
+            f"No variable that is known to be the database pool's holds its size ({now.size}): change it where the "
+            "code takes it from."
         )
     most = _most(deployment, finding)
     if most is None:
@@ -120,7 +132,7 @@ def _why_not(deployment: Deployment, finding: Finding) -> str | None:
 
 def _wanted(deployment: Deployment, finding: Finding, now: Sizes, most: int) -> Sizes:
     """The sizes that fit; the overflow stays where no variable holds it."""
-    fixed = _variable(deployment, _OVERFLOW, now.overflow) is None
+    fixed = _overflow_variable(deployment, now) is None
     if finding.signature in RISES:
         if fixed:
             return Sizes(max(now.size, min(SIZE + OVERFLOW, most) - now.overflow), now.overflow)
@@ -137,7 +149,7 @@ def _parameters(deployment: Deployment, finding: Finding, _node: Node | None) ->
     if now is None or most is None:
         return ()
     wanted = _wanted(deployment, finding, now, most)
-    names = [_variable(deployment, _SIZE, now.size) or "", _variable(deployment, _OVERFLOW, now.overflow) or ""]
+    names = [_size_variable(deployment, now) or "", _overflow_variable(deployment, now) or ""]
     size = Parameter("pool_size", "Pool size", wanted.size, "connections", minimum=1, maximum=most)
     overflow = Parameter("max_overflow", "Overflow", wanted.overflow, "connections", minimum=0, maximum=most)
     told = Parameter("variables", "Variables", ",".join(name for name in names if name))

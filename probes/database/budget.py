@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from probes.model import Deployment, Replica
-from probes.pools import Held, Pool, ServerKind
+from probes.pools import Held, Pool, ServerKind, Variables
 
-_SIZES = (
+SIZES = (
     "SQLALCHEMY_POOL_SIZE", "DATABASE_POOL_SIZE", "DB_POOL_SIZE", "POSTGRES_POOL_SIZE", "PG_POOL_SIZE", "POOL_SIZE"
 )  # fmt: skip
-_OVERFLOWS = (
+OVERFLOWS = (
     "SQLALCHEMY_MAX_OVERFLOW", "SQLALCHEMY_POOL_MAX_OVERFLOW", "DATABASE_MAX_OVERFLOW", "DATABASE_POOL_MAX_OVERFLOW",
     "DB_MAX_OVERFLOW", "DB_POOL_MAX_OVERFLOW", "POSTGRES_MAX_OVERFLOW", "PG_MAX_OVERFLOW", "POOL_MAX_OVERFLOW",
     "MAX_OVERFLOW",
 )  # fmt: skip
-_WHOLE = (
+WHOLES = (
     "DATABASE_POOL_MAX_SIZE", "DB_POOL_MAX_SIZE", "DB_POOL_MAX", "POSTGRES_POOL_MAX_SIZE", "PG_POOL_MAX_SIZE",
     "ASYNCPG_POOL_MAX_SIZE",
 )  # fmt: skip
@@ -35,6 +35,8 @@ class Stated(NamedTuple):
     overflow: int | None
     """``None`` where only the size is said."""
     source: str
+    variables: Variables | None = None
+    """What gives it the numbers; ``None`` where that is not known."""
 
 
 class Found(NamedTuple):
@@ -52,7 +54,7 @@ NOTHING = Found()
 def by_environment(replica: Replica) -> Stated | None:
     """The sizes that variables of the usual names give; what the code makes of them is not seen."""
     environment = replica.environment
-    size, overflow, whole = (_number(environment, names) for names in (_SIZES, _OVERFLOWS, _WHOLE))
+    size, overflow, whole = (_number(environment, names) for names in (SIZES, OVERFLOWS, WHOLES))
     if size is not None:
         names = size[0] if overflow is None else f"{size[0]}, {overflow[0]}"
         return Stated(size[1], None if overflow is None else overflow[1], f"environment {names}")
@@ -89,7 +91,15 @@ def pool(
         replicas=max(len(running), deployment.desired or 0) or None,
         surge=(rollout.max_surge or 0) if rollout is not None else 0,
         held=held,
+        variables=_variables(stated, found.code),
     )
+
+
+def _variables(stated: Stated | None, code: Stated | None) -> Variables | None:
+    """Those that the source reads, where its numbers are the ones in force."""
+    if stated is None or code is None or (stated.size, stated.overflow) != (code.size, code.overflow):
+        return None
+    return code.variables
 
 
 def _workers(deployment: Deployment) -> int | None:
@@ -104,7 +114,7 @@ def _workers(deployment: Deployment) -> int | None:
 def _number(environment: Mapping[str, str], names: tuple[str, ...]) -> tuple[str, int] | None:
     for name in names:
         value = environment.get(name, "").strip()
-        digits = value.removeprefix("-") if names is _OVERFLOWS else value
-        if digits.isdecimal() and digits.isascii() and len(digits) < 6 and (int(digits) or names is _OVERFLOWS):
+        digits = value.removeprefix("-") if names is OVERFLOWS else value
+        if digits.isdecimal() and digits.isascii() and len(digits) < 6 and (int(digits) or names is OVERFLOWS):
             return name, max(-1, int(value))
     return None

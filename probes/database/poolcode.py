@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from probes.app_module import Module
 from probes.database.poolvalues import Known, Values
+from probes.pools import Variables
 
 
 class _Library(NamedTuple):
@@ -62,7 +63,7 @@ class Made(NamedTuple):
     """``None`` where it cannot be told."""
     overflow: int | None
     """-1 for no bound; 0 where the library has none."""
-    by: tuple[str, ...] = ()
+    by: Variables = Variables()
     """The variables that say so."""
     given: bool = True
     """The source says it; else it is the library's default."""
@@ -106,7 +107,7 @@ def _made(module: Module, call: ast.Call, library: _Library, values: Values) -> 
     if size is None or size.number is None or overflow.number is None or size.number < 0:
         return Made(where, None, None)
     unbounded = overflow.number < 0 or (library is _SQLALCHEMY and size.number == 0)
-    return Made(where, size.number, -1 if unbounded else overflow.number, (*size.by, *overflow.by), given)
+    return Made(where, size.number, -1 if unbounded else overflow.number, Variables(size.by, overflow.by), given)
 
 
 def _size(

@@ -197,9 +197,9 @@ def _reads_dotenv(modules: Sequence[Module]) -> bool:
 def _code(made: poolcode.Made) -> Stated | None:
     if made.size is None or made.overflow is None:
         return None
-    by = "".join(f", {name}" for name in dict.fromkeys(made.by))
+    by = "".join(f", {name}" for name in dict.fromkeys((*made.by.size, *made.by.overflow)))
     kind = "source" if made.given else "the library's default, source"
-    return Stated(made.size, made.overflow, text.clean(f"{kind} {made.where}{by}", 300))
+    return Stated(made.size, made.overflow, text.clean(f"{kind} {made.where}{by}", 300), made.by)
 
 
 def _directories(command: Sequence[str]) -> list[str]:

@@ -19,7 +19,7 @@ from fixes.values import BadValue, settle
 from probes.base import Value
 from probes.intent import Desired, Document, Step
 from probes.model import Deployment
-from probes.pools import DatabaseServer, Held, Pool, Pooled
+from probes.pools import DatabaseServer, Held, Pool, Pooled, Variables
 from probes.target import Refused
 from probes.targets.docker.atomic import FileWriter
 from probes.targets.docker.compose import Goal, edit
@@ -86,6 +86,34 @@ def test_the_sizes_fit_what_the_server_has(one: Deployment, signature: str, expe
     assert wanted(one, found) == Desired(environment={"DB_POOL_SIZE": str(size), "DB_MAX_OVERFLOW": str(overflow)})
 
 
+def test_the_number_of_another_pool_is_left_alone() -> None:
+    one = service(environment={**BOTH, "REDIS_POOL_SIZE": "5", "CACHE_MAX_OVERFLOW": "10"})
+    assert wanted(one, about("pool-exhausted")).environment == {"DB_POOL_SIZE": "20", "DB_MAX_OVERFLOW": "30"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "environment", "expected"),
+    [
+        (Variables(("SHOP_CONNECTIONS",), ("SHOP_MORE",)), {"SHOP_CONNECTIONS": "5", "SHOP_MORE": "10"}, (20, 30)),
+        (Variables(("SHOP_CONNECTIONS",)), {"SHOP_CONNECTIONS": "5", "MAX_OVERFLOW": "10"}, (40, None)),
+        (Variables(), {"DB_POOL_SIZE": "5", "DB_MAX_OVERFLOW": "10"}, None),
+        (Variables(("SHOP_CONNECTIONS",)), {"DB_POOL_SIZE": "5"}, None),
+    ],
+)
+def test_where_the_source_names_its_variables_no_other_one_is_taken(
+    variables: Variables, environment: dict[str, str], expected: tuple[int, int | None] | None
+) -> None:
+    one, found = service(environment=environment), about("pool-exhausted")
+    assert one.pool is not None
+    one = replace(one, pool=replace(one.pool, variables=variables))
+    if expected is None:
+        assert "where the code takes it from" in str(refusal(RESIZE, one, found))
+    else:
+        names = [*variables.size, *variables.overflow]
+        said = {name: str(number) for name, number in zip(names, expected, strict=False)}
+        assert wanted(one, found).environment == said
+
+
 def test_the_log_tells_the_sizes_before_anything_else() -> None:
     one = service(None, None, environment={"POOL_SIZE": "7"})
     found = about("pool-exhausted", size=7, overflow=2)
@@ -109,7 +137,13 @@ def test_the_limit_that_the_log_names_counts() -> None:
         (service(5, -1), "pool-exhausted", "with its overflow, is not known"),
         (service(environment={}), "pool-exhausted", "where the code takes it from"),
         (service(environment={"DB_POOL_SIZE": "6"}), "pool-exhausted", "where the code takes it from"),
-        (service(environment={**BOTH, "REDIS_POOL_SIZE": "5"}), "pool-exhausted", "where the code takes it from"),
+        (service(environment={"REDIS_POOL_SIZE": "5"}), "pool-exhausted", "where the code takes it from"),
+        (service(environment={"THREAD_POOL_SIZE": "5"}), "pool-too-small", "where the code takes it from"),
+        (
+            service(environment={"DB_POOL_SIZE": "5", "POOL_SIZE": "5"}),
+            "pool-exhausted",
+            "where the code takes it from",
+        ),
         (service(usable=None), "pool-exhausted", "--database own"),
         (service(oldest=300.0), "pool-exhausted", "open for 300 s"),
         (service(20, 30, environment={"POOL_SIZE": "20"}), "pool-exhausted", "no size mends"),

@@ -9,11 +9,11 @@ import msgspec
 from probes import pooltext
 from probes.base import DeploymentId, ReplicaId, TargetId
 from probes.database import attribution, budget, sockets
-from probes.database.budget import Stated
+from probes.database.budget import Found, Stated
 from probes.database.statistics import SessionRow
 from probes.model import Deployment, Replica, Worker
 from probes.orchestrator import Orchestrated, Rollout
-from probes.pools import DatabaseServer, Held, Pool
+from probes.pools import DatabaseServer, Held, Pool, Variables
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -101,6 +101,15 @@ def test_the_budget_is_a_workers_pool_times_workers_times_replicas() -> None:
     assert pool is not None
     assert (pool.per_worker, pool.capacity, pool.in_use) == (15, 60, 12)
     assert pooltext.sentence(pool) == "pool 12 of 60 (2 × 2 × (5+10)); server 48 of 97 in use"
+
+
+def test_the_variables_that_the_source_names_count_where_its_numbers_are_in_force() -> None:
+    one, read = _deployment("one", _replica("a", workers=2)), Variables(("SHOP_CONNECTIONS",))
+    code = Found(code=Stated(5, 10, "source db.py:3", read))
+    for said, expected in ((None, read), (Stated(5, 10, "log"), read), (Stated(20, 10, "log"), None)):
+        pool = budget.pool(one, said, None, None, code)
+        assert pool is not None
+        assert pool.variables == expected
 
 
 def test_a_rollout_opens_more() -> None:

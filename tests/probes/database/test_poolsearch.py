@@ -15,6 +15,7 @@ from probes.database import poolfiles, poolsearch
 from probes.database.budget import NOTHING, Found, Stated
 from probes.database.poolsearch import Place
 from probes.model import Deployment, Replica, Setting
+from probes.pools import Variables
 
 ENGINE = "from sqlalchemy.ext.asyncio import create_async_engine\n"
 
@@ -95,12 +96,12 @@ async def test_variables_are_looked_up_and_named(value: str) -> None:
     if "and" in value:
         assert found is None
     else:
-        assert found == Stated(17, 0, "source /app/shop/main.py:3, POOL")
+        assert found == Stated(17, 0, "source /app/shop/main.py:3, POOL", Variables(("POOL",)))
 
 
 async def test_a_variable_that_is_not_set_has_its_default() -> None:
     source = f"import os\n{ENGINE}engine = create_async_engine(URL, pool_size=int(os.getenv('POOL', '6')))"
-    assert await _one(source) == Stated(6, 10, "source /app/shop/main.py:3")
+    assert await _one(source) == Stated(6, 10, "source /app/shop/main.py:3", Variables())
 
 
 SETTINGS = """
@@ -131,9 +132,10 @@ APPLICATION = {
 
 
 async def test_imports_are_followed_and_settings_are_read_as_pydantic_does() -> None:
-    assert (await _search(APPLICATION)).code == Stated(12, 3, "source /app/shop/db.py:5")
+    assert (await _search(APPLICATION)).code == Stated(12, 3, "source /app/shop/db.py:5", Variables())
     found = (await _search(APPLICATION, {"SHOP_POOL_SIZE": "40", "DB_OVERFLOW": "0"})).code
-    assert found == Stated(40, 0, "source /app/shop/db.py:5, SHOP_POOL_SIZE, DB_OVERFLOW")
+    variables = Variables(("SHOP_POOL_SIZE",), ("DB_OVERFLOW",))
+    assert found == Stated(40, 0, "source /app/shop/db.py:5, SHOP_POOL_SIZE, DB_OVERFLOW", variables)
 
 
 async def test_dotenv_counts_where_it_is_read_and_the_environment_outranks_it() -> None:
@@ -154,7 +156,7 @@ async def test_a_script_and_its_neighbours_are_read() -> None:
         "/srv/db.py": f"{ENGINE}e = create_async_engine(U, pool_size=3)",
     }
     found = (await _search(files, module="/srv/run.py", roots="/")).code
-    assert found == Stated(3, 10, "source /srv/db.py:2")
+    assert found == Stated(3, 10, "source /srv/db.py:2", Variables())
 
 
 @pytest.mark.parametrize(
