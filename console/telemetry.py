@@ -15,7 +15,8 @@ from probes.database.attribution import addresses, plain
 from probes.latency import not_users
 from probes.model import Deployment, Latency
 from probes.otlp.decode import Export
-from probes.otlp.instances import OWNER, Instance, Instances, Peer, together
+from probes.otlp.instance import Instance, Peer
+from probes.otlp.instances import OWNER, Instances, together
 from probes.otlp.receiver import Place, Receiver
 from probes.target import Target
 from probes.traffic import together as of_deployment

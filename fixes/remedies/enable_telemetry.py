@@ -36,7 +36,8 @@ from fixes.remedies import _facts
 from probes.base import Value
 from probes.intent import Desired, Intent
 from probes.model import Deployment, Node
-from probes.otlp.instances import OWNER, SOURCE
+from probes.otlp.instance import SOURCE
+from probes.otlp.instances import OWNER
 from probes.target import Refused
 from probes.text import clean
 

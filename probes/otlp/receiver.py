@@ -15,7 +15,7 @@ from typing import Any
 
 from probes.base import Failure, Frozen
 from probes.otlp.decode import Export, Undecodable, decode
-from probes.otlp.instances import Peer
+from probes.otlp.instance import Peer
 
 METRICS_PATH = "/v1/metrics"
 DISCARDED = frozenset({"/v1/traces", "/v1/logs", "/v1development/profiles"})

@@ -9,7 +9,8 @@ import pytest
 
 from probes import traffic
 from probes.otlp.decode import decode
-from probes.otlp.instances import INSTANCES, MOST_LATE_SECONDS, NUMBERS, Instances, together
+from probes.otlp.instance import MOST_LATE_SECONDS
+from probes.otlp.instances import INSTANCES, NUMBERS, Instances, together
 from tests.probes.otlp.messages import BOUNDS, CUMULATIVE, DELTA, explicit, exponential, message
 
 PEER = ("127.0.0.1", 40_000)
@@ -107,6 +108,56 @@ def test_a_process_that_was_started_again_takes_the_place_of_the_one_that_ended(
     assert found is not None
     assert found.per_second == pytest.approx(3.0)
     assert found.whole
+
+
+@pytest.mark.parametrize("ports", [(1, 2), (3, 3)])
+@pytest.mark.parametrize("apart", [0, 1])
+@pytest.mark.parametrize("temporality", [DELTA, CUMULATIVE])
+def test_workers_with_one_name_are_counted_each_for_itself(
+    ports: tuple[int, int], apart: int, temporality: int
+) -> None:
+    """Each sends ten requests a second, after an hour of slow ones; through a connection each, or one proxy's."""
+    heard = Instances()
+    for step in range(1, 13):
+        for worker, port in enumerate(ports):
+            before = [0.2] * (10_000 if worker else 30_000)
+            began, at = START - 3600 + apart * worker, START + 10 * step + 4 * worker
+            counts = counted([*([] if temporality == DELTA else before), *[0.03] * 100 * step])
+            if temporality == DELTA:
+                began, counts = at - 10, counted([0.03] * 100)
+            made = explicit(message("host"), counts, started=began, at=at, temporality=temporality)
+            take(heard, made, 10 * step + 4 * worker, ("127.0.0.1", port))
+    found = together(heard.heard(125), 2)
+    if ports == (3, 3) and apart == 0 and temporality == CUMULATIVE:
+        assert found is None, "nothing tells the two apart"
+        return
+    assert found is not None
+    assert found.per_second == pytest.approx(20.0, rel=0.1)
+    assert found.whole
+    told = traffic.together([found], 1)
+    assert told is not None
+    assert told.p99_seconds <= 0.05
+
+
+def test_a_process_that_sends_each_export_through_a_new_connection_is_one() -> None:
+    heard = Instances()
+    for step in range(1, 8):
+        made = explicit(message(), counted([0.03] * 10 * step), started=START - 500, at=START + 10 * step)
+        take(heard, made, 10 * step, ("127.0.0.1", step))
+    found = together(heard.heard(70), None)
+    assert found is not None
+    assert (len(heard.heard(70)), found.per_second) == (1, pytest.approx(1.0))
+
+
+@pytest.mark.parametrize("off", [1e9, -7200.0])
+def test_a_clock_that_is_set_silences_nobody(off: float) -> None:
+    heard = Instances()
+    for step in range(1, 13):
+        at = START + 10 * step + (off if step == 1 else 0)
+        take(heard, explicit(message(), counted([0.03] * 10 * step), started=START - 500, at=at), 10 * step)
+    found = together(heard.heard(120), 1)
+    assert found is not None
+    assert found.per_second == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("named", [True, False])
