@@ -118,6 +118,8 @@ class Worker(Frozen, frozen=True):
     age_seconds: float | None = None
     beside: str | None = None
     """Of another server than the deployment's own: that one, for people (``gunicorn admin:app on :8001``)."""
+    peak_rss_bytes: int | None = None
+    """The most that ``rss_bytes`` ever was (VmHWM)."""
 
 
 class Listener(Frozen, frozen=True):

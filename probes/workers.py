@@ -203,4 +203,5 @@ def _filled(
         started_at=started,
         age_seconds=None if started is None else max(0.0, time.time() - started.timestamp()),
         beside=name,
+        peak_rss_bytes=status.peak_rss_bytes,
     )

@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 
 from fixes.model import Finding
-from probes.model import Deployment, Node
+from fixes.values import byte_text
+from probes.model import Deployment, Node, Replica, Worker
 from probes.text import clean
 
 DEFAULT_GRACE_SECONDS = 10.0
@@ -68,15 +69,51 @@ def memory_peak(deployment: Deployment, finding: Finding) -> int | None:
 
 
 def worker_memory(deployment: Deployment) -> int | None:
-    """The largest share of memory that one process takes, in bytes: PSS, else what is known of it."""
-    shares = [w.pss_bytes or w.rss_bytes or w.anonymous_bytes for w in deployment.workers]
-    return max((share for share in shares if share), default=None)
+    """The largest share of memory that one process takes, in bytes: PSS, else what is known of it.
+
+    What it gave back of its peak counts, too: it may take that again.
+    """
+    return max((share + _given_back(w) for w in deployment.workers if (share := _share(w))), default=None)
+
+
+def _share(worker: Worker) -> int | None:
+    return worker.pss_bytes or worker.rss_bytes or worker.anonymous_bytes
+
+
+def _given_back(worker: Worker) -> int:
+    return max(0, worker.peak_rss_bytes - worker.rss_bytes) if worker.peak_rss_bytes and worker.rss_bytes else 0
+
+
+def other_memory(deployment: Deployment) -> int:
+    """What others in a replica's memory limit use beside its workers, in bytes: the most of any replica.
+
+    0 where it is not known.
+    """
+    return max((_others(replica) for replica in deployment.running), default=0)
+
+
+def _others(replica: Replica) -> int:
+    shares = [share for worker in replica.workers if (share := _share(worker))]
+    return max(0, (replica.memory.used_bytes or 0) - sum(shares)) if shares else 0
 
 
 def fitting_workers(deployment: Deployment) -> int | None:
-    """How many fit into 80 % of the memory limit; ``None`` where there is none, or a worker's size is not known."""
+    """How many fit into 80 % of the memory limit beside what others use there.
+
+    ``None`` where there is no limit, or a worker's size is not known.
+    """
     limit, size = memory_limit(deployment), worker_memory(deployment)
-    return None if limit is None or not size else math.floor(SHARE_OF_LIMIT * limit / size)
+    if limit is None or not size:
+        return None
+    return max(0, math.floor((SHARE_OF_LIMIT * limit - other_memory(deployment)) / size))
+
+
+def no_room(deployment: Deployment, workers: int) -> str:
+    """The sentence for more workers than :func:`fitting_workers` allows."""
+    limit, size, others = memory_limit(deployment) or 0, worker_memory(deployment) or 0, other_memory(deployment)
+    them = "Two workers" if workers == 2 else f"{workers} workers"
+    beside = f", beside {byte_text(others)} of others" if others > 0.01 * limit else ""
+    return f"{them} of {byte_text(size)} do not fit into 80 % of {byte_text(limit)}{beside}: raise the limit first."
 
 
 def worker_count(deployment: Deployment) -> int | None:

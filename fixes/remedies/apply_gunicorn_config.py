@@ -38,7 +38,6 @@ from pathlib import Path
 
 from fixes.model import Finding, Parameter, Remedy, RemedyId
 from fixes.remedies import _budget, _facts, _several
-from fixes.values import byte_text
 from probes.base import Value
 from probes.intent import Desired, Intent
 from probes.model import Deployment, Node
@@ -56,8 +55,7 @@ def _why_not(deployment: Deployment, finding: Finding) -> str | None:
         return "Its command starts no server that can be told apart, so it cannot be rewritten safely."
     fit = _facts.fitting_workers(deployment)
     if fit is not None and fit < 2 and finding.signature == "single-process":
-        size, limit = _facts.worker_memory(deployment) or 0, _facts.memory_limit(deployment) or 0
-        return f"Two workers of {byte_text(size)} do not fit into 80 % of {byte_text(limit)}: raise the limit first."
+        return _facts.no_room(deployment, 2)
     connected = _budget.workers(deployment, finding)
     if connected is not None and connected < 2 and finding.signature == "single-process":
         return "The database's server has no connections left for another worker's pool: make the pool smaller first."

@@ -20,9 +20,10 @@ own advice is one process per container, and several replicas (``scale``).
 Risk: gunicorn is reloaded, or the service is started anew. What was in the memory of one process is then in several,
 or gone.
 
-Guard: against memory only fewer; otherwise never more than fit into 80 % of the memory limit, or than the database's
-server has connections for, surge included. The deployment's name must be typed where one process becomes several and
-a scheduler, SQLite, Socket.IO or single-process metrics are loaded.
+Guard: against memory only fewer; otherwise never more than fit into 80 % of the memory limit beside what others in the
+container use, each with the most that it ever had, or than the database's server has connections for, surge included.
+The deployment's name must be typed where one process becomes several and a scheduler, SQLite, Socket.IO or
+single-process metrics are loaded.
 """
 
 from __future__ import annotations
@@ -81,15 +82,11 @@ def _why_not_fewer(deployment: Deployment, finding: Finding, now: int) -> str | 
 
 
 def _why_not_more(deployment: Deployment, finding: Finding, now: int) -> str | None:
-    limit, size = _facts.memory_limit(deployment), _facts.worker_memory(deployment)
-    if limit is not None and size is None:
+    if _facts.memory_limit(deployment) is not None and _facts.worker_memory(deployment) is None:
         return "How much memory a worker takes is not known, so more of them might not fit into the limit."
     fit = _facts.fitting_workers(deployment)
     if fit is not None and fit <= now:
-        one = "Two workers" if now == 1 else f"{now + 1} workers"
-        return (
-            f"{one} of {byte_text(size or 0)} do not fit into 80 % of {byte_text(limit or 0)}: raise the limit first."
-        )
+        return _facts.no_room(deployment, now + 1)
     connections = _budget.workers(deployment, finding)
     if connections is not None and connections <= now:
         return "The database's server has no connections left for another worker's pool: make the pool smaller first."

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from fixes.catalogue import remedies
 from fixes.model import Finding, RemedyId
@@ -87,6 +88,35 @@ def node(cpus: int, available: int | None = None) -> Node:
 def test_the_number_follows_what_bounds_it(one: Deployment, found: Finding, expected: int) -> None:
     assert refusal(SET, one, found) is None
     assert default(one, found) == expected
+
+
+def beside(used: int, *, limit: int = GIB, workers: int = 1, peak_rss: int | None = None) -> Deployment:
+    """Workers of 60 MiB each, in a container where so much is used in all."""
+    them = tuple(
+        Worker(7 + i, ReplicaId("c1"), "worker", rss_bytes=80 * MIB, pss_bytes=60 * MIB, peak_rss_bytes=peak_rss)
+        for i in range(workers)
+    )
+    one = replica(
+        memory=Memory(limit=Limit(True, limit), used_bytes=used), cpu=Cpu(limit=Limit(True, 4.0)), workers=them
+    )
+    return service(workers, replicas=(one,))
+
+
+def test_what_others_in_the_container_use_is_no_room_for_workers() -> None:
+    found = about("worker-count", advised=9)
+    assert default(beside(60 * MIB), found) == 9
+    assert default(beside(700 * MIB), found) == 2, "80 % of 1 GiB less 640 MiB holds two"
+    assert default(beside(700 * MIB, workers=2), found) == 3
+    assert "beside 740 MiB of others" in str(refusal(SET, beside(800 * MIB), found))
+    config = remedies()[RemedyId("apply-gunicorn-config")]
+    one = replace(beside(800 * MIB), server="uvicorn")
+    assert "beside 740 MiB of others" in str(refusal(config, one, about("single-process")))
+
+
+def test_a_worker_counts_with_the_most_that_it_had() -> None:
+    found = about("worker-count", advised=9)
+    assert default(beside(60 * MIB, peak_rss=80 * MIB), found) == 9
+    assert default(beside(60 * MIB, peak_rss=220 * MIB), found) == 4, "60 MiB, and the 140 MiB that it gave back"
 
 
 def test_without_a_limit_the_machines_memory_bounds_it() -> None:
