@@ -21,6 +21,7 @@ from tests.console._fastops import Done, Fastops, until
 from tests.databases import USABLE, Postgres, Server
 from tests.mariadb import USABLE as MOST_SESSIONS
 from tests.mariadb import MariaDb
+from tests.probes.local.servers import free_port, running, unique, uvicorn
 
 SERVICES = Path(__file__).parents[1] / "probes" / "database" / "services"
 WAIT_SECONDS = 60
@@ -245,6 +246,19 @@ def test_connections_to_mariadb_are_those_of_its_process_list(
     server = next(s for s in done.json["databases"] if s["server"] == f"127.0.0.1:{mariadb.port}")
     assert (server["kind"], server["usable"]) == ("mariadb", MOST_SESSIONS)
     until("the end of its session", lambda: mariadb.held("shop") == 3)
+
+
+def test_a_fix_says_which_database_did_not_answer_before_it_says_what_it_lacks(tmp_path: Path) -> None:
+    name, port, nobody = unique("orders"), free_port(), free_port()
+    dsn = f"postgresql://shop:s3cret@127.0.0.1:{nobody}/shop"
+    with running(uvicorn(port), tmp_path / name, port, DATABASE_URL=dsn):
+        ask = ("fix", f"local/{name}", "single-process", "--dry-run", "--observe", "12s")
+        done = Fastops(tmp_path / "one")(*ask, "--database", "own")
+    assert done.status == 4, done.said
+    unanswered, _, refused = done.err.partition("no remedy applies to single-process here")
+    assert f"the database server 127.0.0.1:{nobody}: nothing listens there" in unanswered
+    assert refused, done.said
+    assert "s3cret" not in done.said
 
 
 def test_a_session_that_stays_open_shows_them_and_ends_its_connection_with_itself(
