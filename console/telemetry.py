@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Mapping, Sequence
 
@@ -28,12 +29,14 @@ _SOCKETS_SECONDS = 3.0
 
 
 class TelemetryWatch:
-    """Runs in the session's loop."""
+    """Runs in the session's loop; what was heard is put together in threads, for it may be much."""
 
     def __init__(self, where: Place, targets: Mapping[TargetId, Target], judging: Judging) -> None:
         self._where = where
         self._targets = targets
         self._judging = judging
+        self._lock = threading.Lock()
+        """Of the two below; never waited for in the loop."""
         self._instances = Instances()
         self._unknown: set[Peer] = set()
         """Who was heard since whose they are was looked for."""
@@ -57,30 +60,42 @@ class TelemetryWatch:
             await receiver.close()
 
     def _take(self, exports: Sequence[Export], peer: Peer) -> None:
-        self._instances.take(exports, peer, time.monotonic())
-        self._unknown.add(peer)
+        """Called in the receiver's thread."""
+        with self._lock:
+            self._instances.take(exports, peer, time.monotonic())
+            self._unknown.add(peer)
+
+    def _heard(self) -> tuple[tuple[Instance, ...], set[Peer]]:
+        with self._lock:
+            unknown, self._unknown = self._unknown, set()
+            return self._instances.heard(time.monotonic()), unknown
 
     async def _look(self) -> None:
         """Tells the board what is known now; what did not change costs nothing there."""
-        heard = self._instances.heard(time.monotonic())
+        heard, unknown = await asyncio.to_thread(self._heard)
         deployments = {d.id: d for d in self._judging.board.snapshot().deployments()} if heard else {}
-        fresh = [one for one in heard if one.owner not in deployments and one.peer in self._unknown]
-        self._unknown.clear()
+        fresh = [one for one in heard if one.owner not in deployments and one.peer in unknown]
         if fresh:
             await self._find_owners(fresh, deployments)
+        self._judging.board.hear(await asyncio.to_thread(self._told, heard, deployments) if heard else {})
+
+    def _told(
+        self, heard: Sequence[Instance], deployments: Mapping[DeploymentId, Deployment]
+    ) -> dict[DeploymentId, Latency]:
         told: dict[DeploymentId, Latency] = {}
-        for owner in {one.owner for one in heard}:
-            deployment = None if owner is None else deployments.get(owner)
-            if deployment is None:
-                continue
-            mine = [one for one in heard if one.owner == deployment.id]
-            for one in mine:
-                one.ignored = not_users(deployment.running)
-            traffic = together(mine, processes(deployment), len(deployment.running))
-            latency = None if traffic is None else of_deployment([traffic], 1)
-            if latency is not None:
-                told[deployment.id] = latency
-        self._judging.board.hear(told)
+        with self._lock:
+            for owner in {one.owner for one in heard}:
+                deployment = None if owner is None else deployments.get(owner)
+                if deployment is None:
+                    continue
+                mine = [one for one in heard if one.owner == deployment.id]
+                for one in mine:
+                    one.ignored = not_users(deployment.running)
+                traffic = together(mine, processes(deployment), len(deployment.running))
+                latency = None if traffic is None else of_deployment([traffic], 1)
+                if latency is not None:
+                    told[deployment.id] = latency
+        return told
 
     async def _find_owners(self, fresh: Sequence[Instance], deployments: Mapping[DeploymentId, Deployment]) -> None:
         """By the address where that is a replica's own, by the socket where processes share it, else by its name."""

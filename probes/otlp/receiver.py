@@ -11,6 +11,7 @@ import ipaddress
 import time
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from typing import Any
 
 from probes.base import Failure, Frozen
@@ -23,8 +24,10 @@ BODY_BYTES = 1 << 20
 """Of a body, as it is sent and as it is unpacked; a service of a thousand routes and answers sends half of that."""
 CONNECTIONS = 512
 """One for each process that sends; beyond, a new one is closed at once."""
+FREE_BYTES = 1 << 16
+"""Of a body each connection may hold; what is larger waits for one of few turns."""
 AT_ONCE = 8
-"""Bodies that are read at one time."""
+"""Larger bodies that are held at one time: who stops in the middle of one holds up nobody whose exports are small."""
 DECODING_SHARE = 0.25
 """Of one core; what a service sends takes a millisecond or two, the worst of 1 MiB a second."""
 REQUEST_SECONDS = 10.0
@@ -36,6 +39,7 @@ _WINDOWS = {"gzip": 31, "deflate": 15}
 """Content-Encoding → zlib's window bits."""
 
 Take = Callable[[Sequence[Export], Peer], None]
+"""Called in a thread of its own, by one at a time as a rule: two where a request's time was over meanwhile."""
 
 
 class Place(Frozen, frozen=True):
@@ -112,13 +116,15 @@ class Receiver:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        import h11
+
         task = asyncio.current_task()
         assert task is not None
         self._open.add(task)
         try:
             if len(self._open) <= CONNECTIONS:
                 await self._converse(reader, writer)
-        except (OSError, TimeoutError):
+        except (OSError, TimeoutError, h11.ProtocolError):
             pass
         except asyncio.CancelledError:  # the receiver closes; asyncio's streams would print it
             pass
@@ -139,8 +145,8 @@ class Receiver:
                 return
             status, body = 200, b""
             try:
-                async with asyncio.timeout(REQUEST_SECONDS), self._turns:
-                    body = await self._request(connection, first, reader, writer, peer)
+                async with asyncio.timeout(REQUEST_SECONDS), AsyncExitStack() as turn:
+                    body = await self._request(connection, first, reader, writer, peer, turn)
             except Answer as answer:
                 status, body = answer.status, str(answer).encode()
             except h11.RemoteProtocolError:
@@ -156,7 +162,8 @@ class Receiver:
                 if status in {405, 413, 400}:
                     headers += [("Connection", "close")]
             sent = connection.send(h11.Response(status_code=status, headers=headers)) or b""
-            sent += connection.send(h11.Data(data=body)) or b""
+            if first.method != b"HEAD":
+                sent += connection.send(h11.Data(data=body)) or b""
             sent += connection.send(h11.EndOfMessage()) or b""
             writer.write(sent)
             async with asyncio.timeout(REQUEST_SECONDS):
@@ -172,6 +179,7 @@ class Receiver:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         peer: Peer,
+        turn: AsyncExitStack,
     ) -> bytes:
         """What is answered to one request; raises :class:`Answer` where it is not accepted."""
         path = request.target.decode("latin-1").partition("?")[0]
@@ -183,18 +191,38 @@ class Receiver:
         kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("latin-1")
         if kind not in {_PROTOBUF, _JSON}:
             raise Answer(415, f"{_PROTOBUF} and {_JSON} are taken here")
-        body = await _body(connection, reader, writer)
+        body = await self._body(connection, reader, writer, turn)
         if path == METRICS_PATH:
-            unpacked = _unpacked(body, headers.get(b"content-encoding", b"identity").strip().lower().decode("latin-1"))
-            self._take(await self._decoded(unpacked, as_json=kind == _JSON), peer)
+            encoding = headers.get(b"content-encoding", b"identity").strip().lower().decode("latin-1")
+            await self._taken(lambda: decode(_unpacked(body, encoding), as_json=kind == _JSON), peer)
         return b"{}" if kind == _JSON else b""
 
-    async def _decoded(self, body: bytes, *, as_json: bool) -> Sequence[Export]:
+    async def _body(
+        self, connection: Any, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, turn: AsyncExitStack
+    ) -> bytes:
+        import h11
+
+        body, has_turn = bytearray(), False
+        while True:
+            event = await _event(connection, reader, writer)
+            if isinstance(event, h11.Data):
+                body += event.data
+                if len(body) > BODY_BYTES:
+                    raise Answer(413, f"a body of {BODY_BYTES} bytes is the largest that is taken here")
+                if len(body) > FREE_BYTES and not has_turn:
+                    await turn.enter_async_context(self._turns)
+                    has_turn = True
+            elif isinstance(event, h11.EndOfMessage):
+                return bytes(body)
+            else:
+                raise Answer(400, "the body is not whole")
+
+    async def _taken(self, decoded: Callable[[], Sequence[Export]], peer: Peer) -> None:
         """One body after the other, and with a rest after each: nobody can take a core with what they send."""
         async with self._decoding:
             began = time.monotonic()
             try:
-                return await asyncio.to_thread(decode, body, as_json=as_json)
+                await asyncio.to_thread(lambda: self._take(decoded(), peer))
             except Undecodable:
                 raise Answer(400, "that is no OTLP metrics") from None
             finally:
@@ -216,22 +244,6 @@ async def _event(connection: Any, reader: asyncio.StreamReader, writer: asyncio.
             informed = h11.InformationalResponse(status_code=100, headers=[])
             writer.write(connection.send(informed) or b"")
         connection.receive_data(await reader.read(_READ_BYTES))
-
-
-async def _body(connection: Any, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-    import h11
-
-    body = bytearray()
-    while True:
-        event = await _event(connection, reader, writer)
-        if isinstance(event, h11.Data):
-            body += event.data
-            if len(body) > BODY_BYTES:
-                raise Answer(413, f"a body of {BODY_BYTES} bytes is the largest that is taken here")
-        elif isinstance(event, h11.EndOfMessage):
-            return bytes(body)
-        else:
-            raise Answer(400, "the body is not whole")
 
 
 def _unpacked(body: bytes, encoding: str) -> bytes:

@@ -8,6 +8,8 @@ import threading
 from contextlib import AsyncExitStack, ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from msgspec.structs import replace
@@ -15,14 +17,19 @@ from msgspec.structs import replace
 from console.config import BadConfig, Config
 from console.pooled import PooledBoard
 from console.session import Session
+from console.telemetry import TelemetryWatch
 from fixes.model import Report
 from probes import httpmetrics
 from probes.model import Deployment, Latency
+from probes.otlp.receiver import Place
 from tests.console._fastops import Fastops
 from tests.console.test_pooled import _deployment, _state
 from tests.probes.local.servers import free_port, running, unique, uvicorn
 from tests.probes.otlp.messages import BOUNDS
 from tests.probes.test_latency import Load, loaded, service, within_its_bucket
+
+if TYPE_CHECKING:
+    from console.judging import Judging
 
 WAIT_SECONDS = 180
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -105,6 +112,19 @@ def test_it_is_the_best_source_but_the_services_own_metrics(published: str | Non
     board.hear({})
     told = board.snapshot().deployments()[0].latency
     assert (None if told is None else told.source) == published
+
+
+async def test_the_loop_goes_on_while_much_is_taken() -> None:
+    judging = SimpleNamespace(board=PooledBoard())
+    watch = TelemetryWatch(Place("127.0.0.1", 1), {}, cast("Judging", judging))
+    watch._lock.acquire()
+    looking = asyncio.create_task(watch._look())
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert not looking.done()
+    watch._lock.release()
+    async with asyncio.timeout(WAIT_SECONDS):
+        await looking
 
 
 def _latency(board: PooledBoard) -> Latency:

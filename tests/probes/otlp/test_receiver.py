@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import socket
+import threading
 import zlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -115,6 +116,43 @@ async def test_what_cannot_be_taken_is_refused_by_its_status(
         assert taken.exports == []
         again = await one.post(METRICS_PATH, content=BODY, headers=PROTOBUF)
         assert again.status_code == 200
+
+
+@pytest.mark.parametrize(("path", "status"), [(METRICS_PATH, 405), ("/", 404)])
+async def test_a_health_check_by_head_is_answered_without_a_body(path: str, status: int) -> None:
+    async with listening() as (made, _), client(made) as one:
+        for _ in range(2):
+            answer = await one.head(path)
+            assert (answer.status_code, answer.content) == (status, b"")
+
+
+async def test_who_stops_in_the_middle_of_a_body_holds_up_nobody() -> None:
+    async with listening() as (made, taken), client(made) as one:
+        stopped = []
+        for held in (b"half", bytes(2 * receiving.FREE_BYTES)):
+            for _ in range(receiving.AT_ONCE + 1):
+                stopped.append(await asyncio.open_connection(made.where.host, made.where.port))
+                stopped[-1][1].write(_head(BODY_BYTES) + held)
+                await stopped[-1][1].drain()
+        async with asyncio.timeout(60):
+            while not made._turns.locked():
+                await asyncio.sleep(0.01)
+        assert (await one.post(METRICS_PATH, content=BODY, headers=PROTOBUF)).status_code == 200
+        assert made._turns.locked(), "they are still in the middle of theirs"
+        assert len(taken.exports) == 1
+        for _, writer in stopped:
+            writer.close()
+
+
+async def test_what_was_received_is_handed_on_outside_of_the_loop() -> None:
+    threads: list[threading.Thread] = []
+    made = Receiver(Place("127.0.0.1", free_port()), lambda *_: threads.append(threading.current_thread()))
+    assert await made.open() is None
+    async with client(made) as one:
+        assert (await one.post(METRICS_PATH, content=BODY, headers=PROTOBUF)).status_code == 200
+    await made.close()
+    assert threads
+    assert threading.current_thread() not in threads
 
 
 async def test_who_sends_nothing_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
