@@ -158,6 +158,11 @@ def port(deployment: Deployment) -> int | None:
     return seen.pop() if len(seen) == 1 else None
 
 
+def asking(deployment: Deployment) -> str:
+    """The option that lets fastops ask its database's server; pods' own credentials are in Secrets, which it does not read."""
+    return "--database own" if deployment.orchestrated is None else "--database env:VAR"
+
+
 _OUTRANKING = {"command line": "on the command line", "GUNICORN_CMD_ARGS": "in GUNICORN_CMD_ARGS"}
 
 

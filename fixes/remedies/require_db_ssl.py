@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fixes.model import Finding, Parameter, Remedy, RemedyId
-from fixes.remedies import _tls
+from fixes.remedies import _facts, _tls
 from probes.base import Value
 from probes.intent import Intent
 from probes.model import Deployment, Node
@@ -43,7 +43,8 @@ def _why_not(deployment: Deployment, finding: Finding) -> str | None:
     if found.url.tls in ("encrypt", "verify"):
         return f"It asks for TLS already ({clean(found.variable, 100)})."
     if finding.signature != "db-ssl-required" and not _accepts_tls(deployment):
-        return "That the server accepts TLS was not seen: let fastops ask it over TLS (--database)."
+        option = _facts.asking(deployment)
+        return f"That the server accepts TLS was not seen: let fastops ask it over TLS ({option})."
     return None
 
 

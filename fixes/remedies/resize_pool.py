@@ -107,7 +107,8 @@ def _why_not(deployment: Deployment, finding: Finding) -> str | None:
         )
     most = _most(deployment, finding)
     if most is None:
-        return "How many connections the database's server lets in is not known: let fastops ask it (--database own)."
+        option = _facts.asking(deployment)
+        return f"How many connections the database's server lets in is not known: let fastops ask it ({option})."
     held = deployment.pool.held if deployment.pool is not None else None
     oldest = held.oldest_transaction_seconds if held is not None else None
     total = now.size + now.overflow

@@ -19,6 +19,7 @@ from fixes.values import BadValue, settle
 from probes.base import Value
 from probes.intent import Desired, Document, Step
 from probes.model import Deployment
+from probes.orchestrator import Orchestrated
 from probes.pools import DatabaseServer, Held, Pool, Pooled, Variables
 from probes.target import Refused
 from probes.targets.docker.atomic import FileWriter
@@ -145,6 +146,7 @@ def test_the_limit_that_the_log_names_counts() -> None:
             "where the code takes it from",
         ),
         (service(usable=None), "pool-exhausted", "--database own"),
+        (replace(service(usable=None), orchestrated=Orchestrated()), "pool-exhausted", "--database env:VAR"),
         (service(oldest=300.0), "pool-exhausted", "open for 300 s"),
         (service(20, 30, environment={"POOL_SIZE": "20"}), "pool-exhausted", "no size mends"),
         (service(usable=20, others=5), "pool-exhausted", "11 connections for each worker, and its pool may open 15"),

@@ -28,6 +28,7 @@ from fixes.values import settle
 from probes.base import Value
 from probes.intent import Desired, Document, Step
 from probes.model import Deployment
+from probes.orchestrator import Orchestrated
 from probes.pools import DatabaseServer, Held, Pool
 from probes.target import Refused
 from probes.targets.docker.atomic import FileWriter
@@ -97,7 +98,8 @@ def test_the_driver_decides_where_it_is_written(one: Deployment, expected: Desir
         (service("postgresql+pg8000://app:x@db/app", drivers=()), "not known"),
         (service(PLAIN, taken={"PGSSLMODE": "configmap c/mode"}), "taken from configmap c/mode"),
         (service(tls=False), "was not seen"),
-        (service(tls=None), "was not seen"),
+        (service(tls=None), "over TLS (--database own)"),
+        (service(tls=None, orchestrated=Orchestrated()), "over TLS (--database env:VAR)"),
         (service(environment={"OTHER_URL": f"{PLAIN}?ssl=prefer"}), "several database URLs"),
     ],
 )
