@@ -1,9 +1,10 @@
 """What a recording is made of, and its bounds.
 
 A recording is an SQLite database with one table, whose rows are the moments of a session in the order of time. Moments
-stand in chapters: the first of a chapter holds every deployment whole, the others hold what changed since. What is
-compressed against something stands on the chapter's own whole, so a chapter is read without any other, the oldest can
-be dropped, and a file that was cut is readable up to the cut.
+stand in chapters: the first of a chapter holds every deployment whole (of a fleet that is too large for one moment, the
+next ones hold the rest), the others hold what changed since. What is compressed against something stands on the
+chapter's own whole, so a chapter is read without any other, the oldest can be dropped, and a file that was cut is
+readable up to the cut.
 """
 
 from __future__ import annotations

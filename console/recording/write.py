@@ -9,40 +9,41 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from msgspec.structs import replace
-
 from console.recording import form
-from console.recording.form import Head, Moment, Part, Unusable
-from console.recording.pack import deflated, encoded
-from fixes.model import Finding, Open, Report
-from probes.base import DeploymentId, Failure
+from console.recording.form import Unusable
+from console.recording.moments import Moments
+from console.recording.pack import encoded
+from fixes.model import Report
+from probes.base import DeploymentId
 from probes.loghits import LogLine
-from probes.model import Deployment
 
 _LOG_BYTES = 4 << 20
 """Of the write-ahead log that lies beside the file while it is written."""
 _STEP_SECONDS = 0.001
 """A clock that was set back does not turn the order of moments round."""
 
-_Judged = tuple[Deployment, tuple[Finding, ...], tuple[Open, ...]]
+_SHARE = 10
+"""A moment takes so much of the bound at most, so that the longest chapter and the one before it are within it."""
+_LEAST_MOMENTS = 4
+"""In a chapter: the whole of a large fleet is not written each time."""
+_OVERHEAD, _SPARE_PAGES = 500, 8
+"""What a row costs SQLite beside its bytes: four of each page, and what stands between pages."""
 
 
 class Recording:
     """A file that is written. One thread uses it.
 
-    Each moment is a transaction in a write-ahead log: kill -9 loses the one that is being written, at most. Beyond
-    ``most_bytes`` the oldest chapter is dropped.
+    Each moment is a transaction in a write-ahead log: kill -9 loses the one that is being written, at most. The oldest
+    chapters are dropped before the file grows beyond ``most_bytes``; its log lies beside it.
     """
 
     def __init__(self, path: Path, most_bytes: int) -> None:
         """Makes the file, readable by its owner alone; raises :class:`Unusable`, also where there is one already."""
         self.path = path
         self._most = most_bytes
-        self._made: dict[DeploymentId, _Judged] = {}
-        self._bases: dict[DeploymentId, bytes] = {}
+        self._moments = Moments(min(most_bytes // _SHARE, form.MOST_ROW_BYTES // 2))
         self._chapters: deque[int] = deque()
         """The ids that chapters begin with, oldest first."""
-        self._head = b""
         self._chapter_bytes = 0
         self._next = 1
         self._began = self._last = 0.0
@@ -63,18 +64,18 @@ class Recording:
         """Writes what is new in a report; raises :class:`Unusable` where the file takes no more."""
         at = max(report.snapshot.taken_at.timestamp(), self._last + _STEP_SECONDS)
         fresh = self._is_full(at)
-        moment = self._moment(report, lines or {}, fresh=fresh)
-        data = encoded(moment)
+        data = encoded(self._moments.make(report, lines or {}, fresh=fresh))
         first = self._next if fresh else self._chapters[-1]
         events = len(report.opened) + len(report.closed)
         try:
             self._database.execute("BEGIN")
-            self._database.execute("INSERT INTO moments VALUES (?, ?, ?, ?, ?)", (self._next, at, first, events, data))
             if fresh:
                 self._chapters.append(first)
                 self._began, self._chapter_bytes = at, 0
-            self._make_room()
+            self._make_room(data, at)
+            self._database.execute("INSERT INTO moments VALUES (?, ?, ?, ?, ?)", (self._next, at, first, events, data))
             self._database.execute("COMMIT")
+            self.size_bytes = self._used()
             if fresh:  # whoever copies the file without the log beside it has all but the latest chapter
                 self._database.execute("PRAGMA wal_checkpoint(PASSIVE)")
         except sqlite3.Error as error:
@@ -95,70 +96,19 @@ class Recording:
         """Whether a new chapter begins."""
         if not self._chapters or at - self._began >= form.CHAPTER_SECONDS:
             return True
-        several = self._next > self._chapters[-1] + 3  # the whole of a large fleet is not written each time
-        return self._next - self._chapters[-1] >= form.CHAPTER_MOMENTS or (
-            several and self._chapter_bytes > min(self._most, form.MOST_CHAPTER_BYTES) // 8
+        moments = self._next - self._chapters[-1]
+        return moments >= form.CHAPTER_MOMENTS or (
+            moments >= _LEAST_MOMENTS and self._chapter_bytes > min(self._most, form.MOST_CHAPTER_BYTES) // 8
         )
 
-    def _moment(self, report: Report, lines: Mapping[DeploymentId, Sequence[LogLine]], *, fresh: bool) -> Moment:
-        snapshot = report.snapshot
-        if fresh:
-            self._made, self._bases = {}, {}
-        judged: dict[DeploymentId, _Judged] = {
-            d.id: (d, report.findings.get(d.id, ()), report.undecided.get(d.id, ()))
-            for d in snapshot.deployments()[: form.MOST_DEPLOYMENTS]
-        }
-        whole: dict[DeploymentId, bytes] = {}
-        since: dict[DeploymentId, bytes] = {}
-        failures = list(report.failures)
-        for identity, one in judged.items():
-            if _same(one, self._made.get(identity)):
-                continue
-            raw = encoded(Part(*one))
-            if len(raw) > form.MOST_PART_BYTES:
-                failures.append(_too_large(identity))
-                continue
-            base = self._bases.get(identity)
-            if base is None:
-                whole[identity] = deflated(raw)
-                self._bases[identity] = raw
-            else:
-                since[identity] = deflated(raw, base)
-        gone = tuple(d for d in self._made if d not in judged)
-        for identity in gone:
-            self._bases.pop(identity, None)
-        self._made = judged
-        return Moment(
-            head=self._packed_head(report, failures, fresh=fresh),
-            whole=whole,
-            since=since,
-            gone=gone,
-            lines={d: deflated(encoded(list(some))) for d, some in lines.items() if some},
-        )
-
-    def _packed_head(self, report: Report, failures: Sequence[Failure], *, fresh: bool) -> bytes:
-        none: frozenset[DeploymentId] = frozenset()
-        raw = encoded(
-            Head(
-                targets={t: replace(s, deployments={}, changed=none) for t, s in report.snapshot.targets.items()},
-                databases=report.snapshot.databases,
-                failures=tuple(failures),
-                observed_seconds=report.observed_seconds,
-            )
-        )
-        if fresh:
-            self._head = raw
-            return deflated(raw)
-        return deflated(raw, self._head)
-
-    def _make_room(self) -> None:
-        """Drops the oldest chapters beyond the bound; the one that is written stays."""
-        while (size := self._used()) > self._most and len(self._chapters) > 1:
+    def _make_room(self, data: bytes, at: float) -> None:
+        """Drops the oldest chapters where more would go beyond the bound; the one that is written stays."""
+        needed = len(data) + len(data) // _OVERHEAD + _SPARE_PAGES * form.PAGE_BYTES
+        while self._used() + needed > self._most and len(self._chapters) > 1:
             self._chapters.popleft()
             self._database.execute("DELETE FROM moments WHERE id < ?", (self._chapters[0],))
             found = self._database.execute("SELECT at FROM moments ORDER BY id LIMIT 1").fetchone()
-            self.first_at, self.dropped = found[0], True
-        self.size_bytes = size
+            self.first_at, self.dropped = (at if found is None else found[0]), True
 
     def _used(self) -> int:
         return (self._pragma("page_count") - self._pragma("freelist_count")) * form.PAGE_BYTES
@@ -186,17 +136,3 @@ def _create(path: Path) -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise Unusable(f"{path} cannot be written: {error}") from None
     return database
-
-
-def _same(one: _Judged, before: _Judged | None) -> bool:
-    """Whether nothing was read or judged anew; what did not change keeps its identity."""
-    return before is not None and one[0] is before[0] and one[1:] == before[1:]
-
-
-def _too_large(deployment: DeploymentId) -> Failure:
-    return Failure(
-        code="not-recorded",
-        what=f"recording {deployment}",
-        why=f"it has more than {form.MOST_PART_BYTES >> 20} MiB",
-        hint="`fastops scan` shows it.",
-    )
