@@ -79,11 +79,14 @@ async def sample(pid: int, deadline_seconds: float = DEADLINE_SECONDS) -> StackS
         raise Unreadable(_failure(pid, "not-installed", line(str(error), 200), hint)) from None
     if code != 0:
         raise Unreadable(_explain(pid, errors))
-    return parse(output, pid, datetime.now(UTC))
+    return parse(output, pid, datetime.now(UTC), Path("/proc"))
 
 
-def parse(output: bytes, pid: int, at: datetime) -> StackSample:
-    """The stack of the loop's thread in what ``py-spy dump --json`` printed; raises :class:`Unreadable`."""
+def parse(output: bytes, pid: int, at: datetime, proc: Path | None = None) -> StackSample:
+    """The stack of the loop's thread in what ``py-spy dump --json`` printed; raises :class:`Unreadable`.
+
+    ``proc`` is where the kernel of the process tells what its threads do, where that is known.
+    """
     try:
         threads = msgspec.json.decode(output, type=tuple[_Thread, ...])
     except msgspec.DecodeError as error:
@@ -97,7 +100,7 @@ def parse(output: bytes, pid: int, at: datetime) -> StackSample:
         Frame(file=clean(one.filename, 512), line=one.line, function=clean(one.name, 256))
         for one in thread.frames[:FRAMES]
     )
-    return StackSample(at=at, pid=pid, frames=frames, idle=_is_idle(thread))
+    return StackSample(at=at, pid=pid, frames=frames, idle=_is_idle(thread, pid, proc))
 
 
 def _loop_thread(threads: Sequence[_Thread]) -> _Thread | None:
@@ -115,11 +118,29 @@ def _runs_loop(frame: _Frame) -> bool:
     return _last(frame) in _RUNNERS and bool(_RUNNER_FILES.search(frame.filename))
 
 
-def _is_idle(thread: _Thread) -> bool:
+def _is_idle(thread: _Thread, pid: int, proc: Path | None) -> bool:
     innermost = thread.frames[0]
     if innermost.filename.endswith("selectors.py"):
         return _last(innermost) in _SELECTORS
-    return _runs_loop(innermost) and not thread.active
+    return _runs_loop(innermost) and (not thread.active or _sleeps(thread, pid, proc))
+
+
+def _sleeps(thread: _Thread, pid: int, proc: Path | None) -> bool:
+    """Whether the kernel has the thread off the CPU, waiting.
+
+    py-spy takes a thread of another pid namespace (a container's) for active always: it asks for the number that the
+    thread has in there. ``NSpid`` (proc_pid_status(5)) ends with that one.
+    """
+    if proc is None or thread.os_thread_id is None:
+        return False
+    for task in proc.joinpath(str(pid), "task").glob("*/status"):
+        try:
+            fields = dict(row.partition(":")[::2] for row in task.read_text("utf-8", "replace").splitlines())
+        except OSError:  # the thread has ended
+            continue
+        if fields.get("NSpid", "").split()[-1:] == [str(thread.os_thread_id)]:
+            return fields.get("State", "").strip()[:1] in {"S", "D", "I"}
+    return False
 
 
 def _last(frame: _Frame) -> str:

@@ -19,16 +19,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 from fixes.model import Advice, Finding, Remedy, RemedyId
+from fixes.signatures._blocking import own_frame
 from probes.model import Deployment, Frame, StackSample
 from probes.text import clean
 
-LIBRARIES = ("site-packages", "dist-packages", "/lib/python", "<frozen", "importlib", "/usr/lib/")
 MOST_FRAMES = 16
-
-
-def own_frame(sample: StackSample) -> Frame | None:
-    """The innermost frame of the application itself; ``None`` when only libraries are on the stack."""
-    return next((f for f in sample.frames if not any(part in f.file for part in LIBRARIES)), None)
 
 
 def from_samples(name: str, samples: Sequence[StackSample]) -> Advice:

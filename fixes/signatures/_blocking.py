@@ -81,10 +81,22 @@ def place_of(sample: StackSample) -> Place | None:
     return Place(frame.file, frame.line, frame.function, _call(frames[:index]))
 
 
+def own_frame(sample: StackSample) -> Frame | None:
+    """The innermost frame of the application itself that the loop called; ``None`` when there are only libraries'."""
+    frames = _within_loop(sample.frames)
+    index = _application(frames)
+    return None if index is None else frames[index]
+
+
 def _within_loop(frames: Sequence[Frame]) -> Sequence[Frame]:
     """What the loop itself called: a script that started the server stands below every stack, and blocks nothing."""
-    ends = (i for i, one in enumerate(frames) if one.function in _RUNNING and _RUNS.search(one.file))
+    ends = (i for i, one in enumerate(frames) if _last(one.function) in _RUNNING and _RUNS.search(one.file))
     return frames[: next(ends, len(frames))]
+
+
+def _last(function: str) -> str:
+    """The function's own name: newer interpreters qualify it (``Runner.run``)."""
+    return function.rpartition(".")[2]
 
 
 def _application(frames: Sequence[Frame]) -> int | None:

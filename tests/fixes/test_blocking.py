@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fixes.signatures._blocking import held_at, place_of
+from fixes.signatures._blocking import held_at, own_frame, place_of
 from fixes.signatures._cases import ago
 from probes.model import Frame, StackSample
 
@@ -88,3 +88,10 @@ def test_samples_of_one_worker_agree_on_the_line_that_most_of_them_show() -> Non
     assert held is not None
     assert (held.place.line, held.times, held.sample.pid) == (52, 2, 17)
     assert held_at([]) is None
+
+
+def test_a_script_below_the_loop_is_no_line_of_the_application() -> None:
+    loop = Frame(f"{LIB}/asyncio/runners.py", 118, "Runner.run")
+    script = Frame("/srv/serve.py", 8, "<module>")
+    assert own_frame(StackSample(ago(5), 17, (loop, script), idle=False)) is None
+    assert own_frame(StackSample(ago(5), 17, (Frame("/srv/app/main.py", 52, "block"), loop, script), False)) is not None

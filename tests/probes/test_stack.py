@@ -145,6 +145,22 @@ async def test_a_refused_permission_is_said_with_the_way_out(tmp_path: Path, mon
     assert caught.value.failure.hint
 
 
+@pytest.mark.parametrize(("state", "idle"), [("S (sleeping)", True), ("R (running)", False)])
+def test_a_containers_loop_that_the_kernel_has_asleep_waits_whatever_py_spy_says(
+    tmp_path: Path, state: str, idle: bool
+) -> None:
+    for thread, inside, does in ((70, 9, state), (71, 10, "R (running)")):
+        task = tmp_path / "70" / "task" / str(thread)
+        task.mkdir(parents=True)
+        (task / "status").write_text(f"Name:\tuvicorn\nState:\t{does}\nNSpid:\t{thread}\t{inside}\n")
+    output = (
+        b'[{"thread_name": "MainThread", "active": true, "os_thread_id": 9, "frames": ['
+        b'{"name": "Runner.run", "filename": "/usr/lib/python3.11/asyncio/runners.py", "line": 118}]}]'
+    )
+    assert stack.parse(output, 70, datetime.now(UTC), tmp_path).idle is idle
+    assert stack.parse(output, 70, datetime.now(UTC)).idle is False
+
+
 def test_foreign_text_is_cleaned() -> None:
     output = (
         b'[{"thread_name": "MainThread", "frames": [{"name": "a\\u001b[31mb", "filename": "/x\\u202e.py", "line": 3}]}]'
