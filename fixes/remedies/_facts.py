@@ -159,7 +159,7 @@ def port(deployment: Deployment) -> int | None:
 
 
 def asking(deployment: Deployment) -> str:
-    """The option that lets fastops ask its database's server; pods' own credentials are in Secrets, which it does not read."""
+    """The option that lets fastops ask its database's server; the Secrets of pods stay unread."""
     return "--database own" if deployment.orchestrated is None else "--database env:VAR"
 
 
