@@ -91,7 +91,7 @@ def rewrite(
         raise CannotRewrite("the command starts no server that is known: its settings stand in the program's own code")
     editor = Editor(found, found.server, environment)
     if want.production:
-        command_production.drop(editor, command, found.server, want.bind_host)
+        command_production.drop(editor, command, found.server, want)
     if found.server == "gunicorn":
         if want.server == "uvicorn":
             raise CannotRewrite("a service under gunicorn is not moved to uvicorn's own workers")
@@ -195,7 +195,13 @@ def _others(editor: Editor, command: ServerCommand, program: Program, want: Desi
             editor.notes.append(f"{program} has no counterpart of gunicorn's {name}.")
             continue
         reload = command.settings.get("reload")
-        if name == "workers" and program in ("uvicorn", "fastapi") and reload is not None and reload.value:
+        if (
+            name == "workers"
+            and program in ("uvicorn", "fastapi")
+            and reload is not None
+            and reload.value
+            and not want.production
+        ):
             raise CannotRewrite(f"{program} ignores workers while it reloads code: take --reload away first")
         setting = command.settings.get(name)
         if setting is None or str(setting.value) != str(value):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from probes.command_edit import CannotRewrite, Editor
+from probes.intent import Desired
 from probes.server_options import Program
 from probes.servers import ServerCommand
 
@@ -31,11 +32,13 @@ _ONE_WORKER = {"uvicorn", "fastapi"}
 """These run one worker while they reload, whatever number they are given."""
 
 
-def drop(editor: Editor, command: ServerCommand, program: Program, host: str | None) -> None:
+def drop(editor: Editor, command: ServerCommand, program: Program, want: Desired) -> None:
     """Edits the command so that nothing reloads; raises :class:`CannotRewrite` where something else asks for that.
 
-    ``host``: what ``fastapi run`` shall listen on where nothing says it; its default differs from ``fastapi dev``'s.
+    ``want.bind_host`` is what ``fastapi run`` shall listen on where nothing says it; its default differs from
+    ``fastapi dev``'s. The number of workers that ``want`` may have is written by others, and told of here.
     """
+    host = want.bind_host
     reload = command.settings.get("reload")
     for given in editor.given(_FLAGS[program]):
         editor.remove(given)
@@ -57,6 +60,7 @@ def drop(editor: Editor, command: ServerCommand, program: Program, host: str | N
         editor.drop_from_variable("GUNICORN_CMD_ARGS", _FLAGS[program])
     if reload.source not in {"command line", "default", "GUNICORN_CMD_ARGS", variable if own else None}:
         raise CannotRewrite(f"reload is switched on by {reload.source}, and no option switches it off: change it there")
-    workers = command.settings.get("workers")
-    if program in _ONE_WORKER and workers is not None and isinstance(workers.value, int) and workers.value > 1:
-        editor.notes.append(f"Its {workers.value} workers start now: while it reloaded code it ran one.")
+    configured = command.settings.get("workers")
+    workers = want.gunicorn.get("workers", configured.value if configured is not None else 1)
+    if program in _ONE_WORKER and isinstance(workers, int) and workers > 1:
+        editor.notes.append(f"Its {workers} workers start now: while it reloaded code it ran one.")

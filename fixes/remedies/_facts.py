@@ -108,6 +108,15 @@ def fitting_workers(deployment: Deployment) -> int | None:
     return max(0, math.floor((SHARE_OF_LIMIT * limit - other_memory(deployment)) / size))
 
 
+def workers_on_machine(deployment: Deployment, node: Node | None, now: int) -> int | None:
+    """How many the machine has memory for, where no limit says it; ``None`` where that is not known."""
+    size = worker_memory(deployment)
+    if memory_limit(deployment) is not None or node is None or not size or node.memory_available_bytes is None:
+        return None
+    replicas = max(1, len(deployment.running))
+    return now + math.floor(SHARE_OF_LIMIT * node.memory_available_bytes / size / replicas)
+
+
 def no_room(deployment: Deployment, workers: int) -> str:
     """The sentence for more workers than :func:`fitting_workers` allows."""
     limit, size, others = memory_limit(deployment) or 0, worker_memory(deployment) or 0, other_memory(deployment)

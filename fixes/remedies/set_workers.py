@@ -103,7 +103,7 @@ def _parameters(deployment: Deployment, finding: Finding, node: Node | None) -> 
             MOST,
             _facts.fitting_workers(deployment),
             _budget.workers(deployment, finding),
-            _on_machine(deployment, node, now),
+            _facts.workers_on_machine(deployment, node, now),
         ]
         most = max(1, min(bound for bound in bounds if bound is not None))
         by_cpu = math.floor(2 * (_facts.cores(deployment, node) or 1) + 1)
@@ -127,15 +127,6 @@ def _share(deployment: Deployment, now: int) -> int | None:
     """The most that one worker was seen to take: the largest now, or an even share of the replica's peak."""
     peak = max((r.memory.peak_bytes or r.memory.used_bytes or 0 for r in deployment.replicas), default=0)
     return max(_facts.worker_memory(deployment) or 0, peak // now) or None
-
-
-def _on_machine(deployment: Deployment, node: Node | None, now: int) -> int | None:
-    """How many the machine has memory for, where no limit says it; ``None`` where that is not known."""
-    size = _facts.worker_memory(deployment)
-    if _facts.memory_limit(deployment) is not None or node is None or not size or node.memory_available_bytes is None:
-        return None
-    replicas = max(1, len(deployment.running))
-    return now + math.floor(_facts.SHARE_OF_LIMIT * node.memory_available_bytes / size / replicas)
 
 
 def _intend(deployment: Deployment, _finding: Finding, values: Mapping[str, Value]) -> Intent:
