@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from console.listeners import Listener, Listeners
 from console.pooled import PooledBoard
 from console.supervise import Defects
 from fixes.model import ChangeId, Report
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 URGENT = frozenset({"error", "critical"})
 """What fails is read more often; a misconfiguration does not change by the second, and half a fleet may have one."""
-Listener = Callable[[Report], None]
 
 
 class Judging:
@@ -39,7 +38,7 @@ class Judging:
         self._interest = Interest()
         self._changed = changed
         self._began = time.monotonic()
-        self._listeners: list[Listener] = []
+        self._listeners = Listeners()
         self._deaf: Failure | None = None
         self._unasked: tuple[Failure, ...] = ()
         self._unheard: tuple[Failure, ...] = ()
@@ -55,13 +54,7 @@ class Judging:
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Calls the listener with each new report until the returned function is called."""
-        self._listeners.append(listener)
-
-        def unsubscribe() -> None:
-            with contextlib.suppress(ValueError):
-                self._listeners.remove(listener)
-
-        return unsubscribe
+        return self._listeners.subscribe(listener)
 
     def judge(self, tracker: Tracker, pending: Callable[[], Iterable[ChangeId]]) -> None:
         """One step of the fold; tells listeners. A defect of either is data, and costs no other report."""
@@ -79,7 +72,7 @@ class Judging:
         if more:
             self.report = replace(self.report, failures=(*self.report.failures, *more))
         self.databases_asked = self._told
-        for listener in tuple(self._listeners):
+        for listener in self._listeners:
             try:
                 listener(self.report)
             except Exception as error:  # noqa: BLE001 -- the other listeners are told all the same

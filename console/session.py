@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from console.changes import Changes, Working, applying, taking_back
 from console.config import Config, Maker, Wanted
-from console.judging import Judging, Listener
+from console.judging import Judging
+from console.listeners import Listener
 from console.loop import LoopThread, within
 from console.receiving import receive
 from console.supervise import supervise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from console.changes import Working
+from console.listeners import Listener, Listeners
 from console.recording.form import Damaged
 from console.recording.player import Player
 from console.recording.read import Reader
@@ -22,8 +22,6 @@ from probes.loghits import LogLine
 from probes.model import Interest
 from probes.target import ReadOnly, Refused
 from screens.mode import Replay
-
-Listener = Callable[[Report], None]
 
 SPEEDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 TICK_SECONDS = 0.25
@@ -57,7 +55,7 @@ class ReplaySession:
         self._when = self._reader.first.at
         self._asked_at = clock()
         self._playing, self._speed = True, 1.0
-        self._listeners: list[Listener] = []
+        self._listeners = Listeners()
         self._woken = threading.Event()
         self._thread = threading.Thread(target=self._run, name="fastops-replay", daemon=True)
         self.ended: Future[None] = Future()
@@ -90,13 +88,7 @@ class ReplaySession:
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Calls the listener while it plays, and when it stands elsewhere, until the returned function is called."""
-        self._listeners.append(listener)
-
-        def unsubscribe() -> None:
-            with contextlib.suppress(ValueError):
-                self._listeners.remove(listener)
-
-        return unsubscribe
+        return self._listeners.subscribe(listener)
 
     def focus(self, interest: Interest) -> None:
         """Nothing is read but the file."""
@@ -197,7 +189,7 @@ class ReplaySession:
                 with self._lock:
                     self._player.go(when)
                     report = self._player.report
-                for listener in tuple(self._listeners):
+                for listener in self._listeners:
                     listener(report)
                 self._woken.wait(TICK_SECONDS if playing else None)
         except BaseException as error:  # noqa: BLE001 -- a thread has nobody above it: the front end is told
