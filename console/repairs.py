@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -35,7 +36,7 @@ from probes.base import DeploymentId, Failure, TargetId, Value, target_of
 from probes.history import History, Metric, Point, SeriesKey
 from probes.model import Deployment, Node, StackSample
 from probes.otlp.receiver import Place
-from probes.target import Refused, Target, Unreadable
+from probes.target import ReadOnly, Refused, Target, Unreadable
 
 Progress = Callable[[str], None]
 
@@ -182,8 +183,11 @@ class Repairs:
             progress(f"what verification found is not in the journal: {error}")
 
     async def undo_preview(self, change: ChangeId | None) -> Plan:
-        """What an undo would do; raises :class:`Refused`."""
-        return plan.undo_plan(self._entry(change))
+        """What an undo would do; raises :class:`Refused` also where the undo would be refused as the world is now."""
+        entry = self._entry(change)
+        with contextlib.suppress(ReadOnly):  # nobody can confirm it there, and what it would do may be looked at
+            await self._fixer.check_undo(entry.id)
+        return plan.undo_plan(entry)
 
     async def undo(self, change: ChangeId | None, progress: Progress) -> Outcome:
         """Takes a change back; raises :class:`Refused`."""

@@ -80,7 +80,6 @@ class Fixer:
             raise Refused("There is no change that could be undone.")
         with self.journal.lock(entry.id, entry.deployment):
             entry = self._known(entry.id)
-            self._refuse_not_undoable(entry)
             run = Run(self.journal, entry, self._writer_of(entry.deployment), progress)
             progress("looking at what is to be taken back")
             await run.check()
@@ -88,6 +87,11 @@ class Fixer:
             run.close("undoing", None)
             await _undo_steps(run)
             return run.entry
+
+    async def check_undo(self, change: ChangeId) -> None:
+        """Raises :class:`Refused` where :meth:`undo` would as the world is now, ``ReadOnly``; nothing is touched."""
+        entry = self._known(change)
+        await Run(self.journal, entry, self._writer_of(entry.deployment), lambda _: None).check()
 
     async def resume(
         self, change: ChangeId, *, finish: bool, progress: Progress, redraft: Redraft | None = None
@@ -138,19 +142,6 @@ class Fixer:
         for entry in self.journal.pending():
             if entry.deployment == deployment:
                 raise Refused(f"The change {entry.id} of it was interrupted: `fastops resume {entry.id}` comes first.")
-
-    def _refuse_not_undoable(self, entry: Entry) -> None:
-        if entry.state in {"applying", "undoing"}:
-            raise Refused(f"The change {entry.id} was interrupted: `fastops resume {entry.id}` ends it.")
-        if entry.state != "applied":
-            raise Refused(f"The change {entry.id} is not in force: it is {entry.state}.")
-        if not undoable(entry):
-            raise Refused(f"What the way back of {entry.id} needs is no longer kept.")
-        touched = {done.step.before.id for done in entry.steps}
-        for later in self.journal.entries():
-            same = later.id > entry.id and later.deployment == entry.deployment and later.state == "applied"
-            if same and touched & {done.step.before.id for done in later.steps}:
-                raise Refused(f"A later change, {later.id}, builds upon it: undo that first.")
 
     async def _save_evidence(self, change: ChangeId, deployment: DeploymentId, progress: Progress) -> str | None:
         """A fix goes on without evidence, and says so: the service's failure outweighs its memory."""

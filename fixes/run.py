@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Literal
 
 from msgspec.structs import replace
 
-from fixes.journal import Journal
+from fixes.journal import OPEN_STATES, Journal, undoable
 from fixes.model import ChangeState, Entry
+from probes.base import target_of
 from probes.intent import RestorePoint, Step
 from probes.target import Refused, Writer
 from probes.text import line
@@ -72,13 +74,18 @@ class Run:
 
     async def check(self) -> None:
         """Raises :class:`Refused` where :meth:`undo` would be refused as the world is now; nothing is touched."""
+        self._refuse_not_undoable()
+        document = ""
         try:
             async with asyncio.timeout(CHECK_SECONDS):
                 for done in reversed(self.entry.steps):
                     if done.state == "done" and done.point is not None:
+                        document = done.step.before.id
                         await self._writer.check(done.point, self.entry.id)
-        except Refused:
-            raise
+        except Refused as error:
+            first = self._newer_first(document)
+            kept = f"Nothing was taken back: all that {self.entry.id} changed stays in force"
+            raise Refused(f"{sentence(error)} {kept}{first}.") from error
         except Exception as error:
             raise Refused(f"It could not be told whether it can be taken back: {sentence(error)}") from error
 
@@ -102,6 +109,34 @@ class Run:
         """Journals a new state of the whole change."""
         self.entry = replace(self.entry, state=state, why=why)
         self.write()
+
+    def _refuse_not_undoable(self) -> None:
+        entry = self.entry
+        if entry.state in OPEN_STATES:
+            raise Refused(f"The change {entry.id} was interrupted: `fastops resume {entry.id}` ends it.")
+        if entry.state != "applied":
+            raise Refused(f"The change {entry.id} is not in force: it is {entry.state}.")
+        if not undoable(entry):
+            raise Refused(f"What the way back of {entry.id} needs is no longer kept.")
+        touched = {done.step.before.id for done in entry.steps}
+        for later in self._newer(touched):
+            if later.deployment == entry.deployment:
+                raise Refused(f"A later change, {later.id}, builds upon it: undo that first.")
+
+    def _newer_first(self, document: str) -> str:
+        """What has to be undone before; several services stand in one file, so it may be another one's change."""
+        newer = [f"{later.id} of {later.deployment}" for later in self._newer({document})]
+        return f"; undo the newer changes first: {', '.join(newer)}" if newer else ""
+
+    def _newer(self, documents: AbstractSet[str]) -> list[Entry]:
+        """Later changes in force of any of the documents, newest first: the order in which they are undone."""
+        target = target_of(self.entry.deployment)
+        return [
+            later
+            for later in self._journal.entries()
+            if later.id > self.entry.id and later.state == "applied" and target_of(later.deployment) == target
+            if any(done.step.before.id in documents for done in later.steps)
+        ]
 
     @staticmethod
     async def ignoring_failures(work: Awaitable[None]) -> None:

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from fixes.apply import KEPT_UNDOS, Fixer
 from fixes.journal import Journal
+from fixes.model import ChangeId
 from fixes.plan import redraft
+from probes.base import DeploymentId
 from probes.intent import RestorePoint
 from probes.target import ReadOnly, Refused
 from tests.fixes.fake import Crash, World, deployment, plan_of, remedy
@@ -192,6 +195,38 @@ async def test_an_undo_that_would_be_refused_touches_nothing_and_is_possible_lat
     world.texts.update(left)
     assert (await engine.undo(entry.id, quiet)).state == "undone"
     assert world.texts == TEXTS
+
+
+async def test_an_undo_below_a_change_of_the_same_file_for_another_service_is_refused_before_it_is_confirmed(
+    tmp_path: Path,
+) -> None:
+    world = World({"file:/compose.yaml": "a: 1\n"})
+    engine = fixer(world, tmp_path)
+    first = await engine.apply(await plan_of(world), quiet)
+    world.texts["file:/compose.yaml"] += "web: 1\n"
+    changed = dict(world.texts)
+    engine.journal.write(replace(first, id=ChangeId(f"{first.id}z"), deployment=DeploymentId("docker/web")))
+    for ask in (engine.check_undo(first.id), engine.undo(first.id, quiet)):
+        with pytest.raises(Refused) as refused:
+            await ask
+        assert str(refused.value) == (
+            f"file:/compose.yaml was changed by somebody else. Nothing was taken back: all that {first.id} changed "
+            f"stays in force; undo the newer changes first: {first.id}z of docker/web."
+        )
+    assert world.texts == changed
+
+
+async def test_an_undo_that_would_be_done_is_told_by_looking_alone(tmp_path: Path) -> None:
+    world = World(TEXTS)
+    engine = fixer(world, tmp_path)
+    entry = await engine.apply(await plan_of(world), quiet)
+    left = dict(world.texts)
+    await engine.check_undo(entry.id)
+    assert world.texts == left
+    assert engine.journal.read(entry.id) == entry
+    await engine.undo(entry.id, quiet)
+    with pytest.raises(Refused, match="not in force: it is undone"):
+        await engine.check_undo(entry.id)
 
 
 async def test_an_undo_of_what_cannot_be_read_touches_nothing(tmp_path: Path) -> None:
