@@ -49,6 +49,8 @@ ENTRY_COLUMNS = (
     Column("by", drop=3),
 )
 MOST_EVIDENCE = 4
+MOST_NEEDS = 3
+"""Reasons why something is undecided that a line names."""
 PIPE_COLUMNS = 5000
 """Wider than the longest line of a log that is kept."""
 
@@ -95,6 +97,7 @@ def print_report(report: Report, options: str = "") -> None:
             )
             for line in finding_lines(finding, options):
                 out.print(Text(f"         {line}"))
+    _print_undecided(out, deployments, report)
     shown = sum(len(found) for found in report.findings.values())
     out.print()
     silenced = sum(len(found) for found in report.silenced.values())
@@ -213,6 +216,22 @@ def cells(one: Deployment, report: Report) -> tuple[str, ...]:
 def _print_table(out: Console, deployments: tuple[Deployment, ...], report: Report) -> None:
     rows = [cells(one, report) for one in sorted(deployments, key=lambda d: (rank(report.of(d.id)), d.id))]
     tables.show(out, DEPLOYMENT_COLUMNS, rows, [STYLE.get(row[0], "") for row in rows])
+
+
+def _print_undecided(out: Console, deployments: tuple[Deployment, ...], report: Report) -> None:
+    """A line for each deployment of which something could not be told, with what is missing."""
+    from rich.text import Text
+
+    told = [one for one in deployments if report.undecided.get(one.id)]
+    if told:
+        out.print()
+    for one in told:
+        needs: dict[str, list[str]] = {}
+        for each in report.undecided[one.id]:
+            needs.setdefault(each.needs, []).append(each.signature)
+        said = [f"{', '.join(signatures)} (needs {missing})" for missing, signatures in needs.items()]
+        more = f"; and {len(said) - MOST_NEEDS} more, --format json has all" if len(said) > MOST_NEEDS else ""
+        out.print(Text(f"? {one.id}  undecided: {'; '.join(said[:MOST_NEEDS])}{more}", "dim"))
 
 
 def _plain(*columns: str) -> Table:

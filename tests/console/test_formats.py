@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from console import markdown, output, sarif
 from console.commands.scan import How
 from fixes import catalogue
-from fixes.model import Evidence, Finding
+from fixes.model import Evidence, Finding, Open, SignatureId
 from tests.console._fastops import Fastops
 from tests.screens.reports import BLOCKED, CHECKOUT, DOCKER, KILLED, OOM, report, state
 
@@ -120,6 +120,24 @@ def test_the_command_that_fixes_a_finding_asks_what_the_scan_asked(capsys: pytes
     assert f"``{told}``" in markdown.render(report(), (), how.passed)
     output.print_report(report(), How("0s", False, None, False, True).passed)
     assert "→ fastops fix docker/checkout oom-killed    (" in capsys.readouterr().out
+
+
+def test_the_table_says_in_a_line_what_is_undecided_and_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    output.print_report(replace(report(), undecided={}))
+    assert "undecided" not in capsys.readouterr().out
+    opens = [
+        ("memory-leak", "1 min"),
+        ("worker-timeout", "its logs"),
+        ("oom-killed", "its logs"),
+        ("a", "b"),
+        ("c", "d"),
+    ]
+    undecided = tuple(Open(SignatureId(signature), needs) for signature, needs in opens)
+    output.print_report(replace(report(), undecided={CHECKOUT.id: undecided}))
+    assert (
+        "? docker/checkout  undecided: memory-leak (needs 1 min); worker-timeout, oom-killed (needs its logs); "
+        "a (needs b); and 1 more, --format json has all\n"
+    ) in capsys.readouterr().out
 
 
 def test_markdown_of_nothing_says_so() -> None:
