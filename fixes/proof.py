@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Literal
 
-from probes.base import Frozen
+from probes.base import Frozen, Value
 from probes.model import Deployment
 
 Basis = Literal["settings", "start", "load"]
@@ -23,6 +24,9 @@ class Proof(Frozen, frozen=True):
     """So long after the change silence counts before the window's end: the signature asks for enough by itself."""
     shown: Callable[[Deployment], bool] | None = None
     """What must be seen for a setting's silence to count: its signature is silent, too, where it knows nothing."""
+    since: Callable[[Deployment, Mapping[str, Value], datetime], str | None] | None = None
+    """The same, where it depends on the finding's facts and on what was asked after the change (its time, UTC): why
+    silence does not count; ``None`` where it does."""
     happens: bool = False
     """It happens at moments though its evidence may be counters alone; what logs or events tell always does."""
 

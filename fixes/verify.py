@@ -33,7 +33,7 @@ from fixes.model import Finding, Fires, Silent, Verdict, Verified
 from fixes.proof import Proof
 from fixes.signatures._shared import duration
 from fixes.signatures._wording import STARTED
-from probes.base import DeploymentId, Frozen
+from probes.base import DeploymentId, Frozen, Value
 from probes.history import Metric, Point
 from probes.model import Deployment
 
@@ -75,6 +75,8 @@ class Verification(Frozen, frozen=True):
     applied_at: datetime
     window_seconds: float
     before: Load
+    facts: Mapping[str, Value] = {}
+    """The finding's."""
     every_seconds: float = 0.0
     """The mean time between two failures before the change; 0 where it is measured at every look."""
 
@@ -116,6 +118,7 @@ def begin(finding: Finding, proof: Proof, applied_at: datetime, before: Load) ->
         applied_at=applied_at,
         window_seconds=window,
         before=before,
+        facts=finding.facts,
         every_seconds=every,
     )
 
@@ -166,6 +169,8 @@ def _unproven(verification: Verification, deployment: Deployment | None, series:
         return down
     proof = verification.proof
     if proof.basis == "settings":
+        if proof.since is not None:
+            return proof.since(deployment, verification.facts, verification.applied_at)
         known = proof.shown
         return None if known is None or known(deployment) else "The setting was not seen since the change."
     if proof.basis == "start":

@@ -15,11 +15,16 @@ What to do. Smaller pools, fewer workers, a pooler, or a higher limit.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
+
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Undecided, Verdict, View
 from fixes.proof import Proof
 from fixes.signatures import _cases, _shared
 from fixes.signatures.db_connections_exhausted import REFUSED
 from fixes.signatures.pool_exhausted import QUEUE
+from fixes.signatures.worker_count import settled
+from probes.base import Value
 from probes.loghits import LogHit
 from probes.model import Deployment
 from probes.pools import DatabaseServer, Held, Pool
@@ -45,8 +50,24 @@ def _measured(pool: Pool | None) -> Verdict | None:
             Evidence("database", f"{server} lets {usable} connections in", value=float(usable), unit="connections"),
             Evidence("settings", f"{parts}: {pool.source}", value=float(pool.capacity), unit="connections"),
         ),
-        facts={"capacity": pool.per_worker or 0, "may": pool.capacity, "limit": usable},
+        facts={"capacity": pool.per_worker or 0, "may": pool.capacity, "limit": usable, "asked": True},
     )
+
+
+def _since(deployment: Deployment, facts: Mapping[str, Value], applied_at: datetime) -> str | None:
+    """Why it is not seen that the pools fit now: silent is this signature, too, where the server was not asked."""
+    pool = deployment.pool
+    if pool is None or pool.capacity is None:
+        return "How many connections its pools may open is not known since the change."
+    if not settled(deployment):
+        return "Its workers are still starting, or being replaced."
+    server, limit = None if pool.held is None else pool.held.server, facts.get("limit")
+    if server is not None and server.usable is not None and server.asked_at > applied_at:
+        return None
+    if facts.get("asked") is True or not isinstance(limit, (int, float)):
+        return "The database's server was not asked since the change."
+    fits = pool.capacity <= limit
+    return None if fits else f"Its pools may open {pool.capacity} connections, and {limit:g} was the server's limit."
 
 
 def _logged(view: View) -> Verdict:
@@ -112,7 +133,7 @@ SIGNATURE = Signature(
     severity="warning",
     detect=detect,
     remedies=(RemedyId("resize-pool"), RemedyId("set-workers"), RemedyId("advise")),
-    proof=Proof(basis="settings", shown=lambda one: one.pool is not None and one.pool.capacity is not None),
+    proof=Proof(basis="settings", window_seconds=90.0, since=_since),
     source="sqlalchemy/pool/impl.py; dev.mysql.com max_user_connections (error 1226); postgresql.org max_connections",
     patterns=(QUEUE, REFUSED),
     explains=(SignatureId("db-connections-exhausted"),),

@@ -45,7 +45,7 @@ def detect(view: View) -> Verdict:
     return SILENT
 
 
-def _settled(deployment: Deployment) -> bool:
+def settled(deployment: Deployment) -> bool:
     """Whether all workers were counted that long after they were started: else the silence is no answer."""
     for replica in deployment.running:
         born = [
@@ -124,7 +124,7 @@ SIGNATURE = Signature(
     severity="warning",
     detect=detect,
     remedies=(RemedyId("set-workers"), RemedyId("advise")),
-    proof=Proof(basis="settings", window_seconds=90.0, shown=_settled),
+    proof=Proof(basis="settings", window_seconds=90.0, shown=settled),
     source="docs.gunicorn.org/en/stable/design.html#how-many-workers; fastapi.tiangolo.com/deployment/docker",
     fires=(
         Example("65 on half a core", deployment=_service(65, 0.5)),

@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 
 from fixes import catalogue
-from fixes.model import SILENT, Evidence, Finding, Fires, SignatureId, Undecided, Verdict
+from fixes.model import SILENT, Evidence, Finding, Fires, SignatureId, Undecided, Verdict, View
 from fixes.proof import Proof
 from fixes.signatures._wording import STARTED
 from fixes.verify import Answer, Load, Series, begin, judge, load_before
-from probes.base import ReplicaId
+from probes.base import ReplicaId, Value
 from probes.history import Metric, Point
 from probes.loghits import LogHit, Mark
 from probes.model import Deployment, HttpSample, Limit, Listener, Memory, Setting, Worker
+from probes.pools import DatabaseServer, Held, Pool
 from tests.fixes.fake import NOW, deployment, finding, replica
 
 FIRES = Fires("error", "worker 17 was killed", ())
@@ -274,3 +275,57 @@ def test_untested_says_how_often_it_came_and_how_long_is_missing() -> None:
 @pytest.mark.parametrize("signature", ["memory-leak", "cpu-throttled", "fd-exhausted"])
 def test_what_is_measured_at_every_look_needs_no_longer_quiet(signature: str) -> None:
     assert begin(rare(2, 720, 1, signature, "cgroup"), proof(signature), NOW, load_before(BUSY, NOW)).every_seconds == 0
+
+
+def pools(
+    asked_at: float | None, *, usable: int | None = 100, size: int = 10, workers: int = 4, age: float = 40
+) -> Deployment:
+    """A worker's pool of so many, seen a minute after the change; the server was asked at that moment."""
+    server = DatabaseServer("db:5432", "postgresql", after(asked_at or 0), usable=usable, in_use=9)
+    held = None if asked_at is None else Held(server, 9)
+    born = after(60 - age)
+    them = tuple(Worker(17 + i, ReplicaId("c1"), "worker", started_at=born) for i in range(workers))
+    pool = Pool("asked", None, None, size, 5, workers, 1, held=held)
+    return deployment(replicas=(replica(sampled_at=after(60), started_at=born, workers=them),), pool=pool)
+
+
+def pool_answer(one: Deployment, **facts: Value) -> Answer:
+    signature = catalogue.signatures()[SignatureId("pool-oversubscribed")]
+    view = View(one, after(60), timedelta(minutes=15), lambda _metric: {}, after=NOW)
+    found = finding("pool-oversubscribed", facts=facts)
+    begun = begin(found, signature.proof, NOW, Load())
+    return judge(begun, signature.detect(view), one, lambda _metric: {}, after(begun.window_seconds))
+
+
+ASKED: dict[str, Value] = {"asked": True, "limit": 100}
+LOGGED: dict[str, Value] = {"workers": 4, "limit": 100}
+
+
+@pytest.mark.parametrize(
+    ("one", "facts", "verdict", "why"),
+    [
+        (pools(50), ASKED, "gone", None),
+        (pools(50, size=50), ASKED, "present", "220"),
+        (pools(None), ASKED, "untested", "not asked since"),
+        (pools(-5), ASKED, "untested", "not asked since"),
+        (pools(50, usable=None), ASKED, "untested", "not asked since"),
+        (pools(50, workers=1, age=3), ASKED, "untested", "still starting"),
+        (pools(None, size=10), LOGGED, "gone", None),
+        (pools(None, size=50), LOGGED, "untested", "may open 220 connections, and 100"),
+        (pools(None), {}, "untested", "not asked since"),
+    ],
+)
+def test_pools_fit_where_the_server_was_asked_since_and_all_workers_were_seen(
+    one: Deployment, facts: dict[str, Value], verdict: str, why: str | None
+) -> None:
+    said = pool_answer(one, **facts)
+    assert said.verified == verdict
+    assert (why or "") in (said.why or "")
+
+
+def test_what_the_server_itself_said_is_marked_for_the_proof() -> None:
+    one = pools(50, size=50)
+    view = View(one, after(60), timedelta(minutes=15), lambda _metric: {})
+    found = catalogue.signatures()[SignatureId("pool-oversubscribed")].detect(view)
+    assert isinstance(found, Fires)
+    assert found.facts["asked"] is True
