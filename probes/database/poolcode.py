@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from probes.app_module import Module
+from probes.database.poolscope import Called, Clock, Index, OutOfTime, Scope
 from probes.database.poolvalues import Known, Values
 from probes.pools import Variables
 
@@ -27,7 +28,8 @@ OVERFLOW = 10
 _SQLALCHEMY = _Library(("pool_size",), 5, "max_overflow")
 _ASYNCPG = _Library(("max_size",), 10)
 _PSYCOPG = _Library(("max_size", "min_size"), 4)
-_MAXSIZE = _Library(("maxsize",), 10)
+_MAXSIZE = _Library(("maxsize",), 10, position=1)
+_AIOPG = _Library(("maxsize",), 10)
 _PSYCOPG2 = _Library(("maxconn",), None, position=1)
 _CALLS: Mapping[str, _Library] = {
     "sqlalchemy.create_engine": _SQLALCHEMY,
@@ -44,14 +46,19 @@ _CALLS: Mapping[str, _Library] = {
     "aiomysql.create_pool": _MAXSIZE,
     "aiomysql.sa.create_engine": _MAXSIZE,
     "asyncmy.create_pool": _MAXSIZE,
-    "aiopg.create_pool": _MAXSIZE,
-    "aiopg.sa.create_engine": _MAXSIZE,
+    "aiopg.create_pool": _AIOPG,
+    "aiopg.sa.create_engine": _AIOPG,
 }
 """Defaults: sqlalchemy/pool/impl.py (2.0), asyncpg/pool.py (0.30), psycopg_pool/base.py (3.2), aiomysql/pool.py (0.2),
 asyncmy/pool.pyx (0.2), aiopg/pool.py (1.4)."""
 _NAMES = frozenset(name.rpartition(".")[2] for name in _CALLS)
 _QUEUES = frozenset({"QueuePool", "AsyncAdaptedQueuePool", "FallbackAsyncAdaptedQueuePool"})
 """SQLAlchemy's classes of pools that have a size."""
+_SIZELESS = frozenset({"NullPool", "StaticPool", "SingletonThreadPool", "AssertionPool"})
+MOST_CALLS = 50
+"""Of libraries' pools that are looked at: who makes more of them says no single size."""
+SECONDS = 10.0
+"""For the modules of one service."""
 
 
 class Made(NamedTuple):
@@ -69,100 +76,134 @@ class Made(NamedTuple):
     """The source says it; else it is the library's default."""
 
 
-def pools(modules: Sequence[Module], environment: Mapping[str, str]) -> list[Made]:
-    """All of them but those of SQLite and those without a size (``NullPool``); none where the source is too deep."""
+def pools(modules: Sequence[Module], environment: Mapping[str, str], *, whole: bool = True) -> list[Made]:
+    """All of them but those of SQLite and those without a size (``NullPool``).
+
+    None where the source is too deep, takes longer than :data:`SECONDS`, or makes more than :data:`MOST_CALLS`.
+    ``whole``: the environment holds all that the service reads.
+    """
     try:
-        return list(_pools(modules, environment))
-    except RecursionError:
+        return _pools(modules, environment, Clock(SECONDS), whole=whole)
+    except (RecursionError, OutOfTime):
         return []
 
 
-def _pools(modules: Sequence[Module], environment: Mapping[str, str]) -> Iterator[Made]:
-    values = Values(modules, environment)
-    for module in modules:
-        for node in ast.walk(module.tree):
-            if isinstance(node, ast.Call):
-                library = _CALLS.get(_qualified(module, node.func))
-                made = None if library is None else _made(module, node, library, values)
-                if made is not None:
-                    yield made
+def _pools(modules: Sequence[Module], environment: Mapping[str, str], clock: Clock, *, whole: bool) -> list[Made]:
+    values = Values(modules, environment, clock, whole=whole)
+    every = [(index, one) for index in values.indices.values() for one in index.calls]
+    again = {_name(one.node.func) for _, one in every if one.repeated}
+    found: list[Made] = []
+    looked_at = 0
+    for index, one in every:
+        library = _CALLS.get(_qualified(index, one.node.func)) if _name(one.node.func) in _NAMES else None
+        if library is None:
+            continue
+        looked_at += 1
+        if looked_at > MOST_CALLS:
+            return []
+        made = _made(one, library, values)
+        if made is not None:
+            once = not one.repeated and _is_once(one, again)
+            found.append(made if once else Made(made.where, None, None))
+    return found
 
 
-def _made(module: Module, call: ast.Call, library: _Library, values: Values) -> Made | None:
-    url = None if not call.args else values.of(module, call.args[0])
+def _is_once(one: Called, again: Collection[str]) -> bool:
+    """Whether a call is not of a function that is called in a loop (``again``), or for what its parameters say."""
+    names = {node.id for node in ast.walk(one.node) if isinstance(node, ast.Name)}
+    scope: Scope | None = one.scope
+    while scope is not None:
+        if getattr(scope.node, "name", None) in again:
+            return False
+        left = [name for name in names if name in scope.bound]
+        while left:
+            for bound in scope.bound[left.pop()]:
+                used = ast.walk(bound) if isinstance(bound, ast.expr) and scope.node is not None else ()
+                fresh = {node.id for node in used if isinstance(node, ast.Name)} - names
+                names |= fresh
+                left += [name for name in fresh if name in scope.bound]
+        if scope.parameters & names:
+            return False
+        scope = scope.parent
+    return True
+
+
+def _made(one: Called, library: _Library, values: Values) -> Made | None:
+    call, scope = one.node, one.scope
+    url = None if not call.args else values.of(scope, call.args[0])
     if url is not None and isinstance(url.value, str) and url.value.lower().startswith("sqlite"):
         return None
-    options, sure = _options(module, call, values)
-    where = f"{module.path}:{call.lineno}"
-    if "poolclass" in options and ast.unparse(options["poolclass"]).rpartition(".")[2] not in _QUEUES:
+    options, sure = _options(scope, call, values)
+    where = f"{scope.module.path}:{call.lineno}"
+    pool = options.get("poolclass")
+    pool_name = None if pool is None else _name(pool[1])
+    if pool_name in _SIZELESS:
         return None
-    if "creator" in options or not sure:
+    if "creator" in options or not sure or pool_name not in {None, *_QUEUES}:
         return Made(where, None, None)
-    size = _size(module, call, library, options, values)
+    size = _size(one, library, options, values)
     overflow = Known(0)
+    said = None if library.overflow is None else options.get(library.overflow)
     if library.overflow is not None:
-        said = options.get(library.overflow)
-        overflow = Known(OVERFLOW) if said is None else values.of(module, said) or Known(None)
-    given = any(name in options for name in (*library.sizes, library.overflow or "")) or library.position is not None
+        overflow = Known(OVERFLOW) if said is None else values.of(*said) or Known(None)
+    by_position = library.position is not None and len(call.args) > library.position
+    given = by_position or any(name in options for name in (*library.sizes, library.overflow or ""))
     if size is None or size.number is None or overflow.number is None or size.number < 0:
         return Made(where, None, None)
-    unbounded = overflow.number < 0 or (library is _SQLALCHEMY and size.number == 0)
+    if size.number == 0 and library is not _SQLALCHEMY:
+        return Made(where, None, None)
+    unbounded = overflow.number < 0 or size.number == 0
     return Made(where, size.number, -1 if unbounded else overflow.number, Variables(size.by, overflow.by), given)
 
 
-def _size(
-    module: Module, call: ast.Call, library: _Library, options: Mapping[str, ast.expr], values: Values
-) -> Known | None:
+_Options = dict[str, tuple[Scope, ast.expr]]
+"""Keyword → its value, and where that stands."""
+
+
+def _size(one: Called, library: _Library, options: _Options, values: Values) -> Known | None:
     for name in library.sizes:
         if name in options:
-            known = values.of(module, options[name])
+            known = values.of(*options[name])
             if known is None or known.value is not None:
                 return known
-    if library.position is not None and len(call.args) > library.position:
-        return values.of(module, call.args[library.position])
+    if library.position is not None and len(one.node.args) > library.position:
+        return values.of(one.scope, one.node.args[library.position])
     return None if library.default is None else Known(library.default)
 
 
-def _options(module: Module, call: ast.Call, values: Values) -> tuple[dict[str, ast.expr], bool]:
+def _options(scope: Scope, call: ast.Call, values: Values) -> tuple[_Options, bool]:
     """The keyword arguments, those of ``**OPTIONS`` included; whether these are all."""
-    found: dict[str, ast.expr] = {}
-    sure = True
+    found: _Options = {}
+    sure = not any(isinstance(one, ast.Starred) for one in call.args)
     for one in call.keywords:
         if one.arg is not None:
-            found[one.arg] = one.value
+            found[one.arg] = (scope, one.value)
             continue
-        literal = values.mapping(module, one.value)
-        if isinstance(literal, ast.Dict):
-            for key, value in zip(literal.keys, literal.values, strict=True):
-                if isinstance(key, ast.Constant):
-                    found[str(key.value)] = value
-                else:
-                    sure = False
-        elif isinstance(literal, ast.Call):
-            found.update({each.arg: each.value for each in literal.keywords if each.arg is not None})
-            sure = sure and all(each.arg is not None for each in literal.keywords)
-        else:
+        literal = values.mapping(scope, one.value)
+        if literal is None:
             sure = False
+            continue
+        where, said = literal
+        if isinstance(said, ast.Dict):
+            pairs = list(zip(said.keys, said.values, strict=True))
+            found.update({str(k.value): (where, value) for k, value in pairs if isinstance(k, ast.Constant)})
+            sure = sure and all(isinstance(key, ast.Constant) for key, _ in pairs)
+        else:
+            found.update({each.arg: (where, each.value) for each in said.keywords if each.arg is not None})
+            sure = sure and all(each.arg is not None for each in said.keywords)
     return found, sure
 
 
-def _qualified(module: Module, function: ast.expr) -> str:
-    """The full name of what is called, by the module's imports."""
-    if getattr(function, "id", getattr(function, "attr", None)) not in _NAMES:
-        return ""
-    written = ast.unparse(function)
-    first, dot, rest = written.partition(".")
-    for node in _imports(module, first):
-        for alias in node.names:
-            if (alias.asname or alias.name).partition(".")[0] != first:
-                continue
-            if isinstance(node, ast.ImportFrom):
-                return f"{module.absolute(node.level, node.module)}.{alias.name}{dot}{rest}"
-            return f"{alias.name}{dot}{rest}" if alias.asname else written
+def _name(node: ast.expr) -> str:
+    """The last part of a dotted name; empty for what is none."""
+    return str(getattr(node, "id", getattr(node, "attr", "")))
+
+
+def _qualified(index: Index, function: ast.expr) -> str:
+    """The full name of what is called, by the module's imports, those inside of functions included."""
+    first, dot, rest = ast.unparse(function).partition(".")
+    for one in index.imports.get(first, ()):
+        base = one.module if one.name is None else f"{one.module}.{one.name}"
+        if f"{base}{dot}{rest}" in _CALLS:
+            return f"{base}{dot}{rest}"
     return ""
-
-
-def _imports(module: Module, name: str) -> list[ast.Import | ast.ImportFrom]:
-    """The imports of a name, those inside of functions included."""
-    every = (node for node in ast.walk(module.tree) if isinstance(node, ast.Import | ast.ImportFrom))
-    return [n for n in every if any((a.asname or a.name).partition(".")[0] == name for a in n.names)]

@@ -22,6 +22,26 @@ _OVERFLOW = re.compile(
     r"(?i)(?:(?:sqlalchemy|database|db|postgres(?:ql)?|pg|mysql|engine)[._-]?)*(?:pool[._-]?)?max[._-]?overflow"
 )
 _WHOLE = re.compile(r"(?i)(?:(?:database|db|postgres(?:ql)?|pg|mysql|asyncpg)[._-]?)*pool[._-]?max[._-]?size")
+_DATABASE = frozenset(
+    {
+        "asyncpg", "database", "databases", "datasource", "db", "dbs", "engine", "mariadb", "mysql", "orm", "pg",
+        "pgsql", "postgres", "postgresql", "sql", "sqlalchemy",
+    }
+)  # fmt: skip
+"""Words in the name of a section that say that a pool in it is one of database connections."""
+_OTHER = frozenset(
+    {
+        "amqp", "cache", "celery", "elastic", "elasticsearch", "executor", "http", "httpx", "kafka", "ldap",
+        "memcached", "mongo", "mongodb", "rabbitmq", "redis", "smtp", "thread", "threads", "worker", "workers",
+    }
+)  # fmt: skip
+"""Words that say that it is not."""
+_PROFILES = frozenset({"default", "global", "production", "staging", "development", "testing"})
+"""Dynaconf's: what stands in these stands at the top."""
+_WORDS = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+")
+_BARE = re.compile(r"(?i)pool[._-]?size|max[._-]?overflow")
+"""SQLAlchemy's own names."""
+_PREFIXED = re.compile(r"(?i)(?:sqlalchemy|database|db|postgres(?:ql)?|pg|mysql|asyncpg|engine)[._-]?.+")
 _LONGEST_NAME = 80
 _DEPTH = 12
 _MOST_SECTIONS = 5000
@@ -55,7 +75,7 @@ def sizes(name: str, data: bytes) -> Sizes | None:
         document = _loaded(name, data)
     except Exception:  # noqa: BLE001 -- parsers of four formats fail in many ways: none of these says a size
         return None
-    found = {one for section in _sections(document) if (one := _said(section)) is not None}
+    found = {one for where, section in _sections(document) if (one := _said(where, section)) is not None}
     return next(iter(found)) if len(found) == 1 else None
 
 
@@ -74,21 +94,36 @@ def _loaded(name: str, data: bytes) -> Any:
     return {section: dict(parser.items(section)) for section in parser.sections()}
 
 
-def _sections(document: Any) -> Iterator[Mapping[object, Any]]:
+_Where = tuple[str, ...]
+"""Names of the sections around, the outermost first."""
+
+
+def _sections(document: Any) -> Iterator[tuple[_Where, Mapping[object, Any]]]:
     """All mappings in it, so many at most."""
-    open_nodes: list[tuple[Any, int]] = [(document, 0)]
+    open_nodes: list[tuple[Any, _Where]] = [(document, ())]
     for _ in range(_MOST_SECTIONS):
         if not open_nodes:
             return
-        node, depth = open_nodes.pop()
+        node, where = open_nodes.pop()
         if isinstance(node, Mapping):
-            yield node
-        inner = node.values() if isinstance(node, Mapping) else node if isinstance(node, list) else ()
-        if depth < _DEPTH:
-            open_nodes += [(one, depth + 1) for one in inner]
+            yield where, node
+            if len(where) < _DEPTH:
+                open_nodes += [(one, (*where, str(name)[:_LONGEST_NAME])) for name, one in node.items()]
+        elif isinstance(node, list) and len(where) < _DEPTH:
+            open_nodes += [(one, (*where, "")) for one in node]
 
 
-def _said(section: Mapping[object, Any]) -> Sizes | None:
+def _said(where: _Where, section: Mapping[object, Any]) -> Sizes | None:
+    words = {word.lower() for name in where for word in _WORDS.findall(name)}
+    if words & _OTHER:
+        return None
+    if not words & _DATABASE:
+        is_top = all(name.lower() in _PROFILES for name in where)
+        section = {
+            name: value
+            for name, value in section.items()
+            if isinstance(name, str) and (_PREFIXED.match(name) or (is_top and _BARE.fullmatch(name)))
+        }
     size, overflow, whole = (_number(section, names) for names in (_SIZE, _OVERFLOW, _WHOLE))
     if size is not None:
         return Sizes(size, overflow) if size > 0 else None

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ast
-import asyncio
 import posixpath
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 from probes import app_module, text
 from probes.app_module import Module
-from probes.database import poolcode, poolfiles
+from probes.aside import Aside
+from probes.database import poolcode, pooldotenv, poolfiles
 from probes.database.budget import NOTHING, Found, Stated
 from probes.model import Deployment, Replica
 
@@ -38,8 +39,10 @@ _LIBRARIES = frozenset(
     }
 )  # fmt: skip
 """Not the service's own: these are not looked for among its files."""
-_DOTENV = frozenset({"load_dotenv", "dotenv", "dotenv_values", "env_file", "read_env", "decouple", "Config"})
-"""What in a source says that a ``.env`` file is read."""
+_MOST_DOTENVS = 4
+_WORK_SECONDS = 12.0
+"""For what is counted of the files at one time; :data:`probes.database.poolcode.SECONDS` ends the longest sooner."""
+_T = TypeVar("_T")
 
 
 class Place(NamedTuple):
@@ -89,10 +92,13 @@ async def search(read: Read, where: Place, environment: Mapping[str, str], *, ne
         return NOTHING
     here = where.roots[0]
     said = dict(environment)
-    dotenv = await bounded(posixpath.join(here, ".env")) if _reads_dotenv(modules) else None
-    if dotenv is not None:
-        said = {**poolfiles.variables(dotenv), **said}
-    made = await asyncio.to_thread(poolcode.pools, modules, said)
+    files = await _apart(lambda: pooldotenv.files(modules))
+    read_here: dict[str, str] = {}
+    for name in (files or ())[:_MOST_DOTENVS]:
+        data = await bounded(posixpath.join(here, name))
+        read_here |= {} if data is None else poolfiles.variables(data)
+    said = {**read_here, **said}
+    made = await _apart(lambda: poolcode.pools(modules, said, whole=files is not None))
     code = _code(made[0]) if len(made) == 1 else None
     if code is not None:
         return Found(code=code)
@@ -100,7 +106,7 @@ async def search(read: Read, where: Place, environment: Mapping[str, str], *, ne
         for name in poolfiles.NAMES:
             path = posixpath.join(here, folder + name)
             data = await bounded(path)
-            sizes = None if data is None else await asyncio.to_thread(poolfiles.sizes, name, data)
+            sizes = None if data is None else await _apart(partial(poolfiles.sizes, name, data))
             if sizes is not None:
                 return Found(file=Stated(sizes.size, sizes.overflow, f"file {text.clean(path, 200)}"))
     return NOTHING
@@ -132,12 +138,12 @@ async def _modules(read: Read, where: Place) -> list[Module]:
         roots = tuple(dict.fromkeys((posixpath.dirname(where.module), *roots)))
         data = await read(where.module)
         found["__main__"] = first = None if data is None else await _parsed("__main__", where.module, data)
-        waiting = [] if first is None else _imports(first)
+        waiting = [] if first is None else await _apart(partial(_imports, first))
     while waiting and sum(one is not None for one in found.values()) < MOST_MODULES:
         name, inner = waiting.pop(0)
         if name not in found:
             found[name] = module = await _module(read, roots, name)
-            waiting += [] if module is None else _imports(module)
+            waiting += [] if module is None else await _apart(partial(_imports, module))
         known = found[name]
         if known is None or known.package:  # what has no file may be a directory with modules in it
             waiting += [_Import(f"{name}.{one}") for one in inner if f"{name}.{one}" not in found]
@@ -157,7 +163,12 @@ async def _module(read: Read, roots: Sequence[str], name: str) -> Module | None:
 async def _parsed(name: str, path: str, data: bytes, *, package: bool = False) -> Module | None:
     if len(data) >= MODULE_BYTES:
         return None
-    return await asyncio.to_thread(lambda: app_module.parse(name, path, data, package=package))
+    return await _apart(lambda: app_module.parse(name, path, data, package=package))
+
+
+async def _apart(work: Callable[[], _T]) -> _T:
+    """In a thread that the end of the process does not wait for. Raises :class:`TimeoutError`."""
+    return await Aside("fastops-pools").call(work, within_seconds=_WORK_SECONDS)
 
 
 class _Import(NamedTuple):
@@ -183,15 +194,6 @@ def _own(name: str) -> bool:
     top = name.partition(".")[0]
     parts = name.split(".")
     return top not in sys.stdlib_module_names and top not in _LIBRARIES and all(one.isidentifier() for one in parts)
-
-
-def _reads_dotenv(modules: Sequence[Module]) -> bool:
-    for module in modules:
-        for node in ast.walk(module.tree):
-            named = getattr(node, "id", None) or getattr(node, "arg", None) or getattr(node, "attr", None)
-            if named in _DOTENV or (isinstance(node, ast.ImportFrom) and node.module in _DOTENV):
-                return True
-    return False
 
 
 def _code(made: poolcode.Made) -> Stated | None:

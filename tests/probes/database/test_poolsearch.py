@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ast
+from collections.abc import Iterator, Mapping
 from textwrap import dedent
 
 import msgspec
@@ -11,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixes.signatures import _cases
-from probes.database import poolfiles, poolsearch
+from probes import app_module
+from probes.database import poolcode, poolfiles, poolsearch
 from probes.database.budget import NOTHING, Found, Stated
 from probes.database.poolsearch import Place
 from probes.model import Deployment, Replica, Setting
@@ -250,3 +252,132 @@ def test_a_service_without_a_database_is_not_searched() -> None:
     assert of((), {"fastapi": "1", "sqlalchemy": "2"})
     assert not of(("sqlite3",), {"sqlalchemy": "2"})
     assert not of((), {"fastapi": "1", "redis": "5"})
+
+
+PLAIN = "from sqlalchemy import create_engine\n"
+SETTINGS_OBJECT = f"{PLAIN}from pydantic_settings import BaseSettings\nclass S(BaseSettings):\n    pool_size: int = 4\n"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "if prod:\n    POOL = 20\nelse:\n    POOL = 5\ne = create_engine(URL, pool_size=POOL)",
+        "POOL = 5\nif big:\n    POOL = 50\ne = create_engine(URL, pool_size=POOL)",
+        "POOL = 5\nfrom local_settings import *\ne = create_engine(URL, pool_size=POOL)",
+        "POOL = 5\ndef grow():\n    global POOL\n    POOL = 9\ne = create_engine(URL, pool_size=POOL)",
+        "pool_size = 7\ndef make(pool_size):\n    return create_engine(URL, pool_size=pool_size)",
+        "def make(size=50):\n    size = 5\n    return create_engine(URL, pool_size=size)",
+        "class RedisConfig:\n    pool_size: int = 99\ncfg = load()\ne = create_engine(URL, pool_size=cfg.pool_size)",
+        "engines = [create_engine(u, pool_size=10) for u in SHARDS]",
+        "for u in SHARDS:\n    engines.append(create_engine(u, pool_size=10))",
+        "def of(tenant):\n    return create_engine(f'postgresql://{tenant}', pool_size=10)",
+        "def of(tenant):\n    url = BASE + tenant\n    return create_engine(url, pool_size=10)",
+        "def make():\n    return create_engine(URL, pool_size=10)\nengines = {t: make() for t in TENANTS}",
+        "e = create_engine(URL, poolclass=NullPool if test else None)",
+        "e = create_engine(*args, pool_size=3)",
+    ],
+)
+async def test_what_is_not_certain_is_not_told(source: str) -> None:
+    assert await _one(PLAIN + source) is None
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        SETTINGS_OBJECT + "s = S()\ne = create_engine(URL, pool_size=s.pool_size)",
+        SETTINGS_OBJECT + "def get():\n    return S()\ns = get()\ne = create_engine(URL, pool_size=s.pool_size)",
+        SETTINGS_OBJECT + "def make():\n    return create_engine(URL, pool_size=S().pool_size)",
+        SETTINGS_OBJECT + "s = S(pool_size=4)\ne = create_engine(URL, pool_size=s.pool_size)",
+        PLAIN + "class C:\n    POOL = 4\ne = create_engine(URL, pool_size=C.POOL)",
+        PLAIN + "class A:\n    POOL = 4\nclass B(A):\n    X = 1\ne = create_engine(URL, pool_size=B.POOL)",
+        PLAIN + "class D:\n    def __init__(self):\n        self.engine = create_engine(URL, pool_size=4)",
+    ],
+)
+async def test_objects_are_followed_to_the_class_that_they_are_of(source: str) -> None:
+    found = await _one(source)
+    assert found is not None
+    assert found.size == 4
+
+
+@pytest.mark.parametrize(
+    ("source", "size"),
+    [
+        ("import aiomysql\nasync def f():\n    return await aiomysql.create_pool(1, 30, host='db')", 30),
+        ("import asyncmy\nasync def f():\n    return await asyncmy.create_pool(2, 40)", 40),
+        ("import aiomysql\nasync def f():\n    return await aiomysql.create_pool(1)", 10),
+    ],
+)
+async def test_sizes_without_a_name_are_read_where_they_stand(source: str, size: int) -> None:
+    found = await _one(source)
+    assert found is not None
+    assert (found.size, found.source.startswith("the library's default")) == (size, size == 10)
+
+
+async def test_the_file_of_variables_is_the_one_that_the_source_names() -> None:
+    def source(named: str) -> str:
+        inner = f"    model_config = SettingsConfigDict(env_file={named})\n"
+        return SETTINGS_OBJECT + inner + "e = create_engine(URL, pool_size=S().pool_size)"
+
+    files = {"/app/.env": "POOL_SIZE=3\n", "/app/.env.production": "POOL_SIZE=40\n"}
+    expected = {
+        '".env"': 3, '".env.production"': 40, '(".env", ".env.production")': 40, '".env.missing"': 4, "None": 4,
+        "which()": None,
+    }  # fmt: skip
+    for named, size in expected.items():
+        found = (await _search({**files, "/app/shop/main.py": source(named)})).code
+        assert (None if found is None else found.size) == size, named
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("config.yaml", "redis: {pool_max_size: 200}"),
+        ("config.yaml", "database: {redis: {pool_size: 200}}"),
+        ("config.toml", "[http]\npool_size = 200"),
+        ("pyproject.toml", "[tool.x]\npool-size = 7"),
+        ("config.json", '{"pool_max_size": 200}'),
+    ],
+)
+def test_a_pool_of_something_else_is_not_the_databases(name: str, text: str) -> None:
+    assert poolfiles.sizes(name, text.encode()) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "size"),
+    [
+        ("config.yaml", "pool_size: 9", 9),
+        ("config.yaml", "app: {db_pool_size: 9}", 9),
+        ("config.yaml", "app: {primaryDatabase: {pool_max_size: 9}}", 9),
+        ("settings.ini", "[postgres]\npool_size = 9", 9),
+    ],
+)
+def test_a_pool_is_the_databases_by_its_section_or_its_name(name: str, text: str, size: int) -> None:
+    found = poolfiles.sizes(name, text.encode())
+    assert found is not None
+    assert found.size == size
+
+
+def test_no_more_calls_than_some_are_looked_at_and_every_node_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    walked = 0
+
+    def counted(node: ast.AST) -> Iterator[ast.AST]:
+        nonlocal walked
+        walked += 1
+        return children(node)
+
+    children = ast.iter_child_nodes
+    source = PLAIN + "create_engine(u, pool_size=n)\n" * 3000
+    module = app_module.parse("main", "/app/main.py", source.encode(), package=False)
+    assert module is not None
+    nodes = sum(1 for _ in ast.walk(module.tree))
+    monkeypatch.setattr(ast, "iter_child_nodes", counted)
+    assert poolcode.pools([module], {}) == []
+    assert walked <= nodes + 50 * poolcode.MOST_CALLS
+
+
+def test_work_that_takes_too_long_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = app_module.parse("main", "/app/main.py", (PLAIN + "e = create_engine(U)").encode(), package=False)
+    assert module is not None
+    assert len(poolcode.pools([module], {})) == 1
+    monkeypatch.setattr(poolcode, "SECONDS", -1.0)
+    assert poolcode.pools([module], {}) == []
