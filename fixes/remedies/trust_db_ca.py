@@ -12,9 +12,9 @@ When it is not: a certificate that was made for another name, or has expired: no
 Risk: the service is started anew. A certificate that this authority did not sign, or that was made for another name
 than the one in the URL, ends every connection to the database.
 
-Guard: the file must be there: on Docker a file with a certificate in the container, on Kubernetes a path below a mount
-of the container. The deployment's name must be typed where connections work now. Refused where the URL names another
-file (``sslrootcert``).
+Guard: the file must be there: on Docker a file with a certificate in the container, which the container's user can
+read; on Kubernetes a path below a mount of the container. The deployment's name must be typed where connections work
+now. Refused where the URL names another file (``sslrootcert``).
 """
 
 from __future__ import annotations

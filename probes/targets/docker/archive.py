@@ -31,6 +31,9 @@ class Entry(NamedTuple):
     link: str
     data: bytes
     """The beginning of a file's content."""
+    mode: int = 0
+    uid: int = 0
+    gid: int = 0
 
 
 async def entries(chunks: AsyncIterator[bytes], keep: int = 0) -> AsyncIterator[Entry]:
@@ -55,7 +58,8 @@ async def entries(chunks: AsyncIterator[bytes], keep: int = 0) -> AsyncIterator[
         )
         renamed = None
         kinds = {b"0": "file", b"\0": "file", b"5": "directory", b"2": "link", b"1": "link"}
-        yield Entry(name, kinds.get(kind, "other"), _string(header[157:257]), data)
+        mode, uid, gid = (_number(header[at:end]) for at, end in ((100, 108), (108, 116), (116, 124)))
+        yield Entry(name, kinds.get(kind, "other"), _string(header[157:257]), data, mode, uid, gid)
 
 
 class _Source:
@@ -110,6 +114,11 @@ def _pax_path(data: bytes) -> str | None:
 
 async def read(client: EngineClient, container: str, path: str, limit: int) -> bytes:
     """A file's first ``limit`` bytes; links are followed inside the container. Raises :class:`Unreadable`."""
+    return (await file(client, container, path, limit)).data
+
+
+async def file(client: EngineClient, container: str, path: str, limit: int) -> Entry:
+    """Likewise a file with its owner and mode."""
     what = f"{text.clean(path, 300)} in {container[:12]}"
     for _ in range(_LINKS):
         found: Entry | None = None
@@ -125,7 +134,7 @@ async def read(client: EngineClient, container: str, path: str, limit: int) -> b
         if found is None or found.kind not in {"file", "link"}:
             raise Unreadable(Failure("not-a-file", what, "it is no regular file", ""))
         if found.kind == "file":
-            return found.data
+            return found
         path = posixpath.normpath(posixpath.join(posixpath.dirname(path), found.link))
     raise Unreadable(Failure("not-found", what, "too many symbolic links", ""))
 

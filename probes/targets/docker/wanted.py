@@ -11,7 +11,7 @@ from probes.base import Frozen
 from probes.command import CannotRewrite, Rewritten, rewrite
 from probes.intent import Desired
 from probes.target import Refused, Unreadable
-from probes.targets.docker import archive
+from probes.targets.docker import archive, readable
 from probes.targets.docker.client import EngineClient
 from probes.targets.docker.documents import environment, with_environment
 from probes.targets.docker.limits import log_config, memory_values, ulimits
@@ -47,7 +47,7 @@ async def wanted(
     if want.log_options:
         host["LogConfig"] = log_config(host, want.log_options)
     if want.database_ca is not None:
-        await _check_certificate(client, container, want.database_ca)
+        await _check_certificate(client, container, made, want.database_ca)
     if want.environment or want.database_tls:
         made["Env"] = with_environment(made.get("Env"), _variables(environment(made.get("Env")), want))
     if not (want.bind_host or want.gunicorn or want.server or want.production):
@@ -74,13 +74,17 @@ def _variables(held: Mapping[str, str], want: Desired) -> dict[str, str]:
     return {**held, **want.environment, **changed}
 
 
-async def _check_certificate(client: EngineClient, container: str, path: str) -> None:
+async def _check_certificate(client: EngineClient, container: str, body: Json, path: str) -> None:
     shown = text.clean(path, 200)
-    data = await _read(client, container, path)
-    if data is None:
-        raise Refused(f"{shown} is not in the container, or cannot be read there: mount it first.")
-    if b"-----BEGIN CERTIFICATE-----" not in data and b"-----BEGIN TRUSTED CERTIFICATE-----" not in data:
+    try:
+        file = await archive.file(client, container, path, _FILE_BYTES)
+    except Unreadable:
+        raise Refused(f"{shown} is not in the container, or cannot be read there: mount it first.") from None
+    if b"-----BEGIN CERTIFICATE-----" not in file.data and b"-----BEGIN TRUSTED CERTIFICATE-----" not in file.data:
         raise Refused(f"{shown} holds no certificate (PEM).")
+    if not await readable.by_its_user(client, container, body, file):
+        user = text.clean(str(body.get("User")), 100)
+        raise Refused(f"{shown} cannot be read by the container's user ({user}): make it readable first (chmod o+r).")
 
 
 async def _rewritten(
