@@ -24,6 +24,8 @@ from probes.intent import Desired, Intent
 from probes.model import Deployment, Node
 
 ADVISED = 65_536
+MOST = 1 << 20
+"""Where no hard limit bounds it: the kernel's own default of ``fs.nr_open``, above which no limit can be set."""
 
 
 def _soft(deployment: Deployment) -> int | None:
@@ -37,7 +39,7 @@ def _hard(deployment: Deployment) -> int | None:
 
 
 def _most(deployment: Deployment) -> int | None:
-    """What the soft limit can be raised to; ``None`` in containers, whose engine sets both limits."""
+    """The hard limit that bounds the soft one; ``None`` in containers, whose engine sets both limits."""
     return None if _facts.in_container(deployment) else _hard(deployment)
 
 
@@ -54,6 +56,8 @@ def _why_not(deployment: Deployment, _finding: Finding) -> str | None:
             f"The soft limit stands at the hard limit ({hard}) already: raise that where the service is started "
             "(systemd: LimitNOFILE=65536)."
         )
+    if soft is not None and hard is None and soft >= MOST:
+        return f"It may have {soft} files open, and {MOST} is as many as can be set: look for descriptors that leak."
     return None
 
 
@@ -61,8 +65,9 @@ def _parameters(deployment: Deployment, _finding: Finding, _node: Node | None) -
     soft, hard, most = _soft(deployment) or 0, _room(deployment), _most(deployment)
     wanted = max(ADVISED, 2 * soft)
     title = "Open files" if hard is None else f"Open files (the hard limit is {hard})"
-    default = wanted if hard is None else min(wanted, hard)
-    return (Parameter("limit", title, default, "files", minimum=64, maximum=most if most is not None else 1 << 20),)
+    maximum = MOST if most is None else most
+    default = min(wanted, maximum, maximum if hard is None else hard)
+    return (Parameter("limit", title, default, "files", minimum=64, maximum=maximum),)
 
 
 def _intend(_deployment: Deployment, _finding: Finding, values: Mapping[str, Value]) -> Intent:
