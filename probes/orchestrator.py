@@ -118,6 +118,10 @@ class Managed(Frozen, frozen=True):
     """Of the release, the application, the kustomization."""
 
 
+VERTICAL_RESOURCES = ("cpu", "memory")
+"""What a VerticalPodAutoscaler can own."""
+
+
 class Orchestrated(Frozen, frozen=True):
     """What the orchestrator alone knows of a deployment."""
 
@@ -130,5 +134,7 @@ class Orchestrated(Frozen, frozen=True):
     managed: Managed | None = None
     vertical_autoscaler: str | None = None
     """The name of a VerticalPodAutoscaler that owns its resources, where one is known of."""
+    vertical_owns: tuple[str, ...] = VERTICAL_RESOURCES
+    """Which of them. It makes existing limits larger and smaller, and sets none where there is none."""
     labels: Mapping[str, str] = {}
     """Of the object itself."""

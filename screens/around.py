@@ -54,7 +54,13 @@ def _lines(deployment: Deployment, around: Orchestrated, now: datetime) -> Itera
         current = "" if scaler.current is None else f", now {scaler.current}"
         yield "autoscaler", Text(f"{scaler.name}: {scaler.minimum} … {scaler.maximum} replicas{current}", end="")
     if around.vertical_autoscaler is not None:
-        yield "", Text(f"{around.vertical_autoscaler} decides requests and limits", end="")
+        yield (
+            "",
+            Text(
+                f"{around.vertical_autoscaler} decides requests and limits of {' and '.join(around.vertical_owns)}",
+                end="",
+            ),
+        )
     if around.disruption is not None:
         allowed = around.disruption.allowed
         count = "" if allowed is None else f": {words.plural(allowed, 'replica')} may be away now"

@@ -6,7 +6,8 @@ of the machine, and it need not be this one.
 What proves it. The engine's configuration of a running container, or its control group, without a limit.
 
 What it is not. A process on the machine itself, which has no limit of an engine. A limit that could not be read. A pod
-to which a LimitRange gave one when it was made, or whose resources a VerticalPodAutoscaler sets.
+to which a LimitRange gave one when it was made. A VerticalPodAutoscaler is no limit: it scales those that stand, and
+sets none where there is none.
 
 What to do. A limit of 1.5 times the most that was seen in use, 512 MiB at least.
 """
@@ -22,8 +23,7 @@ from probes.orchestrator import Orchestrated
 
 def detect(view: View) -> Verdict:
     """Fires for running containers that are known to have no limit."""
-    around = view.deployment.orchestrated
-    if view.deployment.kind == "process" or (around is not None and around.vertical_autoscaler is not None):
+    if view.deployment.kind == "process":
         return SILENT
     free = [r for r in view.deployment.running if r.memory.limit.limited is False]
     if not free:
@@ -55,6 +55,12 @@ SIGNATURE = Signature(
             ),
         ),
         Example("a pod", deployment=_cases.workload(_cases.pod(memory=Memory(limit=UNLIMITED)))),
+        Example(
+            "a pod whose requests an autoscaler sets",
+            deployment=_cases.workload(
+                _cases.pod(memory=Memory(limit=UNLIMITED)), orchestrated=Orchestrated(vertical_autoscaler="api")
+            ),
+        ),
     ),
     silent=(
         Example("a limit", deployment=_cases.container(memory=Memory(limit=Limit(limited=True, value=1e9)))),
@@ -63,12 +69,6 @@ SIGNATURE = Signature(
             deployment=_cases.deployment(_cases.replica(memory=Memory(limit=UNLIMITED)), kind="process"),
         ),
         Example("a pod with a limit, its own or a LimitRange's", deployment=_cases.workload()),
-        Example(
-            "a pod whose resources an autoscaler sets",
-            deployment=_cases.workload(
-                _cases.pod(memory=Memory(limit=UNLIMITED)), orchestrated=Orchestrated(vertical_autoscaler="api")
-            ),
-        ),
         Example("it is not known"),
         Example("it ended", deployment=_cases.container(state="exited", memory=Memory(limit=UNLIMITED))),
     ),

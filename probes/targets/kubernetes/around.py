@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from probes.orchestrator import VERTICAL_RESOURCES
 from probes.targets.kubernetes import objects, objects_around
 from probes.targets.kubernetes.quantities import quantity
 from probes.targets.kubernetes.sharing import Sharing
@@ -50,13 +51,17 @@ def scaler(found: objects_around.HorizontalPodAutoscaler, share: Sharing) -> Sca
 
 
 def vertical(found: objects_around.VerticalPodAutoscaler, share: Sharing) -> VerticalView | None:
-    """A VerticalPodAutoscaler; the mode ``Off`` only recommends, and ``RequestsOnly`` leaves limits alone."""
+    """A VerticalPodAutoscaler; the mode ``Off`` only recommends, and ``RequestsOnly`` leaves limits alone.
+
+    What it owns of one container it is said to own; all of those without a policy of their own have that of ``*``.
+    """
     meta, spec = found.metadata or objects.Metadata(), found.spec or objects_around.VerticalSpec()
     target = spec.target_ref or objects_around.ScaleTarget()
     policies = (spec.resource_policy.container_policies if spec.resource_policy else None) or ()
-    spared = any(one.container_name == "*" for one in policies) and all(
-        one.mode == "Off" or one.controlled_values == "RequestsOnly" for one in policies
-    )
+    owned = set() if any(one.container_name == "*" for one in policies) else set(VERTICAL_RESOURCES)
+    for one in policies:
+        if one.mode != "Off" and one.controlled_values != "RequestsOnly":
+            owned.update(VERTICAL_RESOURCES if one.controlled_resources is None else one.controlled_resources)
     off = spec.update_policy is not None and spec.update_policy.update_mode == "Off"
     if not meta.name:
         return None
@@ -67,7 +72,7 @@ def vertical(found: objects_around.VerticalPodAutoscaler, share: Sharing) -> Ver
         version=meta.resource_version or "",
         kind=target.kind,
         target=target.name,
-        decides=not off and not spared,
+        owns=() if off else tuple(name for name in VERTICAL_RESOURCES if name in owned),
     )
 
 

@@ -9,7 +9,15 @@ from probes import text
 from probes.base import ReplicaId
 from probes.loghits import LogCoverage, LogHit
 from probes.model import Capability, Deployment, Framework, Latency, Replica
-from probes.orchestrator import Autoscaler, DisruptionBudget, Orchestrated, Revision, Rollout, ServicePort
+from probes.orchestrator import (
+    VERTICAL_RESOURCES,
+    Autoscaler,
+    DisruptionBudget,
+    Orchestrated,
+    Revision,
+    Rollout,
+    ServicePort,
+)
 from probes.targets.kubernetes.group import Group
 from probes.targets.kubernetes.measured import Measured
 from probes.targets.kubernetes.views import (
@@ -101,6 +109,7 @@ def _orchestrated(group: Group, around: Around, members: Sequence[PodView]) -> O
         ),
         autoscaler=_autoscaler(around.scaler),
         vertical_autoscaler=None if around.vertical is None else text.clean(around.vertical.name, 253),
+        vertical_owns=VERTICAL_RESOURCES if around.vertical is None else around.vertical.owns,
         disruption=_disruption(around.budgets),
         rollout=None if workload is None else _rollout(workload),
         revisions=_revisions(workload, around.revisions),

@@ -15,7 +15,7 @@ from typing import Any
 from probes import text
 from probes.intent import Desired, Intent, Restart, Rollback, Scale, Step
 from probes.model import Deployment
-from probes.orchestrator import Managed
+from probes.orchestrator import VERTICAL_RESOURCES, Managed
 from probes.target import Refused
 from probes.targets.kubernetes import guards, moving, resizing, serving
 from probes.targets.kubernetes.client import ApiClient
@@ -73,7 +73,7 @@ class KubernetesDrafter:
             return []
         notes = (*notes, *made.wanted.notes)
         keeper = guards.managed(made.live) or (around.managed if around is not None else None)
-        scaler = around.vertical_autoscaler if around is not None and _sets_resources(want) else None
+        scaler = around.vertical_autoscaler if around is not None and _sets(want, around.vertical_owns) else None
         if (keeper is not None or scaler is not None) and not isinstance(want, Restart):
             return self._offered(made, want, keeper, scaler, notes)
         notes = (*notes, *await self._limits(made, want, facts), *self._own())
@@ -92,7 +92,7 @@ class KubernetesDrafter:
         )
         first = moving.steps(made, want, subject, facts)
         later: Sequence[Step] = ()
-        if guards.by_hand(made.live) and _sets_resources(want):
+        if guards.by_hand(made.live) and _sets(want):
             later = await resizing.of_workload(self._objects, made.live, subject, want, facts)
         return [*first, step, *later]
 
@@ -159,7 +159,7 @@ class KubernetesDrafter:
         """What nodes, LimitRanges and quotas allow; raises :class:`Refused` where they forbid it."""
         thing = made.wanted.thing
         namespace = str(thing["metadata"]["namespace"])
-        if isinstance(want, Desired) and _sets_resources(want):
+        if isinstance(want, Desired) and _sets(want):
             container = container_of(thing, facts.container)
             guards.refuse_beyond_nodes(thing, container, await self._objects.around("/api/v1/nodes"))
             ranges = await self._objects.around(f"/api/v1/namespaces/{namespace}/limitranges")
@@ -181,8 +181,12 @@ class KubernetesDrafter:
         return (_OWN,) if self._objects.read_only else ()
 
 
-def _sets_resources(want: Intent) -> bool:
-    return isinstance(want, Desired) and (want.memory_limit_bytes is not None or want.cpu_limit_cores is not None)
+def _sets(want: Intent, resources: Sequence[str] = VERTICAL_RESOURCES) -> bool:
+    """Whether limits of any of these are to change."""
+    if not isinstance(want, Desired):
+        return False
+    limits = {"memory": want.memory_limit_bytes, "cpu": want.cpu_limit_cores}
+    return any(limits[name] is not None for name in resources)
 
 
 def _what(want: Intent) -> str:

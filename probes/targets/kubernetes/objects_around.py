@@ -75,6 +75,8 @@ class ContainerPolicy(Part, frozen=True):
     container_name: str | None = None
     mode: str | None = None
     controlled_values: str | None = None
+    controlled_resources: tuple[str, ...] | None = None
+    """``None`` for both, ``cpu`` and ``memory``."""
 
 
 class ResourcePolicy(Part, frozen=True):

@@ -107,7 +107,7 @@ class Surroundings(Generic[_T]):
         return Around(
             services=self.services(namespace, labels),
             scaler=self._scalers.of(key),
-            vertical=vertical if vertical is not None and vertical.decides else None,
+            vertical=vertical if vertical is not None and vertical.owns else None,
             budgets=[one for one in self._budgets.of(namespace, labels) if covers(one, labels)],
             revisions=tuple(self._revisions.get(workload.uid, {}).values()) if workload is not None else (),
         )

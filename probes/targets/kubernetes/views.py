@@ -189,8 +189,8 @@ class VerticalView(ObjectView, frozen=True):
 
     kind: str
     target: str
-    decides: bool
-    """It writes requests and limits; else it only recommends, or leaves limits alone."""
+    owns: tuple[str, ...]
+    """Of ``cpu`` and ``memory``, those whose limits it writes; none where it only recommends, or leaves limits alone."""
 
 
 class BudgetView(ObjectView, frozen=True):

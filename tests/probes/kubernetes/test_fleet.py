@@ -238,14 +238,23 @@ EACH = {"containerName": "*"}
             True,
         ),
         ({"resourcePolicy": {"containerPolicies": [{"containerName": "proxy", "mode": "Off"}]}}, True),
+        ({"resourcePolicy": {"containerPolicies": [{**EACH, "controlledResources": ["cpu"]}]}}, ("cpu",)),
+        ({"resourcePolicy": {"containerPolicies": [{**EACH, "controlledResources": []}]}}, False),
+        (
+            {"resourcePolicy": {"containerPolicies": [{"containerName": "app", "controlledResources": ["cpu"]}]}},
+            True,
+        ),
     ],
 )
-def test_a_vertical_autoscaler_decides_limits_unless_it_only_recommends(spec: dict[str, object], decides: bool) -> None:
+def test_a_vertical_autoscaler_decides_limits_unless_it_only_recommends(
+    spec: dict[str, object], decides: bool | tuple[str, ...]
+) -> None:
     given = Given().put("deployments", workload()).put("pods", pod("web-abc-1"))
     given.put("verticalpodautoscalers", vertical(**spec))
     around = given[WEB].orchestrated
     assert around is not None
     assert around.vertical_autoscaler == ("web-vpa" if decides else None)
+    assert around.vertical_owns == (decides if isinstance(decides, tuple) else ("cpu", "memory"))
 
 
 def test_a_vertical_autoscaler_that_goes_leaves_the_workload_as_it_was() -> None:

@@ -266,7 +266,8 @@ async def test_vertical_autoscalers_are_read_where_there_are_any_and_missed_nowh
             await mirror.list()
             (found,) = mirror.objects("verticalpodautoscalers").values()
             assert isinstance(found, VerticalView)
-            assert (found.name, found.kind, found.target, found.decides) == ("web-vpa", "Deployment", "web", True)
+            assert (found.name, found.kind, found.target) == ("web-vpa", "Deployment", "web")
+            assert found.owns == ("cpu", "memory")
         async with mirrored(bare, space, user={"token": "mv"}) as mirror:
             await mirror.list()
             (failure,) = mirror.failures
