@@ -14,12 +14,12 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from fixes import catalogue
-from fixes.model import Finding, Report, Signature
+from fixes.model import PASTED, Finding, Report, Signature
 from fixes.pastedplaces import Places
 from fixes.policy import Policy
 from fixes.track import LOOK_BACK, Tracker
 from probes import pastedkernel
-from probes.base import DeploymentId, Failure, Frozen, TargetId
+from probes.base import DeploymentId, Failure, Frozen
 from probes.history import History
 from probes.loghits import LogCoverage
 from probes.logs import Matcher
@@ -29,7 +29,6 @@ from probes.pasteddocs import documents
 
 AFTERWARDS = timedelta(seconds=30)
 """How long after the last line it is looked at: what started in its last line has stayed up."""
-_PASTED = TargetId("pasted")
 LOG = DeploymentId("pasted/log")
 _KERNEL = frozenset(pattern.key for pattern in pastedkernel.PATTERNS)
 _TELLS = frozenset({"log", "event"})
@@ -104,7 +103,7 @@ def _log(pasted: Pasted) -> _Look | None:
         replicas[0] = replace(replicas[0], events=pastedkernel.events(pasted.hits, last))
     deployment = Deployment(
         id=LOG,
-        target=_PASTED,
+        target=PASTED,
         name="log",
         kind="process" if "journal" in pasted.origins else "container",
         framework="fastapi",
@@ -149,14 +148,14 @@ def _moment(described: Deployment, unknown: datetime) -> datetime:
 def _judge(signatures: Sequence[Signature], look: _Look, decided: Policy | None) -> Report:
     identity = look.deployment.id
     state = TargetState(
-        target=_PASTED,
+        target=PASTED,
         link=Link("live", since=look.now),
         as_of=look.now,
         deployments={identity: look.deployment},
         changed=frozenset({identity}),
         complete=True,
     )
-    return Tracker(signatures, look.window, decided).advance(Snapshot(look.now, {_PASTED: state}), History(), look.now)
+    return Tracker(signatures, look.window, decided).advance(Snapshot(look.now, {PASTED: state}), History(), look.now)
 
 
 def _proved(findings: Mapping[DeploymentId, Sequence[Finding]]) -> Iterator[Finding]:

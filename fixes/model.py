@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Literal, NewType
 
 from fixes.proof import BY_LOAD, Proof
-from probes.base import DeploymentId, Failure, Frozen, ReplicaId, Value
+from probes.base import DeploymentId, Failure, Frozen, ReplicaId, TargetId, Value
 from probes.history import Metric, Point
 from probes.intent import Intent, RestorePoint, Step
 from probes.loghits import LogHit, Pattern
@@ -19,6 +19,9 @@ ChangeId = NewType("ChangeId", str)
 Severity = Literal["info", "warning", "error", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "error", "critical")
 """From the mildest to the worst."""
+
+PASTED = TargetId("pasted")
+"""The target of text that somebody pasted."""
 
 EvidenceSource = Literal["log", "event", "inspect", "cgroup", "proc", "http", "stack", "settings", "database"]
 
@@ -116,6 +119,11 @@ class View(Frozen, frozen=True):
             h for h in self.deployment.hits if h.key in keys and (h.marks[-1].at is None or h.marks[-1].at >= start)
         ]
         return tuple(sorted(found, key=lambda h: h.marks[-1].line))
+
+    @property
+    def pasted(self) -> bool:
+        """Whether it is a text that somebody pasted: of what wrote it only that is known."""
+        return self.deployment.target == PASTED
 
     @property
     def start(self) -> datetime:

@@ -160,7 +160,7 @@ def verdict(
     hits = list({id(hit): hit for hit, _ in left}.values())
     first, last = _shared.span([place for _, place in left])
     total = _count(view, hits, left)
-    seen = f" ({_shared.times(total)} in {_shared.window_text(view)})" if total > 1 else ""
+    seen = _shared.seen(view, total)
     told: dict[str, Value] = {name: value for name, value in hits[-1].fields.items() if value}
     return Fires(
         severity=severity,

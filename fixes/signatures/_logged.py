@@ -30,7 +30,7 @@ def fires(
     total = max(1, len(found) + len(more) if count is None else count)
     first, last = _shared.span([place for _, place in found])
     moments = [m for m in (first, last, *(e.at for e in more)) if m is not None]
-    seen = f" ({_shared.times(total)} in {_shared.window_text(view)})" if total > 1 else ""
+    seen = _shared.seen(view, total)
     return Fires(
         severity=severity,
         title=title + seen,

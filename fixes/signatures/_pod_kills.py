@@ -27,7 +27,7 @@ def kills(view: View, said: list[Told]) -> Wrong | Undecided | None:
     if not found or has_a_cause(_before_the_end(view, found)):
         return None
     hit, place = found[-1]
-    probe, often = hit.fields["probe"], f" ({_shared.times(len(found))} in {_shared.window_text(view)})"
+    probe, often = hit.fields["probe"], _shared.seen(view, len(found))
     facts: dict[str, Value] = {"probe": probe, "reason": "kills"}
     answers = [one.said for one in said if one.probe == probe and one.place.replica == place.replica]
     answer = answers[-1] if answers else ""

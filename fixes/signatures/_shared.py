@@ -215,6 +215,16 @@ def window_text(view: View) -> str:
     return duration(view.window.total_seconds())
 
 
+def within(view: View) -> str:
+    """`` in 15 min``; nothing for a pasted text, which may tell of any time."""
+    return "" if view.pasted else f" in {window_text(view)}"
+
+
+def seen(view: View, total: int) -> str:
+    """`` (3 times in 15 min)`` behind a title; nothing where it was seen once."""
+    return f" ({times(total)}{within(view)})" if total > 1 else ""
+
+
 def duration(seconds: float) -> str:
     """``40 s``, ``12 min``, ``3 h``, ``2 days``: one unit, rounded."""
     if seconds < 120:

@@ -148,7 +148,7 @@ def _told(view: View) -> Fires | None:
     if longest < LONG_STEP_SECONDS and total < 3:
         return None
     moments = sorted(m.at for hit in hits for m in _shared.marks(view, hit) if m.at is not None)
-    seen = f" ({_shared.times(total)} in {_shared.window_text(view)})" if total > 1 else ""
+    seen = _shared.seen(view, total)
     return Fires(
         severity="error",
         title=f"one step held the event loop for {longest:.1f} s{seen}",

@@ -52,7 +52,7 @@ def detect(view: View) -> Verdict:
     worst = _worst(view, full)
     limit = f" of its limit of {worst.open_files_limit}" if worst is not None and worst.open_files_limit else ""
     who = f"worker {worst.inner_pid or worst.pid}" if full and worst is not None else "a worker"
-    seen = f", refused {_shared.times(refused)} in {_shared.window_text(view)}" if refused else ""
+    seen = f", refused {_shared.times(refused)}{_shared.within(view)}" if refused else ""
     return Fires(
         severity="critical",
         title=f"{who} has no file descriptors left{limit}{seen}",

@@ -164,7 +164,7 @@ def _fires(view: View, evidence: list[Evidence], deaths: int) -> Fires:
     main = any(e.source == "inspect" for e in evidence)
     who = "the server" if main or not pids else f"worker {pids[-1]}"
     at_limit = f" at its limit of {_shared.mebibytes(limit)}" if limit else ""
-    seen = f" ({_shared.times(deaths)} in {_shared.window_text(view)})" if deaths > 1 else ""
+    seen = _shared.seen(view, deaths)
     moments = sorted(e.at for e in evidence if e.at is not None)
     down = all(r.state in ("exited", "dead") for r in view.deployment.replicas)
     facts: dict[str, str | int | float | bool] = {"main_process": main}

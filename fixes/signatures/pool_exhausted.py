@@ -68,7 +68,7 @@ def detect(view: View) -> Verdict:
     facts = _facts(hits[-1])
     return Fires(
         severity="critical",
-        title=_title(facts) + (f" ({_shared.times(total)} in {_shared.window_text(view)})" if total > 1 else ""),
+        title=_title(facts) + (_shared.seen(view, total)),
         evidence=tuple(_shared.evidence_of(hit) for hit in hits[-5:]),
         count=total,
         first_at=first,

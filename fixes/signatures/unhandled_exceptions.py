@@ -51,7 +51,7 @@ def detect(view: View) -> Verdict:
     place = frames.get(main)
     others = f" and {len(named) - 1} other kinds" if len(named) > 2 else f" and {named[1]}" if len(named) > 1 else ""
     where = f" in {place[0]}:{place[1]}" if place else ""
-    seen = f" ({_shared.times(total)} in {_shared.window_text(view)})" if total > 1 else ""
+    seen = _shared.seen(view, total)
     return Fires(
         severity=_severity(found, total),
         title=f"requests end in an unhandled {main or 'exception'}{where}{others}{seen}",

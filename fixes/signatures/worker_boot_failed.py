@@ -55,7 +55,7 @@ def detect(view: View) -> Verdict:
     found.sort(key=lambda one: one[1].line)
     hits = list({id(hit): hit for hit, _ in found}.values())
     error, raised = _reason(view, found)
-    seen = f" ({_shared.times(total)} in {_shared.window_text(view)})" if total > 1 else ""
+    seen = _shared.seen(view, total)
     return Fires(
         severity="critical",
         title=f"the application does not start: {error}{seen}" if error else f"the application does not start{seen}",

@@ -41,7 +41,7 @@ def detect(view: View) -> Verdict:
         return _shared.unseen(view)
     pids = list(dict.fromkeys(hit.fields.get("pid", "") for hit, _ in found))
     first, last = _shared.span([place for _, place in found])
-    seen = f" ({_shared.times(len(found))} in {_shared.window_text(view)})" if len(found) > 1 else ""
+    seen = _shared.seen(view, len(found))
     who = f"worker {pids[0]}" if len(pids) == 1 else f"{len(pids)} workers, {pids[-1]} the last,"
     verb = "was" if len(pids) == 1 else "were"
     hits = list({(hit.key, hit.replica, hit.fields.get("pid")): hit for hit, _ in found}.values())

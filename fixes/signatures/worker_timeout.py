@@ -41,23 +41,25 @@ def detect(view: View) -> Verdict:
     latest, place = max(found, key=lambda one: (one[1].at or view.start, one[1].line))
     pid = latest.fields.get("pid", "")
     limit = _timeout(view.deployment)
+    told = not view.pasted or view.deployment.setting("timeout") is not None
+    span = f"{limit:g} s" if told else "longer than its time-out"
     boots = [_while_starting(view, hit.fields.get("pid", ""), where) for hit, where in found]
     boot = any(boots)
-    worker = f"worker {pid}" if len(hits) == 1 else f"{len(hits)} workers, {pid} the last,"
+    worker = f"worker {pid}" if len(hits) == 1 else f"{len(hits)} workers (the last: pid {pid})"
     were = "was" if len(hits) == 1 else "were"
     when = " before the application had started" if boot else ""
-    seen = f" ({_shared.times(total)} in {_shared.window_text(view)})" if total > 1 else ""
+    seen = _shared.seen(view, total)
     evidence = tuple(_shared.evidence_of(hit) for hit in view.hits(_wording.TIMED_OUT.key)[-5:])
     return Fires(
         severity="error",
-        title=f"{worker} gave no sign of life for {limit:g} s and {were} killed by the master{when}{seen}",
+        title=f"{worker} gave no sign of life for {span} and {were} killed by the master{when}{seen}",
         evidence=evidence,
         count=total,
         first_at=first,
         last_at=last,
         facts={
             "pid": int(pid) if pid.isdecimal() else 0,
-            "timeout_seconds": limit,
+            "timeout_seconds": limit if told else None,
             "boot": boot,
             "only_boots": all(boots),
             "replica": place.replica,

@@ -129,6 +129,14 @@ def test_a_log_is_judged_and_its_lines_are_named(fastops: Fastops, pasted: Path)
     assert "WORKER TIMEOUT" in timeout["evidence"][0]["text"]
 
 
+def test_no_figure_is_said_that_the_text_does_not_have(fastops: Fastops, pasted: Path) -> None:
+    pasted.write_text(f"{TIMEOUT}\n{TIMEOUT.replace('17', '18')}\n")
+    said = fastops("diagnose", str(pasted)).out
+    assert "gave no sign of life for longer than its time-out" in said
+    assert "(2 times)" in said
+    assert " min)" not in said
+
+
 def test_people_get_the_lines_quoted(fastops: Fastops, pasted: Path) -> None:
     pasted.write_text(f"fine\n{TIMEOUT}\n")
     done = fastops("diagnose", str(pasted))
