@@ -24,7 +24,8 @@ class Desired(Frozen, frozen=True, tag="desired"):
     """Without the flags that are meant for development (``--reload``, ``fastapi dev``)."""
     cpu_limit_cores: float | None = None
     log_options: Mapping[str, str] = {}
-    """Of Docker's ``json-file`` log driver (``max-size``, ``max-file``); its others stay."""
+    """Of Docker's ``json-file`` log driver (``max-size``, ``max-file``) where a log has no bound; its others stay, and
+    so does what has a ``max-size``."""
     probes: tuple[ProbeSpec, ...] = ()
     """Health checks to set, each in place of the one of its role; roles that are not named stay as they are."""
     environment: Mapping[str, str] = {}

@@ -2,7 +2,8 @@
 
 What it does: gives Docker's ``json-file`` driver a ``max-size`` (10 MB) and a ``max-file`` (3), so that the engine
 rotates the log and keeps 30 MB at most. An engine reads a log's options at a container's creation only: the container
-is made anew, and the Compose file gets a ``logging:`` of its own.
+is made anew, and the Compose file gets a ``logging:`` of its own. Where other containers of the service, or the Compose
+file, have a bound, these stay as they are, and their numbers are the default.
 
 When it is right: ``log-unbounded``, and ``disk-full`` where such a log is large.
 
@@ -26,12 +27,29 @@ from probes.model import Deployment, Node, Replica
 
 MEGABYTES = 10
 FILES = 3
+MOST_MEGABYTES, MOST_FILES = 10_000, 100
 LARGE_BYTES = 10_000_000
 
 
 def _is_unbounded(replica: Replica) -> bool:
     options = replica.log_options or {}
-    return replica.log_driver == "json-file" and not options.get("max-size", "").strip("-1 ")
+    return replica.log_driver == "json-file" and options.get("max-size", "").strip() in {"", "-1"}
+
+
+def _unbounded(deployment: Deployment) -> list[Replica]:
+    return [replica for replica in deployment.replicas if _is_unbounded(replica)]
+
+
+def _held(deployment: Deployment, option: str) -> str:
+    """What all containers that have the option agree on, else nothing."""
+    found = {(replica.log_options or {}).get(option, "").strip() for replica in deployment.replicas} - {"", "-1"}
+    return found.pop() if len(found) == 1 else ""
+
+
+def _megabytes(size: str) -> int | None:
+    """An engine's ``100m`` or ``1g`` (decimal units: docs.docker.com, json-file); ``None`` where it is neither."""
+    number, unit = size[:-1], size[-1:].lower()
+    return int(number) * (1 if unit == "m" else 1000) if number.isdecimal() and unit in {"m", "g"} else None
 
 
 def _why_not(deployment: Deployment, finding: Finding) -> str | None:
@@ -43,18 +61,27 @@ def _why_not(deployment: Deployment, finding: Finding) -> str | None:
         if other == "local":
             return "The local driver rotates its log by itself."
         return f"Its log driver is {other}, which keeps no file of its own: bound the log where it goes to."
-    if not any(_is_unbounded(replica) for replica in deployment.replicas):
+    if not _unbounded(deployment):
         return "Its log has a bound already."
-    sizes = [replica.log_bytes for replica in deployment.replicas if replica.log_bytes is not None]
+    sizes = [replica.log_bytes for replica in _unbounded(deployment) if replica.log_bytes is not None]
     if finding.signature == "disk-full" and max(sizes, default=0) < LARGE_BYTES:
         return "Its log is small, or its size is not known: something else may fill the disk."
     return None
 
 
-def _parameters(_deployment: Deployment, _finding: Finding, _node: Node | None) -> tuple[Parameter, ...]:
+def _parameters(deployment: Deployment, _finding: Finding, _node: Node | None) -> tuple[Parameter, ...]:
+    size, files = _megabytes(_held(deployment, "max-size")), _held(deployment, "max-file")
+    kept = int(files) if files.isdecimal() and len(files) <= 3 else 0
     return (
-        Parameter("max_size", "Largest file", MEGABYTES, "MB", minimum=1, maximum=10_000),
-        Parameter("max_file", "Files", FILES, minimum=2, maximum=100),
+        Parameter(
+            "max_size",
+            "Largest file",
+            size if size and size <= MOST_MEGABYTES else MEGABYTES,
+            "MB",
+            minimum=1,
+            maximum=MOST_MEGABYTES,
+        ),
+        Parameter("max_file", "Files", kept if 2 <= kept <= MOST_FILES else FILES, minimum=2, maximum=MOST_FILES),
     )
 
 
@@ -63,10 +90,16 @@ def _intend(_deployment: Deployment, _finding: Finding, values: Mapping[str, Val
 
 
 def _cautions(deployment: Deployment, _finding: Finding, _values: Mapping[str, Value]) -> tuple[str, ...]:
-    size = sum(replica.log_bytes or 0 for replica in deployment.replicas)
+    them = _unbounded(deployment)
+    size = sum(replica.log_bytes or 0 for replica in them)
     held = f" of {size / 1e6:.0f} MB" if size >= 1e6 else ""
     kept = f"The former container is kept for an undo, with its log{held}"
-    return (f"{kept}: that space is free once it is removed (docker rm).", "`docker logs` of the new one begins anew.")
+    said = [f"{kept}: that space is free once it is removed (docker rm).", "`docker logs` of the new one begins anew."]
+    others = len(deployment.replicas) - len(them)
+    if others:
+        verbs = "has a bound and stays as it is" if others == 1 else "have a bound and stay as they are"
+        said.append(f"{others} of {len(deployment.replicas)} containers {verbs}.")
+    return tuple(said)
 
 
 REMEDY = Remedy(

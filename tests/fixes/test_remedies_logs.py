@@ -37,13 +37,61 @@ def logging(driver: str | None = "json-file", size: int | None = 12_000_000, **o
 
 
 def test_ten_megabytes_and_three_files_unless_told_otherwise() -> None:
-    one = logging(max_file="5")
+    one = logging()
     assert refusal(ROTATE, one, FOUND) is None
     assert ROTATE.intend is not None
     assert ROTATE.intend(one, FOUND, settle(ROTATE.parameters(one, FOUND, None), {})) == Desired(log_options=OPTIONS)
     told = settle(ROTATE.parameters(one, FOUND, None), {"max_size": "20", "max_file": 2})
     assert ROTATE.intend(one, FOUND, told) == Desired(log_options={"max-size": "20m", "max-file": "2"})
     assert "12 MB" in ROTATE.cautions(one, FOUND, told)[0]
+
+
+def beside(unbounded: dict[str, str], *bounded: dict[str, str]) -> Deployment:
+    options = (unbounded, *bounded)
+    them = tuple(replica(log_driver="json-file", log_options=held, log_bytes=50_000_000) for held in options)
+    return deployment(replicas=them, capabilities={"log-rotation": None})
+
+
+@pytest.mark.parametrize(
+    ("one", "expected"),
+    [
+        (logging(max_file="5"), (10, 5)),
+        (logging(max_file="1"), (10, 3)),
+        (beside({}, {"max-size": "100m", "max-file": "10"}), (100, 10)),
+        (beside({}, {"max-size": "1g"}), (1000, 3)),
+        (beside({}, {"max-size": "20m"}, {"max-size": "30m"}), (10, 3)),
+        (beside({}, {"max-size": "900"}), (10, 3)),
+    ],
+)
+def test_what_stands_there_already_is_the_default(one: Deployment, expected: tuple[int, int]) -> None:
+    values = settle(ROTATE.parameters(one, FOUND, None), {})
+    assert (values["max_size"], values["max_file"]) == expected
+
+
+def test_a_bounded_log_beside_one_without_a_bound_stays_as_it_is() -> None:
+    held = {"Type": "json-file", "Config": {"max-size": "100m", "max-file": "10"}}
+    host, want = {"LogConfig": held}, Desired(log_options=OPTIONS)
+    assert not needs_recreate(host, want)
+    assert log_config(host, OPTIONS) == held
+    one = beside({}, {"max-size": "100m", "max-file": "10"})
+    assert refusal(ROTATE, one, FOUND) is None
+    said = ROTATE.cautions(one, FOUND, {})
+    assert "with its log of 50 MB" in said[0]
+    assert "1 of 2 containers has a bound and stays as it is" in said[-1]
+    for value, bounded in (("-1", False), ("", False), (" -1 ", False), ("11", True)):
+        assert needs_recreate({"LogConfig": {"Type": "json-file", "Config": {"max-size": value}}}, want) is not bounded
+        assert (refusal(ROTATE, logging(max_size=value), FOUND) is not None) is bounded
+
+
+def test_a_bound_in_the_compose_file_stays(tmp_path: Path) -> None:
+    path = tmp_path / "compose.yaml"
+    path.write_text("services:\n  web:\n    image: a\n    logging:\n      options:\n        max-size: 100m\n")
+    labels = {
+        "com.docker.compose.project.config_files": str(path),
+        "com.docker.compose.project.working_dir": str(tmp_path),
+        "com.docker.compose.service": "web",
+    }
+    assert edit(labels, Goal(log_options=OPTIONS)).files == ()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from probes.base import Frozen
 from probes.splicetree import Plain
 from probes.target import Refused
 from probes.targets.docker.atomic import read_text, why_not_writable
-from probes.targets.docker.limits import JSON_FILE
+from probes.targets.docker.limits import JSON_FILE, is_bound
 
 _FILES = "com.docker.compose.project.config_files"
 _FOLDER = "com.docker.compose.project.working_dir"
@@ -185,6 +185,9 @@ def _nofile(files: _Files, soft: int, hard: int) -> Iterator[Setting]:
 
 def _logging(files: _Files, options: Mapping[str, str]) -> Iterator[Setting]:
     path = files.having("logging") or files.first
+    bounded = files.having("logging", "options", "max-size")
+    if bounded is not None and is_bound(files.get(bounded, "logging", "options", "max-size")):
+        return
     holder = files.having("logging", "driver")
     if holder is None:
         yield ("logging", "driver"), JSON_FILE, path
@@ -247,6 +250,6 @@ def _string(value: Plain) -> str | None:
 
 def _left_alone(path: str, why: str) -> str:
     return (
-        f"{text.clean(path, 300)} is left as it is: {why[:1].lower()}{why[1:]}. "
+        f"{text.clean(path, 300)} is left as it is: {why}. "
         "Change it by hand, or the next `docker compose up` takes this fix back."
     )

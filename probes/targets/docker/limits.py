@@ -75,12 +75,19 @@ def ulimits(host: Json, soft: int, known_hard: int | None) -> list[Json]:
 
 
 def log_config(host: Json, options: Mapping[str, str]) -> Json:
-    """``LogConfig`` with other options of ``json-file``; raises :class:`Refused` for another driver."""
+    """``LogConfig`` with these options of ``json-file`` where it has no bound; :class:`Refused` for another driver."""
     held: Json = host.get("LogConfig") or {}
     driver = str(held.get("Type") or JSON_FILE)
     if driver != JSON_FILE:
         raise Refused(f"Its log driver is {text.clean(driver, 60)}, not {JSON_FILE}.")
+    if is_bound((held.get("Config") or {}).get("max-size")):
+        return held
     return {"Type": JSON_FILE, "Config": {**(held.get("Config") or {}), **options}}
+
+
+def is_bound(max_size: object) -> bool:
+    """Whether a ``max-size`` bounds a log: -1, as none, is no bound."""
+    return str(max_size if max_size is not None else "").strip() not in {"", "-1"}
 
 
 def known_hard_limit(deployment: Deployment) -> int | None:
@@ -97,5 +104,5 @@ def needs_recreate(host: Json, want: Desired) -> bool:
         bool(want.bind_host or want.gunicorn or want.server or want.production)
         or bool(want.environment or want.database_tls)
         or (files is not None and has != files)
-        or any(log.get(name) != value for name, value in want.log_options.items())
+        or bool(want.log_options and not is_bound(log.get("max-size")))
     )
