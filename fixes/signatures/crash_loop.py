@@ -8,7 +8,8 @@ engine's count of restarts of a container that is not older than that. On Kubern
 for which a container waits; in a pod that runs again for a moment its count of restarts and ``Back-off restarting
 failed container`` tell the same.
 
-What it is not. One restart after a deploy. Starts that a person asked for (``docker restart``). A pod or a
+What it is not. One restart after a deploy. Starts that a person asked for (``docker restart``), and those of a local
+process that nothing supervises: a developer's Ctrl-C looks the same. A pod or a
 container that has by now run for a minute and twice as long as its failed runs. Names of tests or alerts that contain
 the word.
 
@@ -22,7 +23,7 @@ from datetime import datetime, timedelta
 from fixes.model import SILENT, Evidence, Example, RemedyId, Signature, SignatureId, Undecided, Verdict, View
 from fixes.proof import BY_START
 from fixes.signatures import _cases, _kubernetes, _logged, _shared, _wording
-from probes.model import Event, Replica
+from probes.model import Deployment, Event, Replica
 
 BACK_OFF = _wording.unquoted(
     "kubernetes/crash-loop",
@@ -39,6 +40,8 @@ def detect(view: View) -> Verdict:
     if _kubernetes.runs(view):
         return _of_pods(view)
     told = [evidence for replica in view.deployment.replicas for evidence in _restarts(view, replica)]
+    if not _has_supervisor(view.deployment):
+        told = []
     found = list(_shared.places(view, BACK_OFF))
     if not told and not found:
         return _shared.unseen(view)
@@ -48,6 +51,12 @@ def detect(view: View) -> Verdict:
     return _logged.fires(
         view, found, "critical", f"it ends{code} soon after each start and is started again", count=times, more=told
     )
+
+
+def _has_supervisor(deployment: Deployment) -> bool:
+    """Whether something starts it anew by itself. Of a process of nobody's a person may end and start it at will."""
+    origin = deployment.origin
+    return deployment.kind != "process" or (origin is not None and not origin.startswith("user@"))
 
 
 def _of_pods(view: View) -> Verdict:
@@ -186,6 +195,10 @@ SIGNATURE = Signature(
             "runs of a minute each, and more than that since the last start",
             deployment=_cases.container(events=_short(216, 153, 90), restarts=3, started_at=_cases.ago(90)),
         ),
+        Example(
+            "a process of a systemd unit",
+            deployment=_cases.deployment(_cases.replica(events=_loop(3)), kind="process", origin="api.service"),
+        ),
         Example("kubectl get pods", "api-7d4b9c-x2x1z   0/1     CrashLoopBackOff   6 (2m ago)   9m\n"),
         Example(
             "an event", "Warning  BackOff  2m (x9 over 9m)  kubelet  Back-off restarting failed container api in pod\n"
@@ -232,6 +245,11 @@ SIGNATURE = Signature(
         ),
         Example("one restart", "INFO: up\n", deployment=_cases.container(events=_loop(1), restarts=1)),
         Example("by a person", "INFO: up\n", deployment=_cases.container(events=_loop(5, asked=True))),
+        Example(
+            "a developer's server",
+            "INFO: up\n",
+            deployment=_cases.deployment(_cases.replica(events=_loop(5), restarts=5), kind="process"),
+        ),
         Example("seldom", "INFO: up\n", deployment=_cases.container(events=_loop(3, every=290))),
         Example("long ago", "INFO: up\n", deployment=_cases.container(restarts=7)),
         Example(

@@ -133,7 +133,7 @@ def test_no_figure_is_said_that_the_text_does_not_have(fastops: Fastops, pasted:
     pasted.write_text(f"{TIMEOUT}\n{TIMEOUT.replace('17', '18')}\n")
     said = fastops("diagnose", str(pasted)).out
     assert "gave no sign of life for longer than its time-out" in said
-    assert "(2 times)" in said
+    assert "(twice)" in said
     assert " min)" not in said
 
 
