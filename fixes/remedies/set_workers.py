@@ -51,6 +51,9 @@ def _why_not(deployment: Deployment, finding: Finding) -> str | None:
         return "How many workers it runs is not known, or not set by a command that can be rewritten."
     if deployment.server == "uvicorn" and deployment.setting("reload") is True:
         return "While it reloads code uvicorn runs one worker, whatever it is told: drop that flag first."
+    outranked = _facts.outranked(deployment, "workers")
+    if outranked is not None:
+        return outranked
     if finding.signature in ONLY_FEWER:
         return _why_not_fewer(deployment, finding, now)
     advised = _facts.whole(finding.facts.get("advised"))

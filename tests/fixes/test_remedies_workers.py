@@ -138,6 +138,16 @@ def test_without_a_limit_the_machines_memory_bounds_it() -> None:
         (service(1, limit=GIB, pss=None), about("single-process"), "not known"),
         (service(1, pool=asked(60, 100)), about("single-process"), "no connections left"),
         (service(1, orchestrated=Orchestrated()), about("single-process"), "more replicas"),
+        (
+            service(40, kind="process", cores=2.0),
+            about("worker-count", advised=5),
+            "workers = 40 stands on the command",
+        ),
+        (
+            service(4, kind="process", cores=1.0, settings={"workers": Setting(4, "GUNICORN_CMD_ARGS")}),
+            about("cpu-throttled"),
+            "in GUNICORN_CMD_ARGS",
+        ),
         (service(1, server="hypercorn"), about("worker-count", advised=3), "can be rewritten"),
         (
             service(1, server="uvicorn", settings={"reload": Setting(True, "command line")}),
