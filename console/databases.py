@@ -88,7 +88,13 @@ class DatabaseWatch:
                 failures[f"{server.name} attribution"] = _nobodys(server)
             for deployment in sessions.keys() | roles[place].keys():
                 own = roles[place].get(deployment) == {asked[place]}
-                one = attribution.held(server, sessions.get(deployment, []), own=own)
+                one = attribution.held(
+                    server,
+                    sessions.get(deployment, []),
+                    own=own,
+                    limits=looked.limits,
+                    roles=roles[place].get(deployment, ()),
+                )
                 known = held.get(deployment)
                 if known is None or (one.connections or 0) > (known.connections or 0):
                     held[deployment] = one

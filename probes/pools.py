@@ -35,7 +35,9 @@ class DatabaseServer(Frozen, frozen=True):
     """PostgreSQL: ``max_connections`` less what is reserved for superusers; MySQL: ``max_connections``; PgBouncer:
     ``max_client_conn``."""
     in_use: int | None = None
-    """Sessions of all clients, fastops' own included."""
+    """Sessions of all clients, fastops' own included; where one role's limit counts, those of that role."""
+    limited_by: str = ""
+    """Whose limit :attr:`usable` is where that is not the server's: ``role shop``."""
     unattributed: int = 0
     """Sessions that come from no address of a known replica; fastops' own is not counted."""
     hidden: int = 0

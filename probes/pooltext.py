@@ -19,6 +19,7 @@ def server(one: DatabaseServer) -> str:
         return "server not counted"
     kind = "PgBouncer" if one.kind == "pgbouncer" else "server"
     said = f"{kind} {one.in_use} of {one.usable} in use" if one.usable is not None else f"{kind} {one.in_use} in use"
+    said += f" by the limit of {one.limited_by}" if one.limited_by else ""
     doubts = []
     if one.unattributed:
         doubts.append(f"{one.unattributed} of no known replica")

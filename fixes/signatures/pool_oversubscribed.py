@@ -39,15 +39,18 @@ def _measured(pool: Pool | None) -> Verdict | None:
     """By what the server itself allows; ``None`` where it was not asked, or the pool's size is not known."""
     if pool is None or pool.held is None or pool.capacity is None or pool.held.server.usable is None:
         return None
-    usable, server = pool.held.server.usable, pool.held.server.name
+    usable, server, by = pool.held.server.usable, pool.held.server.name, pool.held.server.limited_by
+    whose = f" by the limit of {by}" if by else ""
     if pool.capacity <= usable:
         return SILENT
     parts = f"{pool.product} = {pool.capacity}"
     return Fires(
         severity="warning",
-        title=f"the pools may open {parts} connections, the server allows {usable}",
+        title=f"the pools may open {parts} connections, the server allows {usable}{whose}",
         evidence=(
-            Evidence("database", f"{server} lets {usable} connections in", value=float(usable), unit="connections"),
+            Evidence(
+                "database", f"{server} lets {usable} connections in{whose}", value=float(usable), unit="connections"
+            ),
             Evidence("settings", f"{parts}: {pool.source}", value=float(pool.capacity), unit="connections"),
         ),
         facts={"capacity": pool.per_worker or 0, "may": pool.capacity, "limit": usable, "asked": True},

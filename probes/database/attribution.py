@@ -6,11 +6,13 @@ What comes through NAT, a pooler or another machine has an address of none, and 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from ipaddress import ip_address
 
+from msgspec.structs import replace
+
 from probes.base import DeploymentId
-from probes.database.statistics import SessionRow
+from probes.database.statistics import Limit, SessionRow
 from probes.model import Deployment
 from probes.pools import DatabaseServer, Held
 
@@ -71,16 +73,25 @@ def attribute(
     return whose, nobodys
 
 
-def held(server: DatabaseServer, sessions: list[SessionRow], *, own: bool) -> Held:
+def held(
+    server: DatabaseServer,
+    sessions: list[SessionRow],
+    *,
+    own: bool,
+    limits: Iterable[Limit] = (),
+    roles: Collection[str] = (),
+) -> Held:
     """What a deployment holds. None at all is known only where every session is some deployment's.
 
     ``own``: the server was asked with the deployment's only role there, which sees all that the role holds.
+    ``limits``: of all roles and databases; the least that is over this deployment's counts. ``roles``: those that it
+    has, for as long as it has no session.
     """
     sure = (bool(sessions) and (own or server.hidden == 0)) or (server.unattributed == 0 and server.hidden == 0)
     open_for = [s.transaction_seconds for s in sessions if s.transaction_seconds is not None]
     known = [s.encrypted for s in sessions if s.encrypted is not None]
     return Held(
-        server=server,
+        server=_limited(server, sessions, limits, roles),
         connections=len(sessions) if sure else None,
         states=dict(Counter(s.state for s in sessions if s.state)),
         applications=dict(Counter(s.application for s in sessions if s.application)),
@@ -88,3 +99,15 @@ def held(server: DatabaseServer, sessions: list[SessionRow], *, own: bool) -> He
         oldest_transaction_seconds=round(max(open_for), 1) if open_for else None,
         encrypted=sum(known) if len(known) == len(sessions) else None,
     )
+
+
+def _limited(
+    server: DatabaseServer, sessions: Iterable[SessionRow], limits: Iterable[Limit], roles: Collection[str]
+) -> DatabaseServer:
+    """As it is for one deployment; of several roles or databases none has all of its connections."""
+    users, databases = {s.role for s in sessions} or set(roles), {s.database for s in sessions}
+    mine = [one for one in limits if {one.name} == (databases if one.what == "database" else users)]
+    least = min(mine, key=lambda one: one.most, default=None)
+    if least is None or (server.usable is not None and server.usable <= least.most):
+        return server
+    return replace(server, usable=least.most, in_use=least.in_use, limited_by=f"{least.what} {least.name}")

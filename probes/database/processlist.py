@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from probes import text
 from probes.base import Frozen
 from probes.database import mysql
-from probes.database.statistics import MOST_SESSIONS, SessionRow
+from probes.database.statistics import MOST_SESSIONS, Limit, SessionRow
 
-_LIMITS = "select @@global.max_connections, version(), connection_id()"
+_LIMITS = """
+select @@global.max_connections, version(), connection_id(), @@global.max_user_connections,
+       @@session.max_user_connections, substring_index(user(), '@', 1)
+"""
+"""The session's ``max_user_connections`` is that of its own account, whatever says it; 0 is none."""
 _CONNECTED = "show global status like 'Threads_connected'"
 _CIPHER = "show session status like 'Ssl_cipher'"
 _SESSIONS = f"""
-select id, host, command from {{}}.processlist where user not in ('system user', 'event_scheduler')
+select id, host, command, user from {{}}.processlist where user not in ('system user', 'event_scheduler')
 limit {MOST_SESSIONS}
 """  # noqa: S608 -- a number of our own
 _TRANSACTIONS = f"""
@@ -36,11 +41,13 @@ class Processes(Frozen, frozen=True):
     sessions: tuple[SessionRow, ...]
     hidden: int = 0
     """Sessions of other accounts, which this one may not see (it lacks ``PROCESS``)."""
+    limits: tuple[Limit, ...] = ()
+    """``max_user_connections`` of accounts: what an account other than its own is granted beyond it may not see."""
 
 
 async def read(connection: Any) -> Processes:
     """Asks five things. Raises what PyMySQL raises, and ``TimeoutError``."""
-    ((most, version, own),) = await mysql.ask(connection, _LIMITS)
+    ((most, version, own, each, mine, account),) = await mysql.ask(connection, _LIMITS)
     connected = await mysql.ask(connection, _CONNECTED)
     cipher = await mysql.ask(connection, _CIPHER)
     rows = await _listed(connection)
@@ -53,7 +60,15 @@ async def read(connection: Any) -> Processes:
         usable=int(most),
         sessions=sessions,
         hidden=max(0, count - len(sessions)),
+        limits=limits(sessions, str(account), each=int(each), mine=int(mine)),
     )
+
+
+def limits(sessions: Sequence[SessionRow], account: str, *, each: int, mine: int) -> tuple[Limit, ...]:
+    """Those of all accounts that have sessions: ``mine`` is that of ``account``, ``each`` of every other; 0 is none."""
+    open_now = Counter(one.role for one in sessions)
+    by_name = {name: mine if name == text.line(account, 80) else each for name in open_now}
+    return tuple(Limit("account", name, most, open_now[name]) for name, most in by_name.items() if most > 0)
 
 
 async def _listed(connection: Any) -> list[tuple[Any, ...]]:
@@ -97,6 +112,7 @@ def _session(
         transaction_seconds=None if transaction is None else transaction[1],
         encrypted=encrypted if number == own else None,
         own=number == own,
+        role=text.line(str(row[3] or ""), 80),
     )
 
 

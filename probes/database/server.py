@@ -11,7 +11,7 @@ from probes.base import Failure
 from probes.database import connecting, failures, mysql, pgbouncer, processlist, statistics
 from probes.database.dsn import Dsn
 from probes.database.refusals import Refusals
-from probes.database.statistics import SessionRow
+from probes.database.statistics import Limit, SessionRow
 from probes.pools import DatabaseServer
 
 
@@ -20,6 +20,7 @@ class Looked(NamedTuple):
 
     server: DatabaseServer
     sessions: tuple[SessionRow, ...]
+    limits: tuple[Limit, ...] = ()
 
 
 class Unanswered(Exception):
@@ -94,6 +95,7 @@ class Asked:
                 hidden=said.hidden,
             ),
             said.sessions,
+            said.limits,
         )
 
     async def _mysql_look(self) -> Looked:
@@ -111,6 +113,7 @@ class Asked:
                 hidden=said.hidden,
             ),
             said.sessions,
+            said.limits,
         )
 
     def _not_refused(self) -> None:
@@ -141,7 +144,7 @@ class Asked:
         )
 
     @staticmethod
-    def _looked(server: DatabaseServer, sessions: tuple[SessionRow, ...]) -> Looked:
+    def _looked(server: DatabaseServer, sessions: tuple[SessionRow, ...], limits: tuple[Limit, ...] = ()) -> Looked:
         known = [s.encrypted for s in sessions if s.encrypted is not None]
         made = replace(
             server,
@@ -149,7 +152,7 @@ class Asked:
             encrypted=sum(known) if len(known) == len(sessions) else None,
             own_encrypted=next((s.encrypted for s in sessions if s.own), None),
         )
-        return Looked(made, sessions)
+        return Looked(made, sessions, limits)
 
     def _told(self, error: Exception) -> Failure:
         if self._pooler and getattr(error, "sqlstate", None) is not None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import msgspec
+import pytest
 
 from probes import pooltext
 from probes.base import DeploymentId, ReplicaId, TargetId
-from probes.database import attribution, budget, sockets
+from probes.database import attribution, budget, processlist, sockets
 from probes.database.budget import Found, Stated
-from probes.database.statistics import SessionRow
+from probes.database.statistics import Limit, SessionRow
 from probes.model import Deployment, Replica, Worker
 from probes.orchestrator import Orchestrated, Rollout
 from probes.pools import DatabaseServer, Held, Pool, Variables
@@ -148,3 +149,37 @@ def test_doubts_about_a_server_stand_beside_its_numbers() -> None:
     assert pooltext.server(_server(unattributed=3, hidden=2)) == (
         "server 48 of 97 in use (3 of no known replica, 2 hidden from this role)"
     )
+
+
+@pytest.mark.parametrize(
+    ("limits", "usable", "in_use", "by"),
+    [
+        ((), 97, 48, ""),
+        ((Limit("role", "shop", 20, 9),), 20, 9, "role shop"),
+        ((Limit("account", "shop", 20, 9),), 20, 9, "account shop"),
+        ((Limit("role", "shop", 20, 9), Limit("database", "orders", 12, 5)), 12, 5, "database orders"),
+        ((Limit("role", "shop", 200, 9), Limit("role", "other", 3, 1), Limit("database", "x", 3, 1)), 97, 48, ""),
+    ],
+)
+def test_the_least_limit_that_is_over_a_deployment_counts_and_is_named(
+    limits: tuple[Limit, ...], usable: int, in_use: int, by: str
+) -> None:
+    session = SessionRow(address=None, port=None, application="", state="idle", role="shop", database="orders")
+    held = attribution.held(_server(), [session, session], own=True, limits=limits)
+    assert (held.server.usable, held.server.in_use, held.server.limited_by) == (usable, in_use, by)
+    named = pooltext.server(held.server)
+    assert named.startswith(f"server {in_use} of {usable} in use" + (f" by the limit of {by}" if by else ""))
+
+
+def test_a_deployment_without_a_session_has_the_limit_of_its_role_and_one_of_two_roles_none() -> None:
+    limits = (Limit("role", "shop", 20, 0),)
+    assert attribution.held(_server(), [], own=True, limits=limits, roles={"shop"}).server.usable == 20
+    assert attribution.held(_server(), [], own=True, limits=limits, roles={"shop", "admin"}).server.usable == 97
+
+
+def test_mysqls_limit_of_an_account_is_its_own_where_that_is_seen() -> None:
+    rows = [SessionRow(None, None, "", "idle", role=role) for role in ("shop", "shop", "cart")]
+    found = {(one.name, one.most, one.in_use) for one in processlist.limits(rows, "shop", each=0, mine=30)}
+    assert found == {("shop", 30, 2)}
+    found = {(one.name, one.most, one.in_use) for one in processlist.limits(rows, "watcher", each=50, mine=5)}
+    assert found == {("shop", 50, 2), ("cart", 50, 1)}
