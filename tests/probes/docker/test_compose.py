@@ -120,6 +120,13 @@ def test_a_file_that_cannot_be_edited_is_left_alone_and_named(tmp_path: Path, sa
     assert "docker compose up" in note
 
 
+def test_variables_keep_their_names_in_what_is_said_of_them(tmp_path: Path):
+    write(tmp_path, compose=BASE)
+    url = Goal(environment={"DATABASE_URL": "x"}, in_place=frozenset({"DATABASE_URL"}))
+    (note,) = edit(labels(tmp_path, "compose.yaml"), url).notes
+    assert " left as it is: DATABASE_URL does not stand in its environment there. " in note
+
+
 def test_a_command_that_is_not_what_runs_is_left_alone(tmp_path: Path):
     write(tmp_path, compose=BASE)
     done = edit(labels(tmp_path, "compose.yaml"), Goal(command=Command(("other",), ("other", "-x"))))
