@@ -54,13 +54,8 @@ def _lines(deployment: Deployment, around: Orchestrated, now: datetime) -> Itera
         current = "" if scaler.current is None else f", now {scaler.current}"
         yield "autoscaler", Text(f"{scaler.name}: {scaler.minimum} … {scaler.maximum} replicas{current}", end="")
     if around.vertical_autoscaler is not None:
-        yield (
-            "",
-            Text(
-                f"{around.vertical_autoscaler} decides requests and limits of {' and '.join(around.vertical_owns)}",
-                end="",
-            ),
-        )
+        owned = " and ".join(around.vertical_owns)
+        yield "", Text(f"{around.vertical_autoscaler} decides requests and limits of {owned}", end="")
     if around.disruption is not None:
         allowed = around.disruption.allowed
         count = "" if allowed is None else f": {words.plural(allowed, 'replica')} may be away now"

@@ -190,7 +190,7 @@ class VerticalView(ObjectView, frozen=True):
     kind: str
     target: str
     owns: tuple[str, ...]
-    """Of ``cpu`` and ``memory``, those whose limits it writes; none where it only recommends, or leaves limits alone."""
+    """``cpu`` and ``memory`` where it writes limits of them; none where it only recommends, or leaves limits alone."""
 
 
 class BudgetView(ObjectView, frozen=True):
