@@ -71,6 +71,11 @@ def columns(width: int, room_for: Longest, sort: str, reverse: bool) -> tuple[Co
         widths[key] = widths.get(key, 0) + extra
         room -= extra
     widths["finding"] += max(0, room)
+    for column in kept:
+        if column.key == sort:  # a title that is cut would lose its arrow
+            short = max(0, len(column.title) + 1 - widths[sort])
+            widths[sort] += short
+            widths["finding"] -= short
     made = []
     for column in kept:
         arrow = "" if column.key != sort else ("▲" if reverse else "▼")

@@ -33,8 +33,8 @@ class Row(NamedTuple):
     p95_seconds: float | None
     short: str
     title: str
-    haystack: str
-    """What the filter looks in, in lower case."""
+    haystack: tuple[str, str, str]
+    """What the filter looks in, in lower case: the name; the server and its findings' ids; the findings' titles."""
 
 
 def make(deployment: Deployment, findings: Sequence[Finding], link: LinkState) -> Row:
@@ -64,7 +64,11 @@ def make(deployment: Deployment, findings: Sequence[Finding], link: LinkState) -
         p95_seconds=p95(deployment),
         short=cause.signature if cause else _rest(deployment),
         title=cause.title if cause else _rest(deployment),
-        haystack=" ".join((deployment.id, deployment.server or "", *_said(findings))).lower(),
+        haystack=(
+            deployment.id.lower(),
+            " ".join((deployment.server or "", *(f.signature for f in findings))).lower(),
+            " ".join(f.title for f in findings).lower(),
+        ),
     )
 
 
@@ -73,10 +77,6 @@ def calm(deployment: Deployment, link: LinkState) -> Tone:
     if link != "live":
         return "unknown"
     return "ok" if deployment.running else "stopped"
-
-
-def _said(findings: Sequence[Finding]) -> Iterable[str]:
-    return (f"{f.signature} {f.title}" for f in findings)
 
 
 def p95(deployment: Deployment) -> float | None:
@@ -161,10 +161,12 @@ NAMESPACE = "ns:"
 
 
 def matching(rows: Iterable[Row], needle: str) -> list[Row]:
-    """The rows that hold every word of ``needle``."""
+    """The rows that hold every word of ``needle``: by name where one has it so, else by finding, else by title."""
     terms = needle.lower().split()
-    plain = [term for term in terms if not term.startswith(NAMESPACE)]
-    shown = [r for r in rows if all(term in r.haystack for term in plain)]
+    shown = list(rows)
+    for term in (term for term in terms if not term.startswith(NAMESPACE)):
+        by_place = ([r for r in shown if term in r.haystack[place]] for place in range(3))
+        shown = next((found for found in by_place if found), [])
     for wanted in (term.removeprefix(NAMESPACE) for term in terms if term.startswith(NAMESPACE)):
         whole = [r for r in shown if r.namespace == wanted]
         shown = whole or [r for r in shown if r.namespace and r.namespace.startswith(wanted)]

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from probes.model import Deployment
+from screens import columns, rows
 from screens.fleet import FleetScreen
 from screens.widgets.filterbar import FilterBar
 from tests.screens import reports as r
@@ -87,6 +88,33 @@ async def test_typing_narrows_and_escape_shows_all_again() -> None:
         await press(pilot, "enter", "escape")
         assert len(names(screen)) == 7
         assert not screen.query_one(FilterBar).display
+
+
+def test_a_filter_means_names_before_findings_and_findings_before_what_their_titles_tell() -> None:
+    leak = r.deployment("leak-demo")
+    told = r.finding(r.SEARCH, "pool-exhausted", "critical", "connections leak: the pool is empty", ())
+    grown = r.finding(r.AUTH, "memory-leak", "warning", "memory grows", ())
+    seen_of = r.report(r.state(r.DOCKER, (leak, r.AUTH, r.SEARCH)), findings=(told, grown))
+
+    def found(needle: str) -> list[str]:
+        return [row.name for row in rows.matching(rows.Fleet().update(seen_of).values(), needle)]
+
+    assert found("leak") == ["leak-demo"]
+    assert found("memory-leak") == ["auth"]
+    assert found("auth leak") == ["auth"]
+    assert found("connections") == ["search"]
+    assert found("leak connections") == []
+
+
+def test_the_arrow_of_the_sorted_column_is_never_cut() -> None:
+    room = columns.Longest(20, 8, 0)
+    for width in (79, 99, 119, 199):
+        plain = columns.columns(width, room, "severity", reverse=False)
+        for key in rows.SORTS:
+            shown = columns.columns(width, room, key, reverse=False)
+            assert [c.key for c in shown] == [c.key for c in plain]
+            assert sum(c.width + 1 for c in shown) <= width
+            assert all(len(c.title) <= c.width for c in shown)
 
 
 async def test_a_filter_that_matches_nothing_says_so() -> None:
