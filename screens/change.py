@@ -42,6 +42,9 @@ class ChangeScreen(OpsScreen):
         Binding("n", "no", "no", id="no"),
         Binding("y", "copy", "copy", id="copy"),
         Binding("u", "take_back", "undo", id="undo"),
+        Binding("tab", "app.focus_next", "on to the diff", show=False, id="focus_next"),
+        Binding("pageup,ctrl+b", "page_diff(-1)", "page the diff up", show=False, id="page_up"),
+        Binding("pagedown,ctrl+f", "page_diff(1)", "page the diff down", show=False, id="page_down"),
         Binding("escape", "back", "back", id="back"),
     ]
 
@@ -51,7 +54,7 @@ class ChangeScreen(OpsScreen):
         self.outcome: Outcome | None = None
         self._undone: verdict.Undone = None
         self.stage: Stage = "waiting"
-        self._asked = 0
+        self._asked, self._warned = 0, False
         self._question = Asked(self)
         self._progress: list[str] = []
         self._name_input: Input | None = None
@@ -119,7 +122,6 @@ class ChangeScreen(OpsScreen):
             self.query_one("#plan", Static).update(Text(plan.text, "yellow"))
             return
         self.plan = plan
-        self.query_one("#plan", Static).update(verdict.summary(plan))
         box = self.query_one("#diff-box")
         box.border_title = Content("what will change" if plan.advice is None else plan.advice.title)  # never markup
         self._draw_diff()
@@ -133,7 +135,11 @@ class ChangeScreen(OpsScreen):
             return
         advice, width = self.plan.advice, self.query_one("#diff-box").scrollable_content_region.width
         text = diff.render(self.plan.changes) if advice is None else verdict.advice(advice, width)
-        self.query_one("#diff", Static).update(text)
+        small, room = self.has_class("-small"), max(20, self.size.width - 2)
+        told, above = verdict.told(self.plan, self.app.console, room, small=small)
+        self._warned = bool(above.plain)
+        self.query_one("#plan", Static).update(told)
+        self.query_one("#diff", Static).update(above.append_text(text))
 
     def planned(self, plan: Plan) -> None:
         """A subclass may show more of the plan."""
@@ -143,7 +149,9 @@ class ChangeScreen(OpsScreen):
         self.set_class(stage in ("asking", "typing"), "-asking")
         self.set_class(stage in ("asking", "typing", "applying", "done"), "-decided")
         self.set_class(bool(self._progress) or stage == "applying", "-progress")
-        self.set_class(self.plan is not None and not self.plan.changes and self.plan.advice is None, "-no-diff")
+        self.set_class(
+            self.plan is not None and not (self.plan.changes or self.plan.advice or self._warned), "-no-diff"
+        )
         question = self.query_one("#question", Static)
         question.update(verdict.question(self.VERB, self.plan, stage, self.outcome, self._undone, undo=self.can_undo))
         question.display = stage in ("asking", "typing", "applying", "done") or self._ready()
@@ -191,17 +199,13 @@ class ChangeScreen(OpsScreen):
         """The name was typed."""
         if event.input is self._name_input and self.plan is not None and self.stage == "typing":
             event.stop()
-            name = self.name_wanted()
+            subject = self.plan.deployment
+            found = self.report.snapshot.find(subject)
+            name = found.name if found is not None else subject.rsplit("/", 1)[-1]
             if event.value.strip() in (name, self.plan.deployment):
                 self._start(name)
             else:
                 self.notify(f"That is not {name}; nothing was changed.", severity="warning", markup=False)
-
-    def name_wanted(self) -> str:
-        """What has to be typed."""
-        subject = self.subject()
-        found = self.report.snapshot.find(subject) if subject else None
-        return found.name if found is not None else str(subject).rsplit("/", 1)[-1]
 
     def action_yes(self) -> None:
         """Goes ahead."""
@@ -229,22 +233,16 @@ class ChangeScreen(OpsScreen):
         if not self.alive:
             return
         self._progress = [*self._progress[1 - PROGRESS_LINES :], line]
-        text = Text(end="")
-        for n, each in enumerate(self._progress):
-            text.append("\n" if n else "")
-            text.append("• " if n + 1 == len(self._progress) and self.stage == "applying" else "✓ ", "green")
-            text.append(each)
-        self.query_one("#progress", Static).update(text)
+        self.query_one("#progress", Static).update(verdict.progress(self._progress, done=self.stage != "applying"))
         self.query_one("#progress-box").scroll_end(animate=False)
         self.set_class(True, "-progress")
 
     def take_outcome(self, outcome: Outcome | Problem) -> None:
         """Says what became of it."""
-        app = self.app
         if not self.alive:
             said = verdict.outcome if self.can_undo else verdict.reverted
             text = outcome.text if isinstance(outcome, Problem) else said(outcome).plain
-            app.notify(text, markup=False, timeout=15)
+            self.app.notify(text, markup=False, timeout=15)
             return
         if isinstance(outcome, Problem):
             self._enter("failed")
@@ -284,11 +282,13 @@ class ChangeScreen(OpsScreen):
 
     def action_copy(self) -> None:
         """The diff, or the code of an advice."""
-        if self.plan is not None and self.plan.advice is not None:
-            advice = self.plan.advice
-            self.post_message(messages.Copied(advice.code or advice.text, "the code" if advice.code else "the text"))
-        elif self.plan is not None:
-            self.post_message(messages.Copied(diff.plain(self.plan.changes), "the diff"))
+        if self.plan is not None:
+            self.post_message(messages.Copied(*verdict.copied(self.plan)))
+
+    def action_page_diff(self, step: int) -> None:
+        """A screenful of the diff, also while it is asked about."""
+        box = self.query_one("#diff-box", VerticalScroll)
+        box.scroll_relative(y=step * max(1, box.scrollable_content_region.height - 1), animate=False)
 
     def action_back(self) -> None:
         """Out of the question, then out of here; what is being applied goes on."""

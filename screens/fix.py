@@ -23,6 +23,15 @@ if TYPE_CHECKING:
     from textual.widgets import Input
 
 
+class Remedies(Table):
+    """A few lines that need no pages: the keys for them turn those of the diff."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("pageup,ctrl+b", "screen.page_diff(-1)", "page the diff up", show=False, id="page_up"),
+        Binding("pagedown,ctrl+f", "screen.page_diff(1)", "page the diff down", show=False, id="page_down"),
+    ]
+
+
 class FixScreen(ChangeScreen):
     """One finding and its remedies."""
 
@@ -41,7 +50,7 @@ class FixScreen(ChangeScreen):
 
     def choices(self) -> Iterable[Widget]:
         """The remedies, those that apply first, and the parameters of the chosen one."""
-        yield Table(self._cells, id="remedies")
+        yield Remedies(self._cells, id="remedies")
         yield Vertical(id="parameters")
 
     def what(self) -> Text:

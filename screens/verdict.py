@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Literal
 
+from msgspec.structs import replace
+from rich.console import Console
 from rich.text import Text
 
 from fixes.model import Advice, Outcome, Plan, Risk
 from screens import words
+from screens.widgets import diff
 
 Undone = Literal["undoing", "undone"] | None
 """Whether a change is being, or was, taken back."""
 
+LINES, LINES_SMALL = 8, 5
+"""For a plan's title and its warnings, as in the style sheet of its screen."""
 _RISKS: dict[Risk, tuple[str, str]] = {
     "none": ("nothing is interrupted", "green"),
     "reload": ("workers are reloaded one after the other", "green"),
@@ -32,9 +38,34 @@ def summary(plan: Plan) -> Text:
     text.append(f"  {risk}", style)
     if plan.restart:
         text.append(", requests in flight may be lost", "yellow")
-    for warning in plan.warnings:
-        text.append(f"\n▲ {warning}", "yellow")
+    if plan.warnings:
+        text.append("\n").append_text(warnings(plan))
     return text
+
+
+def told(plan: Plan, console: Console, width: int, *, small: bool) -> tuple[Text, Text]:
+    """The plan in lines of ``width`` cells, and what stands above its diff: warnings too long for the lines there."""
+    whole = summary(plan)
+    if plan.advice is not None or len(whole.wrap(console, width)) <= (LINES_SMALL if small else LINES):
+        return whole, Text(end="")
+    short = summary(replace(plan, warnings=()))
+    short.append("\n▲ what to know before stands above the diff; pgdn reads on", "yellow")
+    return short, warnings(plan).append("\n\n")
+
+
+def progress(lines: Sequence[str], *, done: bool) -> Text:
+    """What was done so far; the last line is under way unless all is done."""
+    text = Text(end="")
+    for n, each in enumerate(lines, 1):
+        text.append("\n" if n > 1 else "")
+        text.append("• " if n == len(lines) and not done else "✓ ", "green")
+        text.append(each)
+    return text
+
+
+def warnings(plan: Plan) -> Text:
+    """What to know before."""
+    return Text("\n".join(f"▲ {warning}" for warning in plan.warnings), "yellow", end="")
 
 
 _BAR = "  │ "
@@ -61,6 +92,13 @@ def _fitted(line: str, room: int) -> str:
     tail = max(1, min(max(keep // 2, len(path.rsplit("/", 1)[-1])), keep - 1))
     head = max(0, keep - 1 - tail)
     return line.replace(path, f"{path[:head]}…{path[-tail:]}", 1)
+
+
+def copied(plan: Plan) -> tuple[str, str]:
+    """What goes to the clipboard, and what it is called."""
+    if plan.advice is not None:
+        return plan.advice.code or plan.advice.text, "the code" if plan.advice.code else "the text"
+    return diff.plain(plan.changes), "the diff"
 
 
 def question(

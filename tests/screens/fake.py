@@ -120,6 +120,7 @@ class FakeSession:
         self.asked: list[tuple[object, ...]] = []
         self.confirm: str | None = None
         self.advice: Advice | None = None
+        self.warnings: tuple[str, ...] | None = None
         self.outcome = Outcome(applied=True, verified="gone", change=ChangeId("20260301-124107-a1b2"), took_seconds=4.2)
         self.refusal: Exception | None = None
         self.entries: tuple[Entry, ...] = ()
@@ -177,6 +178,8 @@ class FakeSession:
             return failed(self.refusal)
         made = plan(deployment, signature, remedy or RemedyId("set-memory-limit"), values)
         extra: dict[str, object] = {"confirm": self.confirm}
+        if self.warnings is not None:
+            extra["warnings"] = self.warnings
         if self.advice is not None:
             nothing: dict[str, object] = {"changes": (), "parameters": (), "risk": "none", "restart": False}
             extra |= {"advice": self.advice, "warnings": (), **nothing}

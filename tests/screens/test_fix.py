@@ -80,6 +80,36 @@ async def test_where_a_yes_is_not_enough_the_name_has_to_be_typed() -> None:
         assert session.calls("apply") == [("apply", "set-memory-limit", "checkout")]
 
 
+@pytest.mark.parametrize("asking", [False, True])
+async def test_a_warning_too_long_for_a_low_screen_says_so_and_is_read_above_the_diff(asking: bool) -> None:
+    session = FakeSession()
+    session.warnings = (
+        f"Compose keeps two containers: {'and that is so ' * 100}`docker compose up` may remove either.",
+    )
+    async with opened(session) as pilot:
+        await press(pilot, "down", "f", *(["enter"] if asking else []))
+        assert "▲ what to know before stands above the diff; pgdn reads on" in seen(pilot)
+        assert "may remove either" not in seen(pilot)
+        for _ in range(8):
+            await press(pilot, "pagedown")
+            if "may remove either" in seen(pilot):
+                break
+        assert "may remove either" in seen(pilot)
+        assert len(session.calls("plan")) == 1, "the cursor stays on its remedy"
+        await press(pilot, *(["y"] if asking else []))
+        assert bool(session.calls("apply")) == asking
+
+
+async def test_a_short_warning_stands_once_and_the_help_says_how_to_reach_the_diff() -> None:
+    async with opened(FakeSession()) as pilot:
+        await press(pilot, "down", "f")
+        assert seen(pilot).count("requests in flight are lost while") == 1
+        assert "pgdn" not in seen(pilot)
+        await press(pilot, "question_mark")
+        assert "on to the diff" in seen(pilot)
+        assert "page the diff down" in seen(pilot)
+
+
 async def test_another_remedy_makes_another_plan_and_one_that_cannot_says_why() -> None:
     session = FakeSession()
     async with opened(session, LARGE) as pilot:
