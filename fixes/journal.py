@@ -46,6 +46,7 @@ class Journal:
         self.folder = default_folder() if folder is None else folder
         self._open: tuple[Entry, ...] = ()
         self._read_at: int | None = None
+        self._all_read: tuple[int, tuple[Entry, ...]] | None = None
 
     @property
     def evidence(self) -> Path:
@@ -69,8 +70,16 @@ class Journal:
         return found if isinstance(found, Entry) else None
 
     def entries(self) -> tuple[Entry, ...]:
-        """All changes, the latest first; files that cannot be read are left out (see :meth:`failures`)."""
-        return tuple(found for found in self._all() if isinstance(found, Entry))
+        """All changes, the latest first; files that cannot be read are left out (see :meth:`failures`).
+
+        They are read again only where the folder was changed since.
+        """
+        changed_at = self._changed_at()
+        if changed_at is None or self._all_read is None or self._all_read[0] != changed_at:
+            found = tuple(one for one in self._all() if isinstance(one, Entry))
+            self._all_read = None if changed_at is None else (changed_at, found)
+            return found
+        return self._all_read[1]
 
     def failures(self) -> tuple[Failure, ...]:
         """The journal's files that cannot be read."""

@@ -22,6 +22,8 @@ from screens.widgets import diff
 from screens.widgets.table import Cell, Column, Table
 
 INTERRUPTED = ("applying", "undoing")
+READ_SECONDS = 3.0
+"""Between two looks at the journal while it is shown: other programs write it, too."""
 
 
 class HistoryScreen(OpsScreen):
@@ -40,6 +42,7 @@ class HistoryScreen(OpsScreen):
     def __init__(self, report: Report, mode: Mode) -> None:
         super().__init__(report, mode)
         self._entries: dict[str, Entry] = {}
+        self._taken: tuple[Entry, ...] | None = None
         self._doing: str | None = None
 
     def body(self) -> Iterable[Widget]:
@@ -54,10 +57,15 @@ class HistoryScreen(OpsScreen):
         """Reads the journal."""
         self.query_one("#entry", Static).update(Text("reading the journal …", "dim"))
         self._read()
+        self.set_interval(READ_SECONDS, self._read_again)
 
     def on_screen_resume(self) -> None:
         """Back from an undo: the journal has changed."""
         self._read()
+
+    def _read_again(self) -> None:
+        if self.is_current:
+            self._read()
 
     def _read(self) -> None:
         self.post_message(messages.HistoryWanted(self._take))
@@ -67,7 +75,11 @@ class HistoryScreen(OpsScreen):
             return
         if isinstance(entries, Problem):
             self.query_one("#entry", Static).update(Text(entries.text, "yellow"))
+            self._taken = None
             return
+        if entries == self._taken:
+            return
+        self._taken = entries
         ordered = sorted(entries, key=lambda e: e.at, reverse=True)
         ordered.sort(key=lambda e: e.state not in INTERRUPTED)
         self._entries = {str(e.id): e for e in ordered}

@@ -209,6 +209,16 @@ async def test_the_journal_names_what_was_interrupted_first_and_resumes_after_a_
         assert session.calls("undo_preview") == [("undo_preview", "old")]
 
 
+async def test_a_journal_that_is_left_open_shows_what_others_change_meanwhile() -> None:
+    session = FakeSession()
+    async with opened(session, LARGE) as pilot:
+        await press(pilot, "h")
+        assert "No change was made from here yet" in seen(pilot)
+        made = entry("new", "applied", 1)
+        session.entries = (made,)
+        await until(pilot, lambda: made.title in seen(pilot), 60)
+
+
 async def test_what_was_taken_back_of_an_interrupted_change_is_called_taken_back() -> None:
     session = FakeSession()
     session.entries = (entry("cut", "applying", 90),)
