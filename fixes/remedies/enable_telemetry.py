@@ -142,8 +142,11 @@ def _parameters(_deployment: Deployment, finding: Finding, _node: Node | None) -
 def _intend(deployment: Deployment, _finding: Finding, values: Mapping[str, Value]) -> Intent:
     endpoint = str(values["endpoint"])
     where = urlsplit(endpoint)
-    if where.scheme not in {"http", "https"} or not where.hostname or where.username is not None:
-        raise Refused(f"{clean(endpoint, 200)} is no URL that metrics can be sent to, such as http://172.17.0.1:4318.")
+    # The exporter appends no path to an endpoint of metrics alone: without one it would post to /.
+    told = where.hostname and where.path.strip("/") and where.username is None
+    if where.scheme not in {"http", "https"} or not told:
+        example = "http://172.17.0.1:4318/v1/metrics"
+        raise Refused(f"{clean(endpoint, 200)} is no URL that metrics can be sent to, such as {example}.")
     return Desired(environment=dict(_variables(deployment, endpoint, float(values["interval"]))))
 
 

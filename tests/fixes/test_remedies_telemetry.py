@@ -111,9 +111,20 @@ def test_on_the_hosts_network_loopback_is_reached() -> None:
     assert said(host, endpoint="http://127.0.0.1:4318/v1/metrics") is None
 
 
-@pytest.mark.parametrize("endpoint", ["", "collector:4318", "ftp://a", "http://", "http://user:pw@collector:4318"])
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "",
+        "collector:4318",
+        "ftp://a/v1/metrics",
+        "http:///v1/metrics",
+        "http://user:pw@collector:4318/v1/metrics",
+        "http://172.17.0.1:4318",
+        "http://172.17.0.1:4318/",
+    ],
+)
 def test_an_endpoint_that_is_none_is_refused(endpoint: str) -> None:
-    with pytest.raises(Refused, match="no URL"):
+    with pytest.raises(Refused, match=r"no URL .* such as http://172.17.0.1:4318/v1/metrics"):
         variables(shop(), endpoint=endpoint)
 
 
