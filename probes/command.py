@@ -9,7 +9,7 @@ from probes.base import Frozen, Value
 from probes.command_edit import CannotRewrite, Editor
 from probes.intent import Desired
 from probes.server_options import Given, Program
-from probes.servers import ReadFile, ServerCommand, command_of, no_files
+from probes.servers import ReadFile, ServerCommand, command_of, no_files, parse
 
 __all__ = ["CannotRewrite", "Rewritten", "rewrite"]
 
@@ -85,6 +85,20 @@ def rewrite(
     ``workers`` goes to uvicorn's own ``--workers`` and a note says so. Rewriting twice changes nothing more.
     Raises :class:`CannotRewrite`.
     """
+    made = _rewritten(argv, environment, want, packages, read_file, working_dir)
+    if want.production:
+        command_production.check(parse(made.argv, made.environment, read_file, working_dir))
+    return made
+
+
+def _rewritten(
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    want: Desired,
+    packages: Mapping[str, str],
+    read_file: ReadFile,
+    working_dir: str,
+) -> Rewritten:
     found = invocation.find(argv, environment, read_file, working_dir)
     command = None if found is None else command_of(found, read_file)
     if found is None or command is None or found.server is None:

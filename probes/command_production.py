@@ -40,6 +40,7 @@ def drop(editor: Editor, command: ServerCommand, program: Program, want: Desired
     """
     host = want.bind_host
     reload = command.settings.get("reload")
+    _refuse_ambiguous(editor, program)
     for given in editor.given(_FLAGS[program]):
         editor.remove(given)
     if program == "fastapi" and editor.texts[:1] == ["dev"]:
@@ -64,3 +65,19 @@ def drop(editor: Editor, command: ServerCommand, program: Program, want: Desired
     workers = want.gunicorn.get("workers", configured.value if configured is not None else 1)
     if program in _ONE_WORKER and isinstance(workers, int) and workers > 1:
         editor.notes.append(f"Its {workers} workers start now: while it reloaded code it ran one.")
+
+
+def _refuse_ambiguous(editor: Editor, program: Program) -> None:
+    """Raises where a beginning of several options may be one of those that have to go (argparse takes a clear one)."""
+    known = editor.table.values | editor.table.flags
+    for given in editor.scan.given if editor.table.abbreviates else ():
+        meant = [flag for flag in _FLAGS[program] if given.flag.startswith("--") and flag.startswith(given.flag)]
+        if meant and given.flag not in known:
+            raise CannotRewrite(f"{given.flag} may stand for {meant[0]} or for another option: write it out first")
+
+
+def check(command: ServerCommand | None) -> None:
+    """Raises where the command still reloads after it was rewritten: no edit reached what asks for that."""
+    reload = None if command is None else command.settings.get("reload")
+    if reload is not None and reload.value is True:
+        raise CannotRewrite(f"it would still reload by {reload.source}, which cannot be edited where it stands")

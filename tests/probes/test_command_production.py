@@ -57,6 +57,26 @@ def test_variables_that_ask_for_it_change_too() -> None:
     assert (said.argv, said.environment) == (("gunicorn", "a:b"), {"GUNICORN_CMD_ARGS": "--workers=3"})
 
 
+@pytest.mark.parametrize(
+    ("argv", "why"),
+    [
+        (("sh", "-c", "GUNICORN_CMD_ARGS='--reload' gunicorn a:b"), "still reload.*GUNICORN_CMD_ARGS"),
+        (("sh", "-c", "GUNICORN_CMD_ARGS='--reload' gunicorn --reload a:b"), "still reload.*GUNICORN_CMD_ARGS"),
+        (("sh", "-c", "UVICORN_RELOAD=1 uvicorn a:b"), "UVICORN_RELOAD"),
+        (("gunicorn", "a:b", "--rel"), "--rel may stand for --reload"),
+        (("gunicorn", "--reload-e", "poll", "a:b"), "--reload-e may stand for --reload-engine"),
+    ],
+)
+def test_what_leaves_a_flag_in_force_is_no_rewriting(argv: tuple[str, ...], why: str) -> None:
+    with pytest.raises(CannotRewrite, match=why):
+        rewrite(argv, {}, PRODUCTION, {})
+
+
+def test_an_abbreviation_that_can_be_told_is_dropped() -> None:
+    assert again(("hypercorn", "a:b", "--relo", "--deb")).argv == ("hypercorn", "a:b")
+    assert again(("gunicorn", "--reload-en", "poll", "a:b")).argv == ("gunicorn", "a:b")
+
+
 def test_the_address_of_fastapi_dev_stays_where_it_must_not_open() -> None:
     argv = ("fastapi", "dev", "main.py")
     opened = again(argv)
