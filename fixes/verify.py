@@ -48,6 +48,11 @@ COMPARABLE = 0.5
 LEAST_CONNECTIONS = 1.0
 LEAST_CORES = 0.02
 """Below these a service is idle (one core of a hundredth or two goes to heartbeats and health checks)."""
+LEAST_RATE = 0.05
+"""Requests a second: three a minute."""
+RATE_SECONDS = 62.0
+"""Rates are those of the last minute (:mod:`probes.accesslog`, :mod:`probes.traffic`): from then on they are all of the
+time after the change."""
 LOOK_BACK_SECONDS = 900.0
 """Of what a finding's count is: it may be open for longer."""
 LONGEST_QUIET_SECONDS = 600.0
@@ -129,7 +134,8 @@ def judge(
     """What can be said now.
 
     ``verdict`` is the signature's, given no evidence from before ``evidence_from``; ``deployment`` is as it is now
-    (``None`` when it is not seen). From the end of the window on the answer is never ``None``.
+    (``None`` when it is not seen). From the end of the window on the answer is never ``None``; where the service counts
+    its requests and short ones may be the only use of it, a window is at least :data:`RATE_SECONDS`.
     """
     deployment = None if deployment is None else counted(deployment)
     quiet = (now - verification.applied_at).total_seconds()
@@ -146,7 +152,8 @@ def judge(
             return Answer("gone")
     else:
         why = _not_up(deployment, verification.applied_at) or f"It takes {verdict.needs} to tell."
-    return Answer("untested", why) if over else Answer(None)
+    counts = verification.proof.basis == "load" and deployment is not None and _rate(deployment) >= LEAST_RATE
+    return Answer("untested", why) if over and not (counts and quiet < RATE_SECONDS) else Answer(None)
 
 
 def _earliest(verification: Verification) -> float:
@@ -241,6 +248,8 @@ def _idle(verification: Verification, deployment: Deployment | None, series: Ser
         return f"Too little load since the change: {now_is or 0:.2g} {name}, {was:.2g} before."
     if any(now_is is not None and now_is >= least for _, _, now_is, least in measured):
         return None
+    if deployment is not None and _served(deployment, verification.applied_at):
+        return None
     if before.connections is not None or before.cores is not None:
         return "The service was idle before the change and is now: nothing happened that could have failed."
     if deployment is not None and _answered(deployment, verification.applied_at):
@@ -258,6 +267,19 @@ def _started(deployment: Deployment, since: datetime) -> bool:
     )
     listens = deployment.server not in {None, "gunicorn"} and any(r.listeners for r in deployment.running)
     return said or listens or _answered(deployment, since)
+
+
+def _served(deployment: Deployment, since: datetime) -> bool:
+    """Whether the service counted requests of its users after the change: short ones leave no connections to see."""
+    told = deployment.latency
+    return (
+        told is not None and _rate(deployment) >= LEAST_RATE and (told.at - since).total_seconds() >= RATE_SECONDS - 2
+    )
+
+
+def _rate(deployment: Deployment) -> float:
+    """Requests of users a second, as the service counts them; 0 where it does not."""
+    return 0.0 if deployment.latency is None else deployment.latency.requests_per_second or 0.0
 
 
 def _answered(deployment: Deployment, since: datetime) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from fixes import catalogue
@@ -16,7 +17,7 @@ from fixes.verify import Answer, Load, Series, begin, judge, load_before
 from probes.base import ReplicaId, Value
 from probes.history import Metric, Point
 from probes.loghits import LogHit, Mark
-from probes.model import Deployment, HttpSample, Limit, Listener, Memory, Setting, Worker
+from probes.model import Deployment, HttpSample, Latency, Limit, Listener, Memory, Setting, Worker
 from probes.pools import DatabaseServer, Held, Pool
 from tests.fixes.fake import NOW, deployment, finding, replica
 
@@ -231,6 +232,19 @@ def test_a_leak_is_gone_as_soon_as_its_signature_has_seen_enough() -> None:
     assert answer("memory-leak", SILENT, 60, up(), busy).verified == "gone"
     assert answer("memory-leak", Undecided("a worker's life"), 60, up(), busy).verified is None
     assert answer("memory-leak", SILENT, 60, up(), series(established=[(-60, 8), (10, 1)])).verified is None
+
+
+def test_a_service_whose_short_requests_nobody_sees_is_in_use_where_it_counts_them() -> None:
+    quiet = series(established=[(-60, 0), (10, 0)], cpu_cores=[(-60, 0.001), (10, 0.001)])
+
+    def counted(seconds: float, rate: float) -> Answer:
+        told = Latency(after(seconds), requests_per_second=rate, source="access log")
+        return answer("pool-exhausted", SILENT, seconds, msgspec.structs.replace(up(), latency=told), quiet)
+
+    assert counted(59, 0.6).verified is None, "the rate may still be of the time before the change"
+    assert counted(63, 0.6).verified == "gone"
+    assert counted(63, 0.01).verified == "untested"
+    assert answer("pool-exhausted", SILENT, 63, up(), quiet).verified == "untested"
 
 
 BUSY = series(established=[(-60, 8), (-30, 8), *((second, 8) for second in range(0, 700, 10))])
