@@ -18,7 +18,7 @@ OWNER = "fastops.deployment"
 """An attribute of the resource that names the deployment: for what comes through an address that is nobody's."""
 INSTANCES = 1_000
 NUMBERS = 1_000_000
-"""Counters of all instances together: half a thousand processes with a hundred routes and answers each take 33 MiB.
+"""Counters of all instances together: half a thousand processes with a hundred routes and answers each take 35 MiB.
 Beyond, who was not heard for longest is forgotten."""
 
 
