@@ -20,7 +20,9 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from fixes.model import Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
+from msgspec.structs import replace
+
+from fixes.model import Evidence, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.proof import BY_START
 from fixes.signatures import _shared, _traceback, _wording
 from fixes.signatures._shared import At
@@ -59,7 +61,7 @@ def detect(view: View) -> Verdict:
     return Fires(
         severity="critical",
         title=f"the application does not start: {error}{seen}" if error else f"the application does not start{seen}",
-        evidence=tuple(_shared.evidence_of(hit) for hit in (*hits[-6 + len(raised) :], *raised)),
+        evidence=tuple(_told(hit) for hit in (*hits[-6 + len(raised) :], *raised)),
         count=total,
         first_at=first,
         last_at=last,
@@ -121,6 +123,12 @@ def _reason(view: View, found: list[tuple[LogHit, At]]) -> tuple[str | None, tup
         return None, ()
     hit, said = end
     return said, (hit,) if said in hit.sample else ()
+
+
+def _told(hit: LogHit) -> Evidence:
+    """A line, but of a traceback its end: a frame of the server's loader says nothing of what went wrong."""
+    told, error = _shared.evidence_of(hit), _error(hit) if hit.key in ("boot/loader", _SPAWN) else None
+    return told if error is None else replace(told, text=error)
 
 
 def _error(hit: LogHit) -> str | None:

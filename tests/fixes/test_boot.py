@@ -71,6 +71,13 @@ def test_an_exception_inside_a_library_is_the_reason_and_its_line_the_evidence(h
         assert error in [one.text for one in found.evidence]
 
 
+@pytest.mark.parametrize(("head", "tail"), [(_UVICORN, ""), (_GUNICORN, _ENDS)])
+def test_a_frame_of_the_servers_loader_is_no_evidence_where_its_tracebacks_end_is_known(head, tail):
+    told = [one.text for one in verdict(f"{head}{imports(2)}KeyError: 'DATABASE_URL'\n{tail}").evidence]
+    assert "KeyError: 'DATABASE_URL'" in told
+    assert not any("importer.py" in text or "util.py" in text for text in told)
+
+
 def test_an_exception_is_the_reason_whatever_its_name_ends_in():
     error = "environ.compat.ImproperlyConfigured: no dialect"
     assert verdict(f"{_UVICORN}{imports(2)}{error}\n").facts["error"] == error
