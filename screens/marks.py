@@ -6,7 +6,12 @@ from probes.base import PatternKey
 from probes.loghits import LogLine
 
 ORDINARY = frozenset(
-    PatternKey(f"server/{name}") for name in ("begun", "listening", "booting", "waiting", "started", "stopping")
+    PatternKey(key)
+    for key in (
+        *(f"server/{name}" for name in ("begun", "listening", "booting", "waiting", "started", "stopping", "finished")),
+        *(f"shutdown/{name}" for name in ("serving", "term", "gone", "master")),
+        "db/shutdown",
+    )
 )
 """What servers print when all is well: signatures read it to tell a recovery from an outage."""
 
