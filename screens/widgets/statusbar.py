@@ -12,7 +12,7 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from fixes.model import Report, Severity
-from probes.model import TargetState
+from probes.model import Deployment, TargetState
 from screens import words
 
 if TYPE_CHECKING:
@@ -57,12 +57,16 @@ def _left(report: Report, mode: Mode, width: int) -> Text:
 
 def _right(report: Report, mode: Mode, short: int) -> Text:
     """Counts and badges; ``short`` from 0 to 2 says how much has to be left out."""
-    counts = Counter(f.severity for findings in report.findings.values() for f in findings)
+    over = {one.id for one in report.snapshot.deployments() if _is_over(one)}
+    counts = Counter(f.severity for of, findings in report.findings.items() if of not in over for f in findings)
+    ended = sum(len(report.of(one)) for one in over)
     total = sum(len(state.deployments) for state in report.snapshot.targets.values())
     text = Text(no_wrap=True, end="")
     for severity in _SHOWN:
         if counts[severity]:
             text.append(f"{words.GLYPHS[severity]} {counts[severity]}  ", words.STYLES[severity])
+    if ended and short == 0:
+        text.append(f"{ended} of what has ended  ", "dim")
     if short == 0:
         text.append(words.plural(total, "deployment"), "dim")
     if mode.read_only:
@@ -72,6 +76,11 @@ def _right(report: Report, mode: Mode, short: int) -> Text:
         text.append(" ")
         text.append(f" PAUSED {words.moment(mode.paused_at)} " if short == 0 else " PAUSED ", "black on cyan")
     return text
+
+
+def _is_over(one: Deployment) -> bool:
+    """Whether it is a process that somebody started by hand and that has ended: nobody waits for it to come back."""
+    return one.kind == "process" and one.origin is None and not one.running
 
 
 def troubles(states: Sequence[TargetState]) -> list[Text]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
+from probes.base import DeploymentId
 from probes.model import Deployment
 from screens import columns, rows
 from screens.fleet import FleetScreen
@@ -224,6 +226,14 @@ async def test_what_does_not_run_is_never_called_well() -> None:
         assert "✓" not in text
         await press(pilot, "enter")
         assert "✓" not in seen(pilot)
+
+
+async def test_the_findings_of_a_process_that_was_started_by_hand_and_ended_are_counted_apart() -> None:
+    over = replace(r.deployment("tried", target=r.LOCAL, state="exited"), kind="process")
+    unit = replace(over, id=DeploymentId(f"{r.LOCAL}/shop"), name="shop", origin="shop.service")
+    found = tuple(r.finding(one, "worker-boot-failed", "critical", "it does not start", ()) for one in (over, unit))
+    async with opened(FakeSession(r.report(r.state(r.LOCAL, (over, unit)), findings=found))) as pilot:
+        assert "◆ 1  1 of what has ended  2 deployments" in seen(pilot)
 
 
 async def test_a_target_that_is_not_complete_is_being_read() -> None:
