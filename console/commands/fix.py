@@ -140,7 +140,11 @@ def _await_finding(session: Session, request: Request, signature: SignatureId, o
     if why := unreached(report, deployment.target):
         raise Stop(f"{signature} was not found on {deployment.id}, of which not everything was read: {why}", PARTIAL)
     found = ", ".join(f.signature for f in report.of(deployment.id)) or "nothing"
-    raise Stop(f"{deployment.id} does not have {signature}: found there is {found}; nothing to fix", USAGE)
+    raise Stop(
+        f"{deployment.id} does not have {signature}: found there is {found}; nothing to fix so far, and what shows "
+        "itself only in time is found with --observe, as long as the scan that found it",
+        USAGE,
+    )
 
 
 def opened_for(
