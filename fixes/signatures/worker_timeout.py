@@ -59,7 +59,7 @@ def detect(view: View) -> Verdict:
         last_at=last,
         facts={
             "pid": int(pid) if pid.isdecimal() else 0,
-            "timeout_seconds": limit if told else None,
+            **({"timeout_seconds": limit} if told else {}),
             "boot": boot,
             "only_boots": all(boots),
             "replica": place.replica,
