@@ -16,12 +16,12 @@ def run(change: str | None, *, dry_run: bool, yes: bool, as_json: bool, read_onl
     entry = _undoable(change)
     with opened_for(entry.deployment, read_only=read_only) as session:
         report = settle(session, 0)
+        must_answer(report, target_of(entry.deployment))
         plan = drafted(session.undo_preview(entry.id))
         if not as_json:
             output.print_plan(plan)
         if dry_run:
             return finish_dry(plan, as_json=as_json)
-        must_answer(report, target_of(entry.deployment))
         refuse_closed(session, entry.deployment)
         if not yes:
             ask(f"Take {entry.id} back?")

@@ -74,7 +74,8 @@ def test_a_change_of_an_engine_that_is_not_there_is_left_as_it_is(
         (Done(step.summary, step, "done", RestorePoint(step.action, step.subject, "")),),
     )
     Journal(offline.state / "journal").write(entry)
-    done = offline(command, "--yes")
-    assert done.status == PARTIAL, done.said
-    assert "nothing was changed: docker: there is no socket" in done.err
+    for how in ("--yes", "--dry-run") if command == "undo" else ("--yes",):
+        done = offline(command, how)
+        assert done.status == PARTIAL, done.said
+        assert "nothing was changed: docker: there is no socket" in done.err
     assert Journal(offline.state / "journal").read(entry.id) == entry
