@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any, Final
+from typing import Any
 
 from probes.database import failures, tls
+from probes.database.bounds import APPLICATION, CLOSE_SECONDS, CONNECT_SECONDS, STATEMENT_SECONDS
 from probes.database.dsn import Dsn
 
-APPLICATION: Final = "fastops"
-CONNECT_SECONDS = 5.0
-STATEMENT_SECONDS = 3.0
-CLOSE_SECONDS = 1.0
 _SESSION = {
     "application_name": APPLICATION,
     "default_transaction_read_only": "on",

@@ -7,7 +7,7 @@ import contextlib
 from typing import Any, Literal
 
 from probes.database import tls
-from probes.database.connecting import APPLICATION, CLOSE_SECONDS, CONNECT_SECONDS, STATEMENT_SECONDS
+from probes.database.bounds import APPLICATION, CLOSE_SECONDS, CONNECT_SECONDS, STATEMENT_SECONDS
 from probes.database.dsn import Dsn
 
 _GIVEN_AWAY = frozenset({"mysql_clear_password", "mysql_old_password", "dialog"})

@@ -13,7 +13,7 @@ from typing import Any
 
 from probes import text
 from probes.base import Frozen
-from probes.database.connecting import APPLICATION, STATEMENT_SECONDS
+from probes.database.bounds import APPLICATION, STATEMENT_SECONDS
 from probes.database.statistics import MOST_SESSIONS, SessionRow
 from probes.pools import Pooled
 
