@@ -12,8 +12,8 @@ settings name the port, or its log says that it listens or that the application 
 one container cannot be read, the server's own word of where it listens. A ``containerPort`` that nobody listens on is
 declarative: it is advice.
 
-What it is not. A server that is still starting: it has no listener yet, whatever metrics listen on already. A server on
-loopback (``bind-loopback``). A second published port, of a debugger or of metrics, while the server's own port is
+What it is not. A server that is still starting: it has no listener yet, whatever metrics listen on already; nor is a
+look at its sockets from that time a proof later. A server on loopback (``bind-loopback``). A second published port, of a debugger or of metrics, while the server's own port is
 reachable. A proxy in the same pod, to which the Service leads.
 
 What to do. Publish the port on which it listens, or listen on the one that is published.
@@ -73,6 +73,9 @@ def _of_pods(view: View) -> Verdict:
     for replica in view.deployment.running:
         if _starting(view, replica):
             continue
+        if _looked_too_early(view, replica):
+            needs = needs or "a look at its sockets since the application started"
+            continue
         own, told = _own(view, replica)
         seen = _services.judge(view.deployment, replica, own, told) if told is not None else None
         if isinstance(seen, Undecided):
@@ -108,6 +111,15 @@ def _starting(view: View, replica: Replica) -> bool:
     waits = _shared.latest_line(view, replica.id, None, _wording.WAITING)
     done = _shared.latest_line(view, replica.id, None, _wording.STARTED)
     return waits is not None and (done is None or done.line < waits.line)
+
+
+def _looked_too_early(view: View, replica: Replica) -> bool:
+    """Whether its sockets were last read while it started: into pods it is looked seldom."""
+    looked, began = replica.sampled_at, replica.started_at
+    if replica.listeners is None or looked is None or began is None:
+        return False
+    done = _shared.latest_line(view, replica.id, None, _wording.STARTED)
+    return looked - began < STARTING or (done is not None and done.at is not None and looked < done.at)
 
 
 def _mismatch(view: View, replica: Replica) -> tuple[int, int, Evidence] | Undecided | None:
@@ -255,6 +267,14 @@ SIGNATURE = Signature(
         Example(
             "a pod that is still starting",
             deployment=_cases.workload(_cases.pod(listeners=(Listener(_ALL, 9200),), started_at=_cases.ago(10))),
+        ),
+        Example(
+            "a pod whose sockets were last read while it started",
+            _UP,
+            deployment=_cases.workload(
+                _cases.pod(listeners=(Listener(_ALL, 9100),), started_at=_cases.ago(90), sampled_at=_cases.ago(80))
+            ),
+            undecided=True,
         ),
         Example("nothing is published", deployment=_cases.container(listeners=(Listener(_ALL, 80),))),
         Example("sockets cannot be read", deployment=_cases.container(ports=_PORTS), undecided=True),
