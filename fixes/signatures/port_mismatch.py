@@ -13,8 +13,8 @@ one container cannot be read, the server's own word of where it listens. A ``con
 declarative: it is advice.
 
 What it is not. A server that is still starting: it has no listener yet, whatever metrics listen on already; nor is a
-look at its sockets from that time a proof later. A server on loopback (``bind-loopback``). A second published port, of a debugger or of metrics, while the server's own port is
-reachable. A proxy in the same pod, to which the Service leads.
+look at its sockets from that time a proof later. A server on loopback (``bind-loopback``). A second published port, of
+a debugger or of metrics, while the server's own port is reachable. A proxy in the same pod, to which the Service leads.
 
 What to do. Publish the port on which it listens, or listen on the one that is published.
 """
