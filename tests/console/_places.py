@@ -66,7 +66,7 @@ def lasting(inspect: Mapping[str, Any]) -> dict[str, Any]:
 def of_lab(client: Any, running: Running) -> list[Any]:
     """Every container that carries the label of this container's lab and its case's name, also what a fix made."""
     run = running.container.labels[LABEL]
-    every = client.containers.list(all=True, filters={"label": f"{LABEL}={run}"})
+    every = client.containers.list(all=True, filters={"label": f"{LABEL}={run}"}, ignore_removed=True)
     return [one for one in every if one.name.startswith(running.names[0])]
 
 

@@ -266,5 +266,6 @@ def remove(client: Any, runs: set[str]) -> list[str]:
 
 def abandoned(client: Any) -> set[str]:
     """The labs whose process is gone: what a killed run has left."""
-    runs = {container.labels[LABEL] for container in client.containers.list(all=True, filters={"label": LABEL})}
+    every = client.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True)
+    runs = {container.labels[LABEL] for container in every}
     return {run for run in runs if not os.path.exists(f"/proc/{run.partition('-')[0]}")}
