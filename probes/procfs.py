@@ -184,6 +184,10 @@ class ProcFs:
         """A file as the process sees it: below ``/proc/PID/root``, symbolic links resolved inside it."""
         return rooted.read_file(f"{self.root}/{pid}/root", path, limit)
 
+    def is_absent(self, pid: int, path: str) -> bool:
+        """Whether the process has nothing at ``path``, for certain: what may not be looked at may be there."""
+        return rooted.is_absent(f"{self.root}/{pid}/root", path)
+
     def list_dir(self, pid: int, path: str) -> list[str] | None:
         """Names in a directory as the process sees it."""
         return rooted.list_dir(f"{self.root}/{pid}/root", path)

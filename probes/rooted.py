@@ -68,6 +68,17 @@ def _resolved(root: str, path: str) -> Iterator[tuple[int, str]]:
         _close(stack)
 
 
+@contextlib.contextmanager
+def opened(root: str, path: str) -> Iterator[int]:
+    """A descriptor that stands for what is at ``path``, whatever it is, and reads nothing of it (``O_PATH``)."""
+    with _resolved(root, path) as (parent, name):
+        fd = os.open(name, _ONLY_PATH | _BASE, dir_fd=parent)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
 def read_file(root: str, path: str, limit: int = 1 << 20) -> bytes | None:
     """A regular file, cut off at ``limit`` bytes; ``None`` when it is absent, no regular file or unreadable."""
     try:
@@ -96,3 +107,19 @@ def list_dir(root: str, path: str) -> list[str] | None:
                 os.close(fd)
     except (OSError, ValueError):
         return None
+
+
+def is_absent(root: str, path: str) -> bool:
+    """Whether nothing is at ``path``, for certain: ``root`` was there, and nothing was refused on the way."""
+    try:
+        os.close(os.open(root, _ONLY_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    try:
+        with _resolved(root, path) as (parent, name):
+            os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):
+        pass
+    return False

@@ -63,10 +63,11 @@ def latest_line(view: View, replica: ReplicaId, before: int | None, *patterns: P
 
     Looks beyond the window: what came before a line explains it however long ago it was.
     """
+    wanted = keys(patterns)
     found = [
         At(hit.replica, mark.line, mark.at)
         for hit in view.deployment.hits
-        if hit.replica == replica and hit.key in keys(patterns)
+        if hit.key in wanted and hit.replica == replica
         for mark in hit.marks
         if before is None or mark.line < before
     ]

@@ -29,5 +29,6 @@ def idle(client: Any, count: int) -> Iterator[None]:
             )
         yield
     finally:
-        for container in client.containers.list(all=True, filters={"label": f"{LABEL}={mine}"}):
+        every = client.containers.list(all=True, filters={"label": f"{LABEL}={mine}"}, ignore_removed=True)
+        for container in every:
             container.remove(force=True)

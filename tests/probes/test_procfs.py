@@ -53,6 +53,30 @@ def test_a_stat_with_parentheses_in_its_command_is_parsed() -> None:
     assert (found.cpu_seconds, found.threads, found.start_ticks) == (400 / proctext.TICKS_PER_SECOND, 5, 123456)
 
 
+@pytest.mark.parametrize(
+    ("rights", "map_", "expected"),
+    [
+        ("000001ffffffffff", "         0          0 4294967295\n", 1048576),
+        ("000001fffeffffff", "         0          0 4294967295\n", 20000),
+        ("000001ffffffffff", "         0     100000      65536\n", 20000),
+        ("", "", None),
+    ],
+)
+def test_only_with_the_right_to_raise_limits_may_a_process_give_more_than_its_own(
+    tmp_path: Path, rights: str, map_: str, expected: int | None
+) -> None:
+    (tmp_path / "7").mkdir()
+    (tmp_path / "sys/fs").mkdir(parents=True)
+    (tmp_path / "sys/fs/nr_open").write_text("1048576\n")
+    (tmp_path / "7/status").write_text(f"Name:\tshim\nUid:\t0\t0\t0\t0\nCapEff:\t{rights}\n")
+    (tmp_path / "7/limits").write_text(
+        "Max open files            1024                 20000                files     \n"
+    )
+    (tmp_path / "7/uid_map").write_text(map_)
+    assert ProcFs(str(tmp_path)).open_files_most(7) == expected
+    assert ProcFs(str(tmp_path)).open_files_most(8) is None
+
+
 def test_limits_are_parsed_and_unlimited_is_no_number() -> None:
     head = b"Limit                     Soft Limit           Hard Limit           Units     \n"
     text = head + (
@@ -376,6 +400,12 @@ def test_links_are_resolved_inside_the_root_and_never_lead_out(tmp_path: Path) -
         assert rooted.read_file(where, path) == b"inside", path
     for path in ("/out", "/circle", "/pipe", "/etc", "/missing", "/etc/name/x", ""):
         assert rooted.read_file(where, path) is None, path
+    for path, absent in {
+        "/missing": True, "/etc/name/x": True, "/out": True, "/etc": False, "/etc/name": False, "/folder/name": False,
+        "/circle": False, "": False,
+    }.items():  # fmt: skip
+        assert rooted.is_absent(where, path) is absent, path
+    assert not rooted.is_absent(f"{where}/gone", "/etc"), "nothing is known below a root that is not there"
     assert rooted.read_file(where, "/etc/name", limit=3) == b"ins"
     assert rooted.list_dir(where, "/folder") == ["deep", "name"]
     assert rooted.list_dir(where, "/etc/name") is None

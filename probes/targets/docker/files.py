@@ -7,7 +7,7 @@ import posixpath
 import time
 from collections.abc import Coroutine
 from concurrent.futures import CancelledError, Future
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from probes import text
 from probes.base import Failure
@@ -162,10 +162,20 @@ class Files:
         if not path.startswith("/"):
             raise Unreadable(Failure("invalid", text.clean(path, 300), "only absolute paths can be read", ""))
         if pid is not None:
-            found = await asyncio.to_thread(self._procfs.read_file, pid, path, limit)
-            if found is not None:
+            found = await asyncio.to_thread(self._seen, pid, path, limit)
+            if isinstance(found, bytes):
                 return found
+            if found == "absent":
+                what = f"{text.clean(path, 300)} in {container[:12]}"
+                raise Unreadable(Failure("not-found", what, "there is no such file", ""))
         return await archive.read(self.client, container, path, limit)
+
+    def _seen(self, pid: int, path: str, limit: int) -> bytes | Literal["absent", "unseen"]:
+        """The engine is not asked for what is not there: of all places where a file may be, most have none."""
+        found = self._procfs.read_file(pid, path, limit)
+        if found is not None:
+            return found
+        return "absent" if self._procfs.is_absent(pid, path) else "unseen"
 
     def reader(self, container: str, pid: int | None, version: str = "", *, running: bool = False) -> Reader:
         """Reads one container's files; the event loop that calls this does the requests for it.
