@@ -11,7 +11,7 @@ from console.tables import Column
 from fixes.model import Entry, Finding, Plan, Report
 from fixes.values import byte_text
 from probes import pooltext
-from probes.base import TargetId
+from probes.base import DeploymentId, TargetId
 from probes.model import Deployment
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ ENTRY_COLUMNS = (
 MOST_EVIDENCE = 4
 MOST_NEEDS = 3
 """Reasons why something is undecided that a line names."""
+MOST_ALIKE = 3
+"""Deployments of which the same is undecided that have a line each."""
 PIPE_COLUMNS = 5000
 """Wider than the longest line of a log that is kept."""
 
@@ -87,16 +89,14 @@ def print_report(report: Report, options: str = "") -> None:
     for one in deployments:
         if one.pool is not None and one.pool.held is not None:
             out.print(Text(f"{one.id}  {pooltext.sentence(one.pool)}"))
+    lines: list[Text] = []
     for one in sorted(deployments, key=lambda d: rank(report.of(d.id))):
         for finding in report.of(one.id):
-            out.print()
-            out.print(
-                Text.assemble(
-                    (f"{finding.severity:8} ", STYLE[finding.severity]), (one.id, "bold"), "  ", finding.title
-                )
-            )
-            for line in finding_lines(finding, options):
-                out.print(Text(f"         {line}"))
+            severity = (f"{finding.severity:8} ", STYLE[finding.severity])
+            lines += [Text(), Text.assemble(severity, (one.id, "bold"), "  ", finding.title)]
+            lines += [Text(f"         {line}") for line in finding_lines(finding, options)]
+    if lines:
+        out.print(Text("\n").join(lines))  # at once: each call of print measures the terminal anew
     _print_undecided(out, deployments, report)
     shown = sum(len(found) for found in report.findings.values())
     out.print()
@@ -219,19 +219,30 @@ def _print_table(out: Console, deployments: tuple[Deployment, ...], report: Repo
 
 
 def _print_undecided(out: Console, deployments: tuple[Deployment, ...], report: Report) -> None:
-    """A line for each deployment of which something could not be told, with what is missing."""
+    """A line for each deployment of which something could not be told, with what is missing; one for many alike."""
     from rich.text import Text
 
-    told = [one for one in deployments if report.undecided.get(one.id)]
-    if told:
+    alike: dict[tuple[str, ...], list[DeploymentId]] = {}
+    for one in deployments:
+        if still := report.undecided.get(one.id):
+            alike.setdefault(tuple(each.signature for each in still), []).append(one.id)
+    if alike:
         out.print()
-    for one in told:
-        needs: dict[str, list[str]] = {}
-        for each in report.undecided[one.id]:
-            needs.setdefault(each.needs, []).append(each.signature)
-        said = [f"{', '.join(signatures)} (needs {missing})" for missing, signatures in needs.items()]
-        more = f"; and {len(said) - MOST_NEEDS} more, --format json has all" if len(said) > MOST_NEEDS else ""
-        out.print(Text(f"? {one.id}  undecided: {'; '.join(said[:MOST_NEEDS])}{more}", "dim"))
+    for ids in alike.values():
+        if len(ids) > MOST_ALIKE:
+            out.print(Text(f"? {len(ids)} deployments  undecided: {_undecided(report, ids[0])}; this of {ids[0]}", "dim"))
+            continue
+        for identity in ids:
+            out.print(Text(f"? {identity}  undecided: {_undecided(report, identity)}", "dim"))
+
+
+def _undecided(report: Report, identity: DeploymentId) -> str:
+    needs: dict[str, list[str]] = {}
+    for each in report.undecided[identity]:
+        needs.setdefault(each.needs, []).append(each.signature)
+    said = [f"{', '.join(signatures)} (needs {missing})" for missing, signatures in needs.items()]
+    more = f"; and {len(said) - MOST_NEEDS} more, --format json has all" if len(said) > MOST_NEEDS else ""
+    return "; ".join(said[:MOST_NEEDS]) + more
 
 
 def _plain(*columns: str) -> Table:

@@ -16,6 +16,7 @@ from console import markdown, output, sarif
 from console.commands.scan import How
 from fixes import catalogue
 from fixes.model import Evidence, Finding, Open, SignatureId
+from probes.base import DeploymentId
 from tests.console._fastops import Fastops
 from tests.screens.reports import BLOCKED, CHECKOUT, DOCKER, KILLED, OOM, report, state
 
@@ -138,6 +139,19 @@ def test_the_table_says_in_a_line_what_is_undecided_and_what_is_missing(capsys: 
         "? docker/checkout  undecided: memory-leak (needs 1 min); worker-timeout, oom-killed (needs its logs); "
         "a (needs b); and 1 more, --format json has all\n"
     ) in capsys.readouterr().out
+
+
+def test_what_is_undecided_of_many_alike_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    alike = [replace(CHECKOUT, id=DeploymentId(f"docker/one-{number}")) for number in range(5)]
+    other = replace(CHECKOUT, id=DeploymentId("docker/other"))
+    leak = Open(SignatureId("memory-leak"), "1 min")
+    undecided = {one.id: (leak,) for one in alike} | {other.id: (Open(SignatureId("oom-killed"), "its logs"),)}
+    output.print_report(replace(report(state(DOCKER, (*alike, other))), undecided=undecided))
+    told = [line for line in capsys.readouterr().out.splitlines() if "undecided" in line]
+    assert told == [
+        "? 5 deployments  undecided: memory-leak (needs 1 min); this of docker/one-0",
+        "? docker/other  undecided: oom-killed (needs its logs)",
+    ]
 
 
 def test_markdown_of_nothing_says_so() -> None:
