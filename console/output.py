@@ -230,7 +230,8 @@ def _print_undecided(out: Console, deployments: tuple[Deployment, ...], report: 
         out.print()
     for ids in alike.values():
         if len(ids) > MOST_ALIKE:
-            out.print(Text(f"? {len(ids)} deployments  undecided: {_undecided(report, ids[0])}; this of {ids[0]}", "dim"))
+            first = f"{_undecided(report, ids[0])}; this of {ids[0]}"
+            out.print(Text(f"? {len(ids)} deployments  undecided: {first}", "dim"))
             continue
         for identity in ids:
             out.print(Text(f"? {identity}  undecided: {_undecided(report, identity)}", "dim"))
