@@ -247,6 +247,8 @@ class Replica(Frozen, frozen=True):
     addresses: Mapping[str, str] = {}
     """Network name → the replica's address in it."""
     ulimits: Mapping[str, tuple[int, int]] = {}
+    open_files_most: int | None = None
+    """The highest hard limit of open files that the engine on this machine may give; ``None`` where unknown."""
     log_driver: str | None = None
     log_options: Mapping[str, str] | None = None
     """Of the log driver, as it is in force (``max-size``, ``max-file``); ``None`` where they are not known."""

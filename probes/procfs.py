@@ -14,6 +14,8 @@ from probes.proctext import TICKS_PER_SECOND, Limits, Stat, Status
 
 __all__ = ["Limits", "ProcFs", "Stat", "Status", "Tree"]
 
+CAP_SYS_RESOURCE = 24
+"""Its bit (capabilities(7), linux/capability.h): limits may be raised beyond the hard ones."""
 _LARGEST = 8 << 20  # of one file of /proc: net/tcp of 50,000 connections
 
 
@@ -97,6 +99,20 @@ class ProcFs:
         """Resource limits."""
         text = self._read(f"{pid}/limits")
         return None if text is None else proctext.limits(text)
+
+    def open_files_most(self, pid: int) -> int | None:
+        """The highest limit of open files that this process may give to what it starts; ``None`` where unknown.
+
+        Its own hard limit; with CAP_SYS_RESOURCE in the first user namespace the kernel's ``fs.nr_open``.
+        Source: setrlimit(2).
+        """
+        status, limits = self.status(pid), self.limits(pid)
+        if status is None or limits is None or status.capabilities is None:
+            return None
+        first = (self._read(f"{pid}/uid_map") or b"").split() == [b"0", b"0", b"4294967295"]
+        if first and status.capabilities >> CAP_SYS_RESOURCE & 1:
+            return proctext.number((self._read("sys/fs/nr_open") or b"").strip())
+        return limits.open_files_hard
 
     def open_files(self, pid: int) -> int | None:
         """How many descriptors are open; ``None`` without permission."""

@@ -39,6 +39,8 @@ class Status(Frozen, frozen=True):
     """The pid in its innermost PID namespace (the last number of ``NSpid``)."""
     uid: int | None = None
     """The real user id, as the reader's user namespace numbers it."""
+    capabilities: int | None = None
+    """The effective ones (``CapEff``), a bit for each."""
 
 
 class Limits(Frozen, frozen=True):
@@ -97,6 +99,13 @@ def queued_seconds(text: bytes) -> float | None:
     return int(figures[1]) / 1e9 if len(figures) >= 2 and figures[1].isdigit() and len(figures[1]) < 20 else None
 
 
+def _hexadecimal(text: bytes | None) -> int | None:
+    try:
+        return None if text is None else int(text, 16)
+    except ValueError:
+        return None
+
+
 def status(text: bytes) -> Status:
     """Parses ``/proc/PID/status``."""
     fields = _fields(text)
@@ -106,6 +115,7 @@ def status(text: bytes) -> Status:
         anonymous_bytes=_kilobytes(fields, b"RssAnon"),
         inner_pid=number((fields.get(b"NSpid", b"").split() or [b""])[-1]),
         uid=number((fields.get(b"Uid", b"").split() or [b""])[0]),
+        capabilities=_hexadecimal(fields.get(b"CapEff")),
     )
 
 

@@ -1,8 +1,9 @@
-"""What breaks when a service goes from one process to several: the packages that tell, and what they do then."""
+"""What breaks when a service goes from one process to several: what tells it, and what happens then."""
 
 from __future__ import annotations
 
 from fixes.remedies import _facts
+from probes.httpmetrics import SOURCE
 from probes.model import Deployment
 
 _SCHEDULERS = ("apscheduler", "rocketry", "fastapi-utils", "fastapi-utilities", "schedule")
@@ -21,12 +22,8 @@ def objections(deployment: Deployment, *, replicas: bool = False) -> tuple[str, 
     if schedulers:
         each = "replica" if replicas else "worker"
         said.append(f"{schedulers[0]} is installed: scheduled jobs would run once in every {each}.")
-    if (
-        not replicas
-        and any(_facts.imports(deployment, name) for name in _METRICS)
-        and not _collects_several(deployment)
-    ):
-        said.append("prometheus-client counts per process: each scrape would show one worker's numbers.")
+    if not replicas and _tells_metrics(deployment) and not _collects_several(deployment):
+        said.append("Its /metrics counts per process: each scrape would show one worker's numbers.")
     if _sqlite(deployment):
         said.append("SQLite is in use: several processes that write wait for, or fail at, each other's locks.")
     if any(_facts.imports(deployment, name) for name in _WEBSOCKETS):
@@ -36,8 +33,25 @@ def objections(deployment: Deployment, *, replicas: bool = False) -> tuple[str, 
     return tuple(said)
 
 
+def conditions(deployment: Deployment) -> tuple[str, ...]:
+    """What may break with several processes, where nothing shows that the service uses what it has installed."""
+    installed = next((name for name in _METRICS if _facts.imports(deployment, name)), None)
+    if installed is None or _tells_metrics(deployment) or _collects_several(deployment):
+        return ()
+    said = f"{installed} is installed: if the service counts with it, each scrape would show one worker's numbers, "
+    return (f"{said}unless PROMETHEUS_MULTIPROC_DIR names a directory.",)
+
+
+def _tells_metrics(deployment: Deployment) -> bool:
+    """Whether its own ``/metrics`` was read, here or by a Prometheus: what is merely installed counts nothing."""
+    source = "" if deployment.latency is None else deployment.latency.source
+    return source.startswith((SOURCE, "Prometheus"))
+
+
 def _collects_several(deployment: Deployment) -> bool:
-    names = {name.upper() for replica in deployment.replicas for name in replica.environment}
+    names = {
+        name.upper() for replica in deployment.replicas for name in (*replica.environment, *replica.environment_from)
+    }
     return "PROMETHEUS_MULTIPROC_DIR" in names
 
 

@@ -115,7 +115,7 @@ def _cautions(deployment: Deployment, _finding: Finding, values: Mapping[str, Va
             said.append(
                 f"Each worker opens its own database pool ({drivers}): the connections multiply by {values['workers']}."
             )
-        said += _several.objections(deployment)
+        said += (*_several.objections(deployment), *_several.conditions(deployment))
     return tuple(said)
 
 

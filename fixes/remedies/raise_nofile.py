@@ -2,7 +2,7 @@
 
 What it does: sets the soft limit (RLIMIT_NOFILE) to 65536, or to the hard limit where that is lower: a local process
 gets it by ``prlimit`` at once, a container by its ``ulimits`` (and so does the Compose file). A container's hard limit
-can be raised with it, where the engine itself may have as many files open.
+is raised with it, as far as the engine may: without CAP_SYS_RESOURCE no further than its own hard limit.
 
 When it is right: ``[Errno 24] Too many open files``, or a limit of 1024 under a service with many connections. Each
 request holds one descriptor, each database connection another.
@@ -39,34 +39,46 @@ def _hard(deployment: Deployment) -> int | None:
 
 
 def _most(deployment: Deployment) -> int | None:
-    """The hard limit that bounds the soft one; ``None`` in containers, whose engine sets both limits."""
-    return None if _facts.in_container(deployment) else _hard(deployment)
+    """The highest soft limit that can be had: a process's hard one, what the engine may give; ``None``: unknown."""
+    if not _facts.in_container(deployment):
+        return _hard(deployment)
+    given = min((r.open_files_most for r in deployment.running if r.open_files_most is not None), default=None)
+    return None if given is None else min(given, MOST)
 
 
 def _room(deployment: Deployment) -> int | None:
-    """The hard limit where it leaves room for the soft one: an engine may refuse to raise that, too."""
-    soft, hard = _soft(deployment) or 0, _hard(deployment)
-    return hard if hard is not None and (hard >= 2 * soft or not _facts.in_container(deployment)) else None
+    """The highest limit known to be possible: an engine of which nothing is known may not raise the hard one."""
+    soft, hard, most = _soft(deployment) or 0, _hard(deployment), _most(deployment)
+    if most is not None:
+        return most
+    return hard if hard is not None and hard >= 2 * soft else None
 
 
 def _why_not(deployment: Deployment, _finding: Finding) -> str | None:
-    soft, hard = _soft(deployment), _most(deployment)
-    if soft is not None and hard is not None and soft >= hard:
-        return (
-            f"The soft limit stands at the hard limit ({hard}) already: raise that where the service is started "
-            "(systemd: LimitNOFILE=65536)."
-        )
-    if soft is not None and hard is None and soft >= MOST:
+    soft, most, contained = _soft(deployment), _most(deployment), _facts.in_container(deployment)
+    if soft is None or soft < (MOST if most is None else most):
+        return None
+    if soft >= MOST and (contained or most is None):
         return f"It may have {soft} files open, and {MOST} is as many as can be set: look for descriptors that leak."
-    return None
+    if contained:
+        return (
+            f"It may have {soft} files open, and the engine may give no more than {most}: raise that where the engine "
+            "is started (systemd: LimitNOFILE of containerd.service and docker.service), or give it CAP_SYS_RESOURCE."
+        )
+    return (
+        f"The soft limit stands at the hard limit ({most}) already: raise that where the service is started "
+        "(systemd: LimitNOFILE=65536)."
+    )
 
 
 def _parameters(deployment: Deployment, _finding: Finding, _node: Node | None) -> tuple[Parameter, ...]:
-    soft, hard, most = _soft(deployment) or 0, _room(deployment), _most(deployment)
-    wanted = max(ADVISED, 2 * soft)
-    title = "Open files" if hard is None else f"Open files (the hard limit is {hard})"
+    room, most, wanted = _room(deployment), _most(deployment), max(ADVISED, 2 * (_soft(deployment) or 0))
     maximum = MOST if most is None else most
-    default = min(wanted, maximum, maximum if hard is None else hard)
+    title = "Open files"
+    if room is not None and room < wanted:
+        engines = _facts.in_container(deployment) and most is not None
+        title += f" (the engine may give {room})" if engines else f" (the hard limit is {room})"
+    default = min(wanted, maximum, maximum if room is None else room)
     return (Parameter("limit", title, default, "files", minimum=64, maximum=maximum),)
 
 
@@ -75,10 +87,12 @@ def _intend(_deployment: Deployment, _finding: Finding, values: Mapping[str, Val
 
 
 def _cautions(deployment: Deployment, _finding: Finding, values: Mapping[str, Value]) -> tuple[str, ...]:
-    hard, limit = _room(deployment), int(values["limit"])
-    if hard is not None and hard < ADVISED and limit == hard:
-        return (f"The hard limit allows {hard}, not the advised {ADVISED}.",)
-    if _facts.in_container(deployment) and limit > (_hard(deployment) or limit):
+    room, most, limit = _room(deployment), _most(deployment), int(values["limit"])
+    contained = _facts.in_container(deployment)
+    if room is not None and room < ADVISED and limit == room:
+        who = "The engine" if contained and most is not None else "The hard limit"
+        return (f"{who} allows {room}, not the advised {ADVISED}.",)
+    if contained and most is None and limit > (_hard(deployment) or limit):
         return (f"It raises the hard limit, too ({_hard(deployment)}): an engine without the right to do so refuses.",)
     return ()
 

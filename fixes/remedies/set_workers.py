@@ -146,7 +146,7 @@ def _cautions(deployment: Deployment, finding: Finding, values: Mapping[str, Val
         drivers = ", ".join(deployment.drivers)
         said.append(f"Each worker opens its own database pool ({drivers}): the connections rise by {wanted}/{now}.")
     if now < 2 <= wanted:
-        said += _several.objections(deployment)
+        said += (*_several.objections(deployment), *_several.conditions(deployment))
     return tuple(said)
 
 

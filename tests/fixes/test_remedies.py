@@ -24,6 +24,7 @@ from probes.model import (
     Cpu,
     Deployment,
     Frame,
+    Latency,
     Limit,
     Listener,
     Memory,
@@ -47,6 +48,7 @@ NINE = {
     "advise",
 }
 GUNICORN = {"gunicorn": "23.0.0", "uvicorn": "0.34.0", "uvicorn-worker": "0.3.0"}
+METRICS = Latency(NOW, source="its own /metrics over 1m")
 
 
 def node(total: int = 16 * GIB, available: int = 8 * GIB, cpus: int = 8) -> Node:
@@ -290,7 +292,7 @@ def test_the_graceful_time_out_ends_before_the_engine_kills(stop: float | None, 
     ("changes", "said"),
     [
         ({"packages": GUNICORN | {"apscheduler": "3.10"}}, "scheduled jobs"),
-        ({"packages": GUNICORN | {"prometheus-client": "0.20"}}, "one worker's numbers"),
+        ({"packages": GUNICORN, "latency": METRICS}, "one worker's numbers"),
         ({"packages": GUNICORN | {"aiosqlite": "0.20"}, "workers": (worker(pss=None),)}, "SQLite"),
         ({"packages": GUNICORN | {"python-socketio": "5"}}, "Socket.IO"),
         ({"packages": GUNICORN, "drivers": ("sqlite3",)}, "SQLite"),
@@ -308,8 +310,21 @@ def test_several_processes_need_a_typed_yes_where_one_was_relied_upon(changes: d
 def test_metrics_that_are_collected_from_all_processes_are_no_objection() -> None:
     remedy = remedies()[RemedyId("apply-gunicorn-config")]
     packages = GUNICORN | {"prometheus-client": "0.20"}
-    one = container(server="uvicorn", packages=packages, environment={"PROMETHEUS_MULTIPROC_DIR": "/tmp"})
+    one = container(
+        server="uvicorn", packages=packages, latency=METRICS, environment={"PROMETHEUS_MULTIPROC_DIR": "/tmp"}
+    )
     assert remedy.confirm(one, finding("single-process"), {"workers": 4}) is None
+    assert not any(
+        "worker's numbers" in said for said in remedy.cautions(one, finding("single-process"), {"workers": 4})
+    )
+
+
+def test_a_metrics_package_that_is_merely_installed_is_a_condition_and_no_objection() -> None:
+    remedy = remedies()[RemedyId("apply-gunicorn-config")]
+    one = container(server="uvicorn", packages=GUNICORN | {"prometheus-client": "0.20"})
+    assert remedy.confirm(one, finding("single-process"), {"workers": 4}) is None
+    said = remedy.cautions(one, finding("single-process"), {"workers": 4})
+    assert [text for text in said if text.startswith("prometheus-client is installed: if the service counts with it")]
 
 
 @pytest.mark.parametrize("server", ["hypercorn", "granian", None])

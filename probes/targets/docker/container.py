@@ -147,6 +147,7 @@ class Container:
             measured["sampled_at"] = self.reading.at
             measured["listeners"] = self.reading.listeners
             measured["log_bytes"] = self.reading.log_bytes
+            measured["open_files_most"] = self.reading.open_files_most
             workers = self.reading.workers or ()
             measured["workers"] = tuple(one for one in workers if one.beside is None)
             measured["others"] = tuple(one for one in workers if one.beside is not None)

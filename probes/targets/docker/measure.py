@@ -31,6 +31,7 @@ class Reading(Frozen, frozen=True):
     listeners: tuple[Listener, ...] | None = None
     drivers: tuple[str, ...] | None = None
     log_bytes: int | None = None
+    open_files_most: int | None = None
 
 
 class Subject(Frozen, frozen=True):
@@ -62,6 +63,7 @@ class _Kept:
         self.listeners: tuple[Listener, ...] | None = None
         self.drivers: tuple[str, ...] | None = None
         self.log_bytes: int | None = None
+        self.open_files_most: int | None = None
         self.detailed_at = -1e9
         self.heard_at = -1e9
         self.drivers_at = -1e9
@@ -104,6 +106,7 @@ class LocalMeter:
         kept = self._kept.get(subject.replica)
         if kept is None or kept.pid != subject.pid:
             kept = self._kept[subject.replica] = _Kept(subject.pid)
+            kept.open_files_most = self._most(tree.stats[subject.pid].ppid)
         now = time.monotonic()
         memory, cpu = self._group(subject, kept)
         detailed = now - kept.detailed_at >= subject.details_seconds
@@ -139,6 +142,7 @@ class LocalMeter:
             listeners=kept.listeners,
             drivers=kept.drivers,
             log_bytes=kept.log_bytes,
+            open_files_most=kept.open_files_most,
         )
 
     def _group(self, subject: Subject, kept: _Kept) -> tuple[Memory | None, Cpu | None]:
@@ -151,6 +155,13 @@ class LocalMeter:
         cpu = cgroup.cpu(sample, kept.sample)
         kept.sample = sample
         return sample.memory, cpu
+
+    def _most(self, starter: int) -> int | None:
+        """Of open files, by the process that started the container (the engine's shim) and has the engine's rights.
+
+        Process 1 has adopted the container: its limits tell nothing of the engine's.
+        """
+        return self.procfs.open_files_most(starter) if starter > 1 else None
 
     def _drivers(self, workers: tuple[Worker, ...]) -> tuple[str, ...] | None:
         own = [one for one in workers if one.beside is None]
