@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
 from probes import servers, text
+from probes.model import Replica
 from probes.procfs import ProcFs
 from probes.servers import TITLE, ServerCommand
 
@@ -52,6 +53,12 @@ def name(command: ServerCommand | None) -> str:
     port = _port(command)
     words = (command.server, command.app, f"on :{port}" if port is not None else None)
     return text.line(" ".join(word for word in words if word), 120)
+
+
+def also(replicas: Iterable[Replica]) -> str:
+    """What else serves in the containers of a deployment, as the end of why it is listed; empty where nothing does."""
+    names = dict.fromkeys(one.beside for replica in replicas for one in replica.others if one.beside)
+    return text.line(f"; in the same container: {', '.join(list(names)[:4])}", 300) if names else ""
 
 
 def _likeness(one: ServerCommand | None, command: ServerCommand) -> tuple[bool, bool, bool]:

@@ -113,7 +113,8 @@ class Asker:
         if not self._stacks or now - self._stacks_at.get(job.replica, -_STACKS_SECONDS) < _STACKS_SECONDS:
             return
         self._stacks_at[job.replica] = now
-        pids = [one.pid for one in self._readings.of(job.replica).workers if one.role != "master"]
+        workers = self._readings.of(job.replica).workers
+        pids = [one.pid for one in workers if one.role != "master" and one.beside is None]
         for turn in range(_STACKS if pids else 0):
             try:
                 found = await self._access.stacks(job.replica, pids[turn % len(pids)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from probes import text
+from probes import several, text
 from probes.base import ReplicaId
 from probes.loghits import LogCoverage, LogHit
 from probes.model import Capability, Deployment, Framework, Latency, Replica
@@ -81,7 +81,7 @@ def deployment(
         name=text.clean(group.name, 253),
         kind=group.kind,
         framework=framework,
-        recognised_by=known.why,
+        recognised_by=known.why + several.also(replicas),
         replicas=replicas,
         desired=workload.desired if workload is not None and workload.desired is not None else alive,
         server=command.server if command else None,

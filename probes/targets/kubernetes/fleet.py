@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from probes.base import DeploymentId, NodeId, ReplicaId, TargetId
 from probes.loghits import LogCoverage, LogHit
 from probes.model import Capability, Deployment, DeploymentKind, Latency, Node
+from probes.servers import ServerCommand
 from probes.target import Options
 from probes.targets.kubernetes import build, guards, owners
 from probes.targets.kubernetes.group import Group, GroupKey
@@ -117,6 +118,11 @@ class Fleet:
     def open(self) -> Iterator[Asked]:
         """What the services' own documents may tell: of workloads that cannot be told otherwise and run."""
         return self._open.pending()
+
+    def command(self, deployment: DeploymentId) -> ServerCommand | None:
+        """The server's command of a workload, where it is known."""
+        group = self._by_id.get(deployment)
+        return None if group is None else group.known.command
 
     def unseen(self, among: Iterable[DeploymentId]) -> Iterator[Unseen]:
         """What is listed, runs, and was not looked into."""

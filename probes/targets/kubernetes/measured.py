@@ -18,6 +18,7 @@ class Measured(Frozen, frozen=True):
     memory: Memory | None = None
     cpu: Cpu | None = None
     workers: tuple[Worker, ...] = ()
+    """Those of other servers in the same container, too: they have ``beside`` set."""
     listeners: tuple[Listener, ...] | None = None
     loop_probes: tuple[HttpSample, ...] = ()
     health_probes: tuple[HttpSample, ...] = ()

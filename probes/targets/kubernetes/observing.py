@@ -73,6 +73,7 @@ class Observing:
             self._kubelets,
             interval_seconds=options.interval_seconds,
             deployments=lambda: fleet.deployments,
+            command=fleet.command,
         )
         self._documents = Documents(fleet)
         self._contents = Contents(fleet, self._meter.settled) if options.execute and not options.read_only else None

@@ -17,6 +17,7 @@ from probes import doubt
 from probes.base import DeploymentId, Failure, ReplicaId
 from probes.model import Deployment, Interest, Memory, Replica
 from probes.schedule import Budget, Job, JobKind, Periods, answers_slowly, due, is_small
+from probes.servers import ServerCommand
 from probes.target import ReadOnly, Unreadable
 from probes.targets.kubernetes.access import ClusterAccess
 from probes.targets.kubernetes.asker import HEALTH_AGAIN_SECONDS, Asker
@@ -64,8 +65,9 @@ class Sampler:
         *,
         interval_seconds: float,
         deployments: Callable[[], Mapping[DeploymentId, Deployment]],
+        command: Callable[[DeploymentId], ServerCommand | None],
     ) -> None:
-        """``reader`` is ``None`` where no program may be run inside."""
+        """``reader`` is ``None`` where no program may be run inside; ``command`` tells a deployment's server."""
         self._access = access
         self._reader = reader
         self._readings = readings
@@ -73,6 +75,7 @@ class Sampler:
         self._ways_in = Kubelets()
         """Which nodes run programs in containers: one may tell logs and not that."""
         self._deployments = deployments
+        self._command = command
         near = max(5.0, interval_seconds)
         self._budget = Budget(
             sample=Periods(max(4.0, 2 * interval_seconds), 15.0, _FAR_SECONDS[1]),
@@ -246,7 +249,6 @@ class Sampler:
             self._readings.failed(job.replica, "inside", refused[1])
             return
         known = self._readings.of(job.replica)
-        server = self._deployments()[job.deployment].server if job.deployment in self._deployments() else None
         close = job.deployment == self.interest.focused
         anew = bool(known.workers) and since_seconds > _PRESENT_SECONDS and answers_slowly(replica)
         try:
@@ -256,7 +258,9 @@ class Sampler:
                 used = now.used_bytes if (now := self._readings.of(job.replica).memory) is not None else None
                 memory = Memory(used_bytes=used, limit=replica.memory.limit)
                 async with self._looks:
-                    found = await self._reader.read(job.replica, server, memory=memory, close=close)
+                    found = await self._reader.read(
+                        job.replica, self._command(job.deployment), memory=memory, close=close
+                    )
                 self._ways_in.answered(replica.node)
                 if turn or not anew:
                     self._readings.inside(job.replica, found)

@@ -12,8 +12,9 @@ from msgspec.structs import replace
 from probes import cgroup, proctext
 from probes.base import Failure, Frozen, ReplicaId
 from probes.drivers import loaded
-from probes.model import UNKNOWN_LIMIT, Cpu, Listener, Memory, Server, Worker
+from probes.model import UNKNOWN_LIMIT, Cpu, Listener, Memory, Worker
 from probes.procfs import ProcFs, Tree
+from probes.servers import ServerCommand
 from probes.target import Unreadable
 from probes.targets.kubernetes import inside
 from probes.targets.kubernetes.client import ApiClient
@@ -84,10 +85,13 @@ class Reader:
         for gone in self._kept.keys() - alive:
             del self._kept[gone]
 
-    async def read(self, replica: ReplicaId, server: Server | None, *, memory: Memory, close: bool = False) -> Inside:
+    async def read(
+        self, replica: ReplicaId, command: ServerCommand | None, *, memory: Memory, close: bool = False
+    ) -> Inside:
         """One look. Raises :class:`Unreadable` (``ReadOnly`` in read-only mode, from the client).
 
-        ``memory`` is what the container may use, and uses; ``close`` reads PSS each time.
+        ``command`` tells which of several servers in the container is meant; ``memory`` is what the container may use,
+        and uses; ``close`` reads PSS each time.
         """
         kept = self._kept.setdefault(replica, _Kept())
         now = time.monotonic()
@@ -95,7 +99,7 @@ class Reader:
         files, way = await self._run(replica, kept, readers(memory), details=details)
         if details and way != "sh":  # which tells none
             kept.detailed_at = now
-        return kept.take(replica, files, server)
+        return kept.take(replica, files, command)
 
     async def _run(
         self, replica: ReplicaId, kept: _Kept, ways: Sequence[str], *, details: bool
@@ -145,16 +149,20 @@ class _Kept:
         self.workers: tuple[Worker, ...] = ()
         self.drivers: tuple[str, ...] | None = None
 
-    def take(self, replica: ReplicaId, files: Mapping[str, bytes], server: Server | None) -> Inside:
+    def take(self, replica: ReplicaId, files: Mapping[str, bytes], command: ServerCommand | None) -> Inside:
         """What the files mean."""
         told = Told(files)
         tree = told.tree()
         root = _root(tree)
-        workers = () if root is None else measure(told, tree, root, replica, self.meter, server)
+        server = command.server if command is not None else None
+        workers = (
+            () if root is None else measure(told, tree, root, replica, self.meter, server, command=command, others=True)
+        )
         workers = _with_details(workers, self.workers)
         self.meter.forget(tree)
         self.workers = workers
-        mapped = [found for one in workers if one.role != "master" and (found := told.maps(one.pid)) is not None]
+        own = [one for one in workers if one.beside is None and one.role != "master"]
+        mapped = [found for one in own if (found := told.maps(one.pid)) is not None]
         if mapped:
             self.drivers = tuple(sorted({driver for one in mapped for driver in loaded(one)}))
         sample = cgroup.read(_groups(files), told.text_of)

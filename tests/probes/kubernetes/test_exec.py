@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 from msgspec import structs
 
+from probes import servers
 from probes.base import Failure, ReplicaId
 from probes.model import UNLIMITED, Limit, Memory
 from probes.target import ReadOnly, Unreadable
@@ -115,13 +116,14 @@ async def test_where_memory_may_be_short_a_shell_reads_until_it_is_known(client,
 
     reader = Reader(Noting())  # type: ignore[arg-type]
     replica = ReplicaId(f"{running.namespace}/{running.pod}/{CONTAINER}")
-    first = await reader.read(replica, "uvicorn", memory=memory)
+    command = servers.parse(["uvicorn", "healthy:app"], {})
+    first = await reader.read(replica, command, memory=memory)
     assert [one.role for one in first.workers] == ["server"]
     assert first.memory is not None
     assert first.memory.used_bytes
     if readers[-1] != "sh":
         memory = structs.replace(memory, used_bytes=first.memory.used_bytes)
-    second = await reader.read(replica, "uvicorn", memory=memory)
+    second = await reader.read(replica, command, memory=memory)
     assert ran == (readers if len(readers) == 2 else readers * 2)
     assert (second.workers[0].pss_bytes is not None) == (readers[-1] == "python3")
 

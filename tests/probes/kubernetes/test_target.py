@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shlex
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,6 +41,8 @@ SHOP = KubeCase(
     container={"resources": limits("600Mi", cpu="500m"), "readinessProbe": http(timeoutSeconds=5)},
 )
 BROKEN = KubeCase("broken", uvicorn("broken_import:app"), up=Restarted(1))
+BESIDE = shlex.join(["uvicorn", "strangers.starlette_app:app", "--port", "8001"])
+TWO = KubeCase("two", ("sh", "-c", f"{BESIDE} & exec {shlex.join(gunicorn('healthy:app'))}"))
 READ = [
     {"apiGroups": [""], "resources": ["pods", "events", "services"], "verbs": ["list", "watch"]},
     {"apiGroups": ["apps"], "resources": ["deployments", "replicasets"], "verbs": ["list", "watch"]},
@@ -50,7 +53,7 @@ READ = [
 def pods(kube_api: Any, make_namespace: Callable[[], str]) -> Iterator[dict[str, RunningPods]]:
     """Two workloads that the tests of this module share: none of them changes one."""
     with KubeLab(kube_api, make_namespace()) as lab:
-        yield lab.bring([SHOP, BROKEN])
+        yield lab.bring([SHOP, BROKEN, TWO])
 
 
 @pytest.fixture
@@ -98,6 +101,23 @@ async def test_pods_are_told_with_memory_cpu_workers_listeners_answers_and_logs(
         assert (replica.health_probes[-1].path, replica.health_probes[-1].status) == ("/health", 200)
         assert replica.unreadable == ()
     assert "t/boot" in {hit.key for hit in shop.hits}
+
+
+async def test_another_server_in_the_same_container_is_named_and_not_counted_as_the_service_s(place: str) -> None:
+    async with watched(options(place, execute=True)) as seen:
+        await seen.until(lambda s: named(s, "two") is not None)
+        found = named(seen.states[-1], "two")
+        assert found is not None
+        seen.target.focus(Interest(focused=found.id))
+        state = await seen.until(lambda s: (one := named(s, "two")) is not None and bool(one.replicas[0].others), 60)
+    two = named(state, "two")
+    assert two is not None
+    assert (two.server, two.setting("app")) == ("gunicorn", "healthy:app")
+    (replica,) = two.replicas
+    assert [one.role for one in replica.workers] == ["master", "worker", "worker"]
+    name = "uvicorn strangers.starlette_app:app on :8001"
+    assert [(one.role, one.beside) for one in replica.others] == [("server", name)]
+    assert two.recognised_by.endswith(f"; in the same container: {name}")
 
 
 async def test_read_only_and_a_mere_scan_run_nothing_inside_and_say_so(place: str) -> None:
