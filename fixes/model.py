@@ -23,7 +23,9 @@ SEVERITIES: tuple[Severity, ...] = ("info", "warning", "error", "critical")
 PASTED = TargetId("pasted")
 """The target of text that somebody pasted."""
 
-EvidenceSource = Literal["log", "event", "inspect", "cgroup", "proc", "http", "stack", "settings", "database"]
+EvidenceSource = Literal[
+    "log", "event", "inspect", "cgroup", "proc", "http", "stack", "settings", "database", "gunicorn"
+]
 
 
 class Evidence(Frozen, frozen=True):

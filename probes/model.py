@@ -207,6 +207,23 @@ class StackSample(Frozen, frozen=True):
     """True when the loop waits for events: the selector's own call is innermost."""
 
 
+class Heartbeat(Frozen, frozen=True):
+    """How long ago a worker's event loop gave its master a sign of life, as the master told."""
+
+    at: datetime
+    """When it was told."""
+    pid: int
+    """:attr:`Worker.pid`."""
+    silent_seconds: float
+    every_seconds: float
+    """A loop that turns gives one at least so often."""
+
+    @property
+    def late(self) -> bool:
+        """Whether a loop that turns would have given one since; two seconds more: it looks at the clock seldom."""
+        return self.silent_seconds > self.every_seconds + 2.0
+
+
 class Replica(Frozen, frozen=True):
     """One running instance: a container, a pod's serving container, or a local master with its workers."""
 
@@ -262,7 +279,9 @@ class Replica(Frozen, frozen=True):
     health_probes: tuple[HttpSample, ...] = ()
     """Requests to the health path, newest last, 12 at most."""
     stacks: tuple[StackSample, ...] = ()
-    """Taken while the loop probe was slow, newest last, 6 at most."""
+    """Taken while the loop probe was slow or a heartbeat late, newest last, 6 at most."""
+    heartbeats: tuple[Heartbeat, ...] = ()
+    """Of its workers, as gunicorn's control socket told them last."""
     waiting: Waiting | None = None
     """Why it does not run, where an orchestrator says so."""
     last_end: Ended | None = None

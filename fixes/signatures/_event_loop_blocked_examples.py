@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fixes.model import Example
 from fixes.signatures import _cases
-from probes.model import Cpu, Frame, HttpSample, Limit, StackSample
+from probes.model import Cpu, Frame, Heartbeat, HttpSample, Limit, StackSample
 
 
 def _probes(*took: float, error: str | None = None) -> tuple[HttpSample, ...]:
@@ -23,6 +23,10 @@ def _stack(seconds_ago: float, line: int, *below: Frame, idle: bool = False) -> 
         Frame("/usr/lib/python3.11/asyncio/runners.py", 118, "run"),
     )
     return StackSample(_cases.ago(seconds_ago), 17, frames, idle)
+
+
+def _beats(*silent: float, seconds_ago: float = 6.0) -> tuple[Heartbeat, ...]:
+    return tuple(Heartbeat(_cases.ago(seconds_ago), 17 + i, seconds, 15.0) for i, seconds in enumerate(silent))
 
 
 _IDLE = (_cases.worker(cpu_percent=2.0),)
@@ -57,6 +61,19 @@ FIRES = (
         ),
     ),
     Example(
+        "one of two workers gives gunicorn no sign of life and stands in a call: the other one answers",
+        deployment=_cases.container(
+            workers=(*_IDLE, _cases.worker(18, cpu_percent=1.0)),
+            loop_probes=_probes(0.01, 0.01, 0.01),
+            heartbeats=_beats(19.3, 0.4),
+            stacks=(_stack(5, 52, _RECV, _REQUESTS),),
+        ),
+    ),
+    Example(
+        "a worker without a sign of life, and one slow answer",
+        deployment=_cases.container(workers=_IDLE, loop_probes=_probes(0.01, 0.01, 3.0), heartbeats=_beats(18.0)),
+    ),
+    Example(
         "asyncio's debug mode",
         "Executing <Task finished name='Task-5' coro=<RequestResponseCycle.run_asgi() done, defined at "
         "/opt/venv/lib/python3.11/site-packages/uvicorn/protocols/http/h11_impl.py:364> result=None> "
@@ -72,6 +89,34 @@ STAYS_SILENT = (
         "slow endpoints that await: the unknown path is fast",
         deployment=_cases.container(
             workers=_IDLE, loop_probes=_probes(0.001, 0.002, 0.001), health_probes=_probes(6.0, 6.0, 6.0)
+        ),
+    ),
+    Example(
+        "signs of life in time",
+        deployment=_cases.container(workers=_IDLE, loop_probes=_probes(0.01, 0.01, 0.01), heartbeats=_beats(16.9)),
+    ),
+    Example(
+        "no sign of life, and nothing else that is known",
+        deployment=_cases.container(workers=_IDLE, loop_probes=_probes(0.01, 0.01, 0.01), heartbeats=_beats(20.0)),
+        undecided=True,
+    ),
+    Example(
+        "a worker that ends serves its last requests: its loop waits for them",
+        deployment=_cases.container(
+            workers=_IDLE,
+            loop_probes=_probes(0.01, 0.01, 0.01),
+            heartbeats=_beats(20.0),
+            stacks=(_stack(5, 52, idle=True),),
+        ),
+    ),
+    Example(
+        "no sign of life of a worker that computes",
+        deployment=_cases.container(workers=_BUSY, loop_probes=_probes(0.01, 0.01, 0.01), heartbeats=_beats(20.0)),
+    ),
+    Example(
+        "no sign of life of one that has ended since",
+        deployment=_cases.container(
+            workers=(_cases.worker(18, cpu_percent=1.0),), loop_probes=_probes(0.01, 0.01), heartbeats=_beats(20.0)
         ),
     ),
     Example(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from fixes.model import Threshold, View
 from fixes.signatures import _shared, _wording
 from probes import doubt
-from probes.model import HttpSample, Replica, StackSample
+from probes.model import Heartbeat, HttpSample, Replica, StackSample
 
 SLOW_SECONDS = 1.0
 """A 404 takes about a millisecond; a loop that needs a second for it was held."""
@@ -61,14 +61,35 @@ def never_started(view: View, replica: Replica) -> bool:
     return boots is not None or (begun is not None and view.now - begun < SILENT_START)
 
 
-def slow(probes: Sequence[HttpSample], workers: int, least_seconds: float = SLOW_SECONDS) -> list[HttpSample]:
+def slow(
+    probes: Sequence[HttpSample], workers: int, least_seconds: float = SLOW_SECONDS, enough: int = 2
+) -> list[HttpSample]:
     """The slow ones among the latest probes, where they are enough."""
     for reach in (3, 6) if workers > 1 else (3,):
         answered = [p for p in probes[-reach:] if p.error in (None, "timeout")]
         found = [p for p in answered if p.took_seconds >= least_seconds or p.error == "timeout"]
-        if len(found) >= 2:
+        if len(found) >= enough:
             return found
     return []
+
+
+def silent(replica: Replica, since: datetime) -> list[Heartbeat]:
+    """The workers that gunicorn hears nothing of, though they have started and live.
+
+    One that ends gives no sign of life either while its last requests are served: its stack shows that it waits.
+    """
+    born = {w.pid: w.started_at for w in _shared.serving(replica)}
+    told = {beat.pid: beat.at for beat in replica.heartbeats}
+    waits = {s.pid for s in replica.stacks if s.idle and s.pid in told and s.at >= told[s.pid]}
+    return [
+        beat
+        for beat in replica.heartbeats
+        if beat.late
+        and beat.at >= since
+        and beat.pid in born
+        and beat.pid not in waits
+        and ((began := born[beat.pid]) is None or beat.at >= began + START_UP)
+    ]
 
 
 def disagree(probes: Sequence[HttpSample], least_seconds: float = SLOW_SECONDS) -> bool:

@@ -7,7 +7,9 @@ is served, not even a health check, while its CPU is idle.
 What proves it. A path that no route answers is slow (1 s or more, or a time-out) in 2 of the last 3 requests, with
 several workers in 2 of the last 6, while the workers' own CPU, read since the first slow answer, is low: a 404 needs
 nothing but the loop. A stack sample of the loop's thread names the line; two samples on the same line are enough alone.
-asyncio's debug mode says ``Executing … took N seconds``.
+gunicorn's control socket tells of a worker that gave no sign of life for longer than half the time-out: beside a slow
+answer, or a stack sample of that worker, it proves it; of several workers the others answer. asyncio's debug mode
+says ``Executing … took N seconds``.
 
 What it is not. Slow endpoints that await, and a slow health endpoint alone (a ``def`` one waits for a thread): the
 unknown path stays fast. A worker that computes or is throttled: its CPU is busy. A worker that is ready to run
@@ -27,7 +29,7 @@ from fixes.signatures import _event_loop_blocked_examples, _loop, _shared, _word
 from fixes.signatures._blocking import Held, held_at
 from fixes.signatures.fd_exhausted import at_limit
 from probes.loghits import LogHit
-from probes.model import HttpSample, Replica
+from probes.model import Heartbeat, HttpSample, Replica, Worker
 
 FRESH = timedelta(minutes=4)
 """Older probes and samples say nothing of now."""
@@ -64,10 +66,15 @@ def _replica(view: View, replica: Replica) -> Verdict:
         since = max(since, replica.started_at + _loop.START_UP)
     probes = [p for p in replica.loop_probes if p.at >= since and not _loop.while_replaced(replica, p)]
     held = held_at([s for s in replica.stacks if s.at >= since and not _loop.young(replica, s)])
-    sure = held is not None and held.times >= 2 and any(w.pid == held.sample.pid for w in replica.workers)
-    slow = _loop.slow(probes, len(_shared.serving(replica)), view.threshold(_loop.TOOK))
+    silent = _loop.silent(replica, since)
+    sure = (
+        held is not None
+        and (held.times >= 2 or any(beat.pid == held.sample.pid for beat in silent))
+        and any(w.pid == held.sample.pid for w in replica.workers)
+    )
+    slow = _loop.slow(probes, len(_shared.serving(replica)), view.threshold(_loop.TOOK), 1 if silent else 2)
     if not slow and not sure:
-        return _unsure(view, replica, probes)
+        return _unheard(replica, silent) or _unsure(view, replica, probes)
     if _loop.never_started(view, replica):
         return Undecided("a first answer of the application, which may still be imported")
     busy = _loop.busy(replica)
@@ -77,7 +84,23 @@ def _replica(view: View, replica: Replica) -> Verdict:
         return Undecided("a look at its workers' CPU since it began to be slow")
     if busy is None and (held is None or not slow):
         return Undecided("the CPU of its workers, or a sample of their stacks")
-    return _fires(replica, slow, held)
+    return _fires(replica, slow, held, silent)
+
+
+def _unheard(replica: Replica, silent: list[Heartbeat]) -> Verdict | None:
+    """What is missing where nothing but its silence speaks against a worker."""
+    if not silent or _loop.busy(replica):
+        return None
+    worker = next((w for w in replica.workers if w.pid == silent[0].pid), None)
+    return Undecided(
+        f"a sample of the stack of worker {_shown(worker, silent[0])}, of which gunicorn heard nothing for"
+        f" {silent[0].silent_seconds:.0f} s"
+    )
+
+
+def _shown(worker: Worker | None, beat: Heartbeat) -> int:
+    """The worker's pid as its logs say it."""
+    return (None if worker is None else worker.inner_pid) or beat.pid
 
 
 def _unsure(view: View, replica: Replica, probes: list[HttpSample]) -> Verdict:
@@ -96,8 +119,8 @@ def _no_descriptors(view: View, replica: Replica) -> bool:
     return any(hit.replica == replica.id for hit in hits)
 
 
-def _fires(replica: Replica, slow: list[HttpSample], held: Held | None) -> Fires:
-    evidence = [_of_probe(replica, p) for p in slow[-3:]]
+def _fires(replica: Replica, slow: list[HttpSample], held: Held | None, silent: list[Heartbeat]) -> Fires:
+    evidence = [_of_probe(replica, p) for p in slow[-3:]] + [_of_beat(replica, one) for one in silent[:3]]
     facts: dict[str, str | int | float | bool] = {}
     where = ""
     if held is not None:
@@ -122,7 +145,7 @@ def _fires(replica: Replica, slow: list[HttpSample], held: Held | None) -> Fires
     took = f" (a path without a route took {longest:.1f} s)" if slow else ""
     if slow:
         facts["slowest_seconds"] = round(longest, 2)
-    moments = sorted([p.at for p in slow] + ([held.sample.at] if held else []))
+    moments = sorted([p.at for p in slow] + [b.at for b in silent] + ([held.sample.at] if held else []))
     return Fires(
         severity="error",
         title=f"the event loop is blocked{where}{took}",
@@ -138,6 +161,17 @@ def _of_probe(replica: Replica, sample: HttpSample) -> Evidence:
     answer = f"answered {sample.status}" if sample.status is not None else f"{sample.error}"
     text = f"GET {sample.path} {answer} after {sample.took_seconds:.2f} s"
     return Evidence("http", text, at=sample.at, replica=replica.id, value=sample.took_seconds, unit="seconds")
+
+
+def _of_beat(replica: Replica, beat: Heartbeat) -> Evidence:
+    worker = _shown(next((w for w in replica.workers if w.pid == beat.pid), None), beat)
+    text = (
+        f"worker {worker} gave gunicorn no sign of life for {beat.silent_seconds:.1f} s; a loop that turns gives one"
+        f" every {beat.every_seconds:g} s"
+    )
+    return Evidence(
+        "gunicorn", text, at=beat.at, replica=replica.id, worker=beat.pid, value=beat.silent_seconds, unit="seconds"
+    )
 
 
 def _told(view: View) -> Fires | None:

@@ -9,7 +9,9 @@ from typing import Any
 import msgspec
 
 from probes.base import DeploymentId, Failure, ReplicaId
-from probes.model import Event, HttpSample, Replica, StackSample
+from probes.control import Control
+from probes.controls import Subject, in_question
+from probes.model import Event, HttpSample, Interest, Replica, StackSample
 from probes.targets.docker import parse
 from probes.targets.docker.answers import Inspect
 from probes.targets.docker.measure import Reading, limited
@@ -38,6 +40,8 @@ class Container:
         self.health_probes: deque[HttpSample] = deque(maxlen=PROBES)
         self.health_path: str | None = None
         self.stacks: deque[StackSample] = deque(maxlen=STACKS)
+        self.control: Control | None = None
+        """What its master told last, where it has a control socket."""
         self.events: deque[Event] = deque(maxlen=EVENTS)
         self._failures: dict[str, Failure] = {}
         self._built: Replica | None = None
@@ -53,6 +57,7 @@ class Container:
             self.loop_probes.clear()
             self.health_probes.clear()
             self.stacks.clear()
+            self.control = None
             self._failures.pop("stack", None)
         self.pid = pid
         self.base = parse.replica(found)
@@ -115,6 +120,22 @@ class Container:
         self.failed("stack", None)
         self._built = None
 
+    def by_gunicorn(self, interest: Interest) -> Subject | None:
+        """What may have a control socket: gunicorn's processes, where they can be seen from here."""
+        command = self.known.command if self.known is not None else None
+        if not self.local or self.reading is None or command is None or command.server != "gunicorn":
+            return None
+        near = interest.observed or self.deployment == interest.focused or self.deployment in interest.troubled
+        own = [one for one in self.reading.workers or () if one.beside is None]
+        return Subject(self.id, own, near or in_question(self.loop_probes))
+
+    def controlled(self, told: Control) -> None:
+        """Takes what gunicorn's master told by its control socket."""
+        self.control = told
+        for one in told.stacks:
+            self.sampled(one)
+        self._built = None
+
     def failed(self, part: str, failure: Failure | None) -> None:
         """Notes that a part cannot be read, or can again."""
         if self._failures.get(part) == failure:
@@ -163,6 +184,7 @@ class Container:
             loop_probes=tuple(self.loop_probes),
             health_probes=tuple(self.health_probes),
             stacks=tuple(self.stacks),
+            heartbeats=self.control.heartbeats if self.control is not None else (),
             unreadable=tuple(self._failures.values()),
             **measured,
         )

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from probes import text
 from probes.base import DeploymentId, NodeId, TargetId
+from probes.control import effective
 from probes.loghits import LogCoverage, LogHit
 from probes.model import Capability, Deployment, Framework, Replica
 from probes.targets.docker.container import Container
@@ -87,7 +88,7 @@ def build(
         origin=text.clean(project or "", 200) if composed else None,
         node=node,
         restarts=_sum(replicas),
-        settings=command.settings if command else {},
+        settings=effective(command.settings, leader.control) if command else {},
         packages=recognition.packages,
         drivers=tuple(drivers),
         files=_files(leader, command.config_file if command else None) if local else (),

@@ -10,6 +10,8 @@ from typing import Any
 
 from probes import doubt, http
 from probes.base import DeploymentId, Failure, ReplicaId
+from probes.control import Control
+from probes.controls import Controls
 from probes.model import Deployment, HttpSample, Interest
 from probes.schedule import KINDS, SMALL_REPLICAS, Budget, Job, JobKind, budget, due, is_small
 from probes.target import Unreadable
@@ -69,6 +71,7 @@ class Sampler:
         self._busy: set[tuple[JobKind, ReplicaId]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._requests = asyncio.Semaphore(_REQUESTS_AT_ONCE)
+        self._controls = Controls(local.procfs, access, self._controlled)
         self._woken = asyncio.Event()
         self.interest = Interest()
 
@@ -100,6 +103,7 @@ class Sampler:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._controls.end()
 
     def _tick_seconds(self) -> float:
         containers = self._containers.values()
@@ -131,8 +135,15 @@ class Sampler:
                 self._spawn([job], self._loop(job))
             elif job.kind == "health":
                 self._spawn([job], self._health(job))
+        self._controls.look(s for c in self._containers.values() if (s := c.by_gunicorn(self.interest)) is not None)
         if len(self._done) > 4 * len(self._containers) + 64:
             self._forget()
+
+    def _controlled(self, replica: ReplicaId, told: Control) -> None:
+        container = self._containers.get(replica)
+        if container is not None and container.running:
+            container.controlled(told)
+            self._changed((replica,))
 
     def _spawn(self, jobs: list[Job], work: Coroutine[Any, Any, None]) -> None:
         keys = {(job.kind, job.replica) for job in jobs}

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from probes import text
 from probes.base import DeploymentId, Failure, NodeId, TargetId
+from probes.control import Control, effective
 from probes.model import (
     Capability,
     Deployment,
@@ -66,6 +67,8 @@ class Service:
         self.loop_probes: deque[HttpSample] = deque(maxlen=PROBES)
         self.health_probes: deque[HttpSample] = deque(maxlen=PROBES)
         self.stacks: deque[StackSample] = deque(maxlen=STACKS)
+        self.control: Control | None = None
+        """What its master told last, where it has a control socket."""
         self.changed = True
         """Whether :meth:`deployment` would say something new."""
         self._told: _Told | None = None
@@ -80,6 +83,7 @@ class Service:
             self._events.append(Event(at=datetime.now(UTC), kind="start"))
             self.measured = None
             self.health_path = None
+            self.control = None
             for kept in (self.loop_probes, self.health_probes, self.stacks):
                 kept.clear()
         if master is not self.master:
@@ -94,6 +98,12 @@ class Service:
             self.ended_at = datetime.now(UTC)
             self.changed = True
             self._events.append(Event(at=self.ended_at, kind="die"))
+
+    def controlled(self, told: Control) -> None:
+        """Takes what its master told by its control socket."""
+        self.control = told
+        self.stacks.extend(told.stacks)
+        self.changed = True
 
     def listeners(self) -> tuple[Listener, ...]:
         """Its listening sockets, as they were read last."""
@@ -140,7 +150,7 @@ class Service:
             origin=master.origin.text() or ("the demo" if master.supervised is not None else None),
             node=node,
             restarts=self.restarts,
-            settings=told.settings,
+            settings=effective(told.settings, self.control),
             packages=packages,
             drivers=self.measured.drivers if self.measured is not None else (),
             files=told.files,
@@ -167,6 +177,7 @@ class Service:
             loop_probes=tuple(self.loop_probes),
             health_probes=tuple(self.health_probes),
             stacks=tuple(self.stacks),
+            heartbeats=self.control.heartbeats if self.control is not None and state == "running" else (),
             unreadable=() if master.readable else (_unreadable(master),),
         )
         found = self.measured

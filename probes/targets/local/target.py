@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -13,6 +13,8 @@ import msgspec
 from probes import doubt, schedule
 from probes.aside import Aside
 from probes.base import DeploymentId, Failure, ReplicaId, TargetId
+from probes.control import Control
+from probes.controls import Controls, Subject, in_question
 from probes.loghits import LogLine
 from probes.logs import Matcher
 from probes.model import Deployment, Interest, Link, Listener, Node, Replica, TargetState
@@ -86,6 +88,7 @@ class LocalTarget:
         self._budget = schedule.budget(options.interval_seconds)
         self._access = LocalAccess(self._procfs, self._listeners)
         self._asker = Asker(self._access)
+        self._controls = Controls(self._procfs, self._access, self._controlled)
         self._scraper = Scraper(self._access, lambda: self._shown, self._ports, self._scraped)
         self._services.scrapes = self._scraper.scrapes
         self.access: Access = self._access
@@ -116,6 +119,7 @@ class LocalTarget:
                 scraping.cancel()
                 await asyncio.gather(scraping, return_exceptions=True)
             self._asker.cancel()
+            await self._controls.end()
 
     def focus(self, interest: Interest) -> None:
         """What to measure first."""
@@ -202,6 +206,21 @@ class LocalTarget:
             if job.kind != "sample" and service.is_up() and not self._asker.asks(job.kind, service):
                 self._done[job.kind, job.replica] = now
                 self._asker.ask(job.kind, service)
+        self._controls.look(self._by_gunicorn(interest))
+
+    def _by_gunicorn(self, interest: Interest) -> Iterator[Subject]:
+        """What has a control socket, perhaps."""
+        for replica, one in self._services.by_replica.items():
+            if one.measured is None or one.ended_at is not None or one.master is None or one.master.command is None:
+                continue
+            if one.master.command.server == "gunicorn":
+                near = interest.observed or one.id == interest.focused or one.id in interest.troubled
+                yield Subject(replica, one.measured.workers, near or in_question(one.loop_probes))
+
+    def _controlled(self, replica: ReplicaId, told: Control) -> None:
+        service = self._services.by_replica.get(replica)
+        if service is not None and service.ended_at is None:
+            service.controlled(told)
 
     def _starting(self, now: float) -> set[ReplicaId]:
         """What does not listen yet is looked at again soon."""
