@@ -163,6 +163,14 @@ RIGHTS: tuple[Right, ...] = (
     ),
     Right(
         "",
+        ("pods",),
+        ("delete",),
+        "A StatefulSet's pod that never gets ready: its controller waits for it and would not replace it.",
+        "a StatefulSet that waits for a broken pod is healed only once somebody deletes that pod",
+        use="fix",
+    ),
+    Right(
+        "",
         ("pods/resize",),
         ("patch",),
         "Limits of running pods, without a restart, where the server can.",

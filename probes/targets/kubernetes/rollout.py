@@ -12,7 +12,7 @@ from typing import Any
 
 from probes import text
 from probes.base import Frozen
-from probes.target import Unreadable
+from probes.target import Refused, Unreadable
 from probes.targets.kubernetes import podstate
 from probes.targets.kubernetes.dryrun import Objects
 from probes.targets.kubernetes.guards import by_hand
@@ -108,12 +108,12 @@ class Follower:
                 last, moved = counts.said, now
                 progress(last)
             pods = await self.pods(thing)
-            await self._unblock(thing, pods, before)
+            stuck = await self._unblock(thing, pods, before)
             found = self._worst(pods, before)
             if found is not None and found.said != said:
                 said = found.said
                 progress(said)
-            failed = counts.trouble or (found.said if found is not None and found.final else None)
+            failed = counts.trouble or (found.said if found is not None and found.final else None) or stuck
             failing_since = None if failed is None else (failing_since or now)
             if failing_since is not None and now - failing_since >= self._patience.held:
                 return await self._described(failed or "", pods, before)
@@ -143,21 +143,26 @@ class Follower:
         found = [one for p in new if (one := podstate.trouble(p)) is not None]
         return next((one for one in found if one.final), found[0] if found else None)
 
-    async def _unblock(self, thing: Json, pods: list[Json], before: Pods) -> None:
+    async def _unblock(self, thing: Json, pods: list[Json], before: Pods) -> str | None:
         """Removes pods of the old template that a StatefulSet waits for, though they never get ready.
 
         As its documentation tells people to (kubernetes.io/docs/concepts/workloads/controllers/statefulset: forced
-        rollback).
+        rollback). ``None``, or why one of them is still there.
         """
         if thing["kind"] != "StatefulSet" or not _observed(thing):
-            return
+            return None
         wanted = (thing.get("status") or {}).get("updateRevision")
         for pod in pods:
             metadata = pod["metadata"]
             old = (metadata.get("labels") or {}).get("controller-revision-hash") != wanted
             if old and metadata["uid"] in before.unready and not podstate.is_ready(pod) and not podstate.is_going(pod):
                 path = KINDS["Pod"].path(self._subject.namespace, metadata["name"])
-                await self._objects.delete_pod(path, metadata["uid"])
+                try:
+                    await self._objects.delete_pod(path, metadata["uid"])
+                except Refused as error:
+                    name = text.clean(str(metadata["name"]), 253)
+                    return f"it waits for {name}, which has to be deleted by hand: {str(error).rstrip('.')}"
+        return None
 
     async def _described(self, why: str, pods: list[Json], before: Pods) -> str:
         """With what a new pod that is not ready says itself: its last line, and the last warning about it."""

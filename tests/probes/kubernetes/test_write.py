@@ -8,14 +8,18 @@ from typing import Any
 
 import msgspec
 import pytest
+import yaml
 
+from console.commands.rbac import document
 from fixes.diff import unified
 from fixes.journal import blanked
 from probes.intent import Desired, Intent, Restart, RestorePoint, Rollback, Scale, Step
 from probes.orchestrator import ProbeSpec
 from probes.target import Refused
 from probes.targets.kubernetes.client import ApiClient, ApiError
+from probes.targets.kubernetes.contexts import resolve
 from probes.targets.kubernetes.failures import Status
+from tests.cluster import accounts
 from tests.lab import images
 from tests.probes.kubernetes._objects import Json, deployment
 from tests.probes.kubernetes._shop import CHANGE_ID, DIES, Fix, Shop, of_tests
@@ -435,6 +439,30 @@ async def test_a_stateful_set_is_healed_though_it_waits_for_its_broken_pod(shop:
     await fix.apply(web, Desired(environment={"PYTHONHOME": ""}))
     shop.await_rolled_out("StatefulSet", "state")
     shop.api.delete(shop.path("StatefulSet", "state"))
+
+
+async def test_without_the_right_to_delete_it_the_pod_that_a_stateful_set_waits_for_is_named(
+    shop: Shop, tmp_path: Path
+) -> None:
+    rules = yaml.safe_load(document(read_only=False, namespace=shop.name))["rules"]
+    rules.remove({"apiGroups": [""], "resources": ["pods"], "verbs": ["delete"]})
+    account = accounts.make(shop.api, shop.name, "no-delete", rules, tmp_path)
+    client = ApiClient(resolve("k8s", environment={"KUBECONFIG": str(account)}), read_only=False)
+    fix = Fix(shop, client)
+    try:
+        web = shop.start("state", "StatefulSet", up=False, env=[{"name": n, "value": v} for n, v in DIES.items()])
+        shop.until("the crash", lambda: "CrashLoopBackOff" in str([pod["status"] for pod in shop.pods("state")]))
+        before = shop.spec("StatefulSet", "state")
+        await fix.apply(web, Desired(environment={"PYTHONHOME": ""}))
+        (said,) = [one for one in fix.said if one.startswith("not ready: ")]
+        assert "it waits for state-0, which has to be deleted by hand" in said
+        assert '{apiGroups: [""], resources: [pods], verbs: [delete]}' in said
+        assert "the change stays" in said
+        await fix.undo()
+        assert shop.spec("StatefulSet", "state") == before
+    finally:
+        await client.close()
+        shop.api.delete(shop.path("StatefulSet", "state"))
 
 
 async def test_a_stateful_set_gets_its_former_template_back(shop: Shop, fix: Fix) -> None:
