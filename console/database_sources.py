@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
+import time
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from typing import NamedTuple
 
 from probes import text
 from probes.base import DeploymentId, Failure, ReplicaId, TargetId
-from probes.database import dsn as dsns
-from probes.database import failures
-from probes.database.dsn import Dsn, Found
+from probes.database import failures, own
+from probes.database.dsn import Dsn
+from probes.database.own import Known
 from probes.database.refusals import Refusals
 from probes.database.server import Asked
 from probes.model import Deployment, Replica
-from probes.target import Target, Unreadable
+from probes.target import Reached, Reaches, Target, Unreadable
 
 RESOLVE_SECONDS = 3.0
 MOST_DEPLOYMENTS = 300
@@ -25,6 +27,8 @@ MOST_BAD = 10
 """Variables of one deployment that are said to be no use."""
 _ROOT_BYTES = 1 << 20
 _AT_ONCE = 8
+AGAIN_SECONDS = 120.0
+"""Until what was forbidden is asked for again."""
 
 
 class Source(NamedTuple):
@@ -34,6 +38,8 @@ class Source(NamedTuple):
     asked: Asked
     owner: DeploymentId | None
     """Whose own credentials these are."""
+    inside: TargetId | None = None
+    """The cluster whose own network the place is in."""
 
 
 class Sources:
@@ -44,7 +50,9 @@ class Sources:
         self._turns = asyncio.Semaphore(_AT_ONCE)
         self._given = given
         self._own = own
-        self._found: dict[ReplicaId, Found] = {}
+        self._found: dict[ReplicaId, Known] = {}
+        self._again: dict[ReplicaId, float] = {}
+        """When an environment of which something was forbidden is read again; monotonic."""
         self._asked: dict[tuple[ReplicaId | None, Dsn], Asked] = {}
         self._refusals = Refusals()
         self.failures: dict[str, Failure] = {}
@@ -68,6 +76,7 @@ class Sources:
             await self._asked.pop(key).close()
         living = {replica.id for _, replica in running}
         self._found = {replica: found for replica, found in self._found.items() if replica in living}
+        self._again = {replica: at for replica, at in self._again.items() if replica in living}
         return [one for one in made if one is not None]
 
     async def forget(self, asked: Asked) -> None:
@@ -83,7 +92,7 @@ class Sources:
         self._found.clear()
 
     async def _environment(self, deployment: Deployment, replica: Replica) -> Mapping[str, Dsn]:
-        if replica.id not in self._found:
+        if time.monotonic() >= self._again.get(replica.id, 0.0 if replica.id not in self._found else math.inf):
             try:
                 async with self._turns:
                     variables = await self._targets[deployment.target].access.environment(replica.id)
@@ -91,12 +100,23 @@ class Sources:
                 key = deployment.target if unreadable.failure.code == "not-supported" else deployment.id
                 self.failures[key] = unreadable.failure
                 return {}
-            self._found[replica.id] = dsns.found(variables)
+            read = self._found[replica.id] = own.known(variables)
+            self._again[replica.id] = time.monotonic() + AGAIN_SECONDS if read.unread else math.inf
         found = self._found[replica.id]
+        for name, unread in list(found.unread.items())[:MOST_BAD]:
+            self._untold(deployment, name, unread)
         for name, why in list(found.bad.items())[:MOST_BAD]:
             what = f"the database in {text.clean(name, 80)} of {deployment.id}"
             self.failures[what] = Failure("bad-dsn", what, why, "give env:VAR with a DSN that names one host")
         return found.dsns
+
+    def _untold(self, deployment: Deployment, name: str, why: Failure) -> None:
+        """One sentence for each object and right: a whole namespace may lack the same one."""
+        key = f"{deployment.target} {why.what} {why.why}"
+        more = key in self.failures
+        what = self.failures[key].what if more else f"{text.clean(name, 80)} of {deployment.id}"
+        told = f"{what}, and others" if more and not what.endswith("others") else what
+        self.failures[key] = Failure(why.code, told, f"it stands in {why.what}, and {why.why}", why.hint)
 
     async def _place(
         self, dsn: Dsn, owner: Deployment | None, replica: Replica | None, running: list[tuple[Deployment, Replica]]
@@ -107,37 +127,62 @@ class Sources:
             try:
                 _usable(dsn)
                 async with self._turns:
-                    address, port = await self._address(dsn, owner, replica, running)
+                    reached = await self._reached(dsn, owner, replica, running)
                     root = await self._root(dsn, owner, replica)
             except Unreadable as unreadable:
                 self.failures[dsn.name] = unreadable.failure
                 return None
-            asked = self._asked[key] = Asked(dsn, address, port, root, self._refusals)
-        return Source((asked.address, asked.port), asked, None if owner is None else owner.id)
+            asked = self._asked[key] = Asked(
+                dsn, reached.address, reached.port, root, self._refusals, way=reached.way, inside=reached.inside
+            )
+        return Source((asked.address, asked.port), asked, None if owner is None else owner.id, asked.inside)
 
-    async def _address(
+    async def _reached(
         self,
         dsn: Dsn,
         owner: Deployment | None,
         replica: Replica | None,
         running: list[tuple[Deployment, Replica]],
-    ) -> tuple[str, int]:
+    ) -> Reached:
         """As the owner's replica sees it; a given DSN as this machine does, else as any replica here does."""
         if owner is not None and replica is not None:
-            async with self._targets[owner.target].access.dial(replica.id, dsn.host, dsn.port) as (host, port):
-                return await _resolved(host, dsn), port
+            access = self._targets[owner.target].access
+            if isinstance(access, Reaches):
+                reached = await access.reach(replica.id, dsn.host, dsn.port)
+                return reached if reached.way else reached._replace(address=await _resolved(reached.address, dsn))
+            async with access.dial(replica.id, dsn.host, dsn.port) as (host, port):
+                return Reached(await _resolved(host, dsn), port)
         try:
-            return await _resolved(dsn.host, dsn), dsn.port
-        except Unreadable:
+            return Reached(await _resolved(dsn.host, dsn), dsn.port)
+        except Unreadable as unreadable:
             for deployment, any_one in running[:MOST_DEPLOYMENTS]:
+                if isinstance(self._targets[deployment.target].access, Reaches):
+                    continue
                 try:
                     dialled = self._targets[deployment.target].access.dial(any_one.id, dsn.host, dsn.port)
                     async with dialled as (host, port):
                         if _is_address(host):
-                            return host, port
+                            return Reached(host, port)
                 except Unreadable:
                     continue
-            raise
+            return await self._in_clusters(dsn, running, unreadable)
+
+    async def _in_clusters(self, dsn: Dsn, running: list[tuple[Deployment, Replica]], unknown: Unreadable) -> Reached:
+        """A name of a cluster's, in full: in each cluster once, for a short one may mean another server elsewhere."""
+        parts = dsn.host.rstrip(".").split(".")
+        one_of_each = {deployment.target: replica for deployment, replica in reversed(running)}
+        for target, replica in one_of_each.items() if "svc" in parts[2:4] else ():
+            access = self._targets[target].access
+            if not isinstance(access, Reaches):
+                continue
+            try:
+                reached = await access.reach(replica.id, dsn.host, dsn.port)
+            except Unreadable as unreadable:
+                unknown = unreadable
+                continue
+            if _is_address(reached.address):
+                return reached
+        raise unknown
 
     async def _root(self, dsn: Dsn, owner: Deployment | None, replica: Replica | None) -> bytes | None:
         if owner is None or replica is None or dsn.root is None or dsn.sslmode in {"disable", "allow", "prefer"}:

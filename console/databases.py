@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -26,7 +27,17 @@ _SOCKETS_SECONDS = 8.0
 """A busy machine needs a second for a hundred processes; the look waits, and nothing else does."""
 _AT_ONCE = 4
 
-Whose = dict[tuple[str, int], tuple[Looked, Mapping[str, DeploymentId], attribution.Sockets]]
+
+class Place(NamedTuple):
+    """Where a server is."""
+
+    address: str
+    port: int
+    inside: TargetId | None = None
+    """The cluster whose own network that is in; ``None`` for this machine's."""
+
+
+Whose = dict[Place, tuple[Looked, Mapping[str, DeploymentId], attribution.Sockets]]
 """Place of a server → what it said, and whose the addresses and the sockets are."""
 
 
@@ -68,9 +79,9 @@ class DatabaseWatch:
         deployments = snapshot.deployments()
         sources = await self._sources.find(deployments)
         failures = dict(self._sources.failures)
-        by_place: dict[tuple[str, int], list[Source]] = {}
+        by_place: dict[Place, list[Source]] = {}
         for source in sources:
-            by_place.setdefault(source.place, []).append(source)
+            by_place.setdefault(Place(*source.place, source.inside), []).append(source)
         turns = asyncio.Semaphore(_AT_ONCE)
         looks = await asyncio.gather(*(self._ask(ways, turns, failures) for ways in by_place.values()))
         answered = {place: look for place, look in zip(by_place, looks, strict=True) if look is not None}
@@ -123,7 +134,7 @@ class DatabaseWatch:
         self,
         snapshot: Snapshot,
         deployments: Iterable[Deployment],
-        said: Mapping[tuple[str, int], Looked],
+        said: Mapping[Place, Looked],
         failures: dict[str, Failure],
     ) -> Whose:
         """Whose addresses and sockets the sessions' are."""
@@ -135,7 +146,7 @@ class DatabaseWatch:
         processes = sockets.processes(d for d in known if not d.target.startswith("k8s/"))
         of_pods = Pods(known)
 
-        ports = frozenset(port for _, port in said)
+        ports = frozenset(place.port for place in said)
         found: attribution.Sockets = {}
         try:
             found = await self._aside.call(lambda: sockets.read(processes, ports), within_seconds=_SOCKETS_SECONDS)
@@ -144,8 +155,13 @@ class DatabaseWatch:
             failures["sockets"] = Failure("timeout", what, why, "it is tried again by itself")
         made: Whose = {}
         for place, looked in said.items():
-            told = {attribution.plain(s.address) for s in looked.sessions if s.address} & by_address.keys()
-            sure = {a for a in told if (of_pods.believed if a in of_pods else sockets.near)(place[0], a)}
+            clients = {attribution.plain(s.address) for s in looked.sessions if s.address}
+            if place.inside is not None:  # there its addresses are its pods', whatever is elsewhere
+                own = attribution.addresses(d for d in known if d.target == place.inside)
+                made[place] = (looked, {a: own[a] for a in clients & own.keys()}, {})
+                continue
+            told = clients & by_address.keys()
+            sure = {a for a in told if (of_pods.believed if a in of_pods else sockets.near)(place.address, a)}
             made[place] = (looked, {a: by_address[a] for a in sure}, found)
         return made
 

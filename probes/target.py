@@ -6,10 +6,11 @@ stands here.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from probes.base import DeploymentId, Failure, Frozen, ReplicaId, TargetId
 from probes.intent import Intent, RestorePoint, Step
@@ -83,6 +84,46 @@ class Access(Protocol):
 
     async def stacks(self, replica: ReplicaId, pid: int) -> StackSample:
         """The stack of a worker's main thread; ``pid`` is :attr:`Worker.pid`. The process is never stopped for it."""
+
+
+class Variables(dict[str, str]):
+    """An environment of which some variables could not be read."""
+
+    def __init__(self, read: Mapping[str, str], unread: Mapping[str, Failure]) -> None:
+        super().__init__(read)
+        self.unread = unread
+        """A variable's name, or ``PREFIX*`` for those of which not even the names are known → why."""
+
+
+class Way(Protocol):
+    """A way to a port that no address of this machine leads to."""
+
+    @property
+    def failure(self) -> Failure | None:
+        """What the way itself said of why it ended."""
+
+    async def open(self) -> socket.socket:
+        """A stream to the port, for this process alone; closing it ends it. Raises :class:`Unreadable`."""
+
+
+class Reached(NamedTuple):
+    """Where ``HOST:PORT`` of a replica is."""
+
+    address: str
+    """An address, or a name that this machine resolves."""
+    port: int
+    way: Way | None = None
+    """``None`` where the address leads there from here."""
+    inside: TargetId | None = None
+    """The cluster whose own network the address is of: there, private addresses mean what that cluster says."""
+
+
+@runtime_checkable
+class Reaches(Protocol):
+    """An access that finds its way to what only the replicas' own network knows, and holds it open while it is used."""
+
+    async def reach(self, replica: ReplicaId, host: str, port: int) -> Reached:
+        """The way to ``host:port`` as the replica would take it; raises :class:`Unreadable`."""
 
 
 class Drafter(Protocol):

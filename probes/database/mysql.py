@@ -9,6 +9,7 @@ from typing import Any, Literal
 from probes.database import tls
 from probes.database.bounds import APPLICATION, CLOSE_SECONDS, CONNECT_SECONDS, STATEMENT_SECONDS
 from probes.database.dsn import Dsn
+from probes.target import Way
 
 _GIVEN_AWAY = frozenset({"mysql_clear_password", "mysql_old_password", "dialog"})
 """Plugins that ask for the password itself, or for a proof of it that is as good."""
@@ -34,19 +35,31 @@ class Clear(Exception):
     """The server asks for the password itself, or for a proof of it that gives it away."""
 
 
-async def connect(dsn: Dsn, address: str, port: int, root: bytes | None = None) -> Any:
-    """A connection of aiomysql at an address that stands for the DSN's host; to no database.
+async def connect(dsn: Dsn, address: str, port: int, root: bytes | None = None, way: Way | None = None) -> Any:
+    """A connection of aiomysql at an address that stands for the DSN's host, by ``way`` where none leads there.
 
-    Raises :class:`NoDriver`, :class:`NoTls`, :class:`Clear`, ``TimeoutError`` and PyMySQL's errors.
+    To no database. Raises :class:`NoDriver`, :class:`NoTls`, :class:`Clear`, ``TimeoutError``, what the way raises, and
+    PyMySQL's errors.
     """
     try:
-        from aiomysql.connection import Connection
+        from aiomysql.connection import Connection, _open_connection
         from pymysql.constants import CLIENT
     except ImportError:
         raise NoDriver from None
 
     class Careful(Connection):  # type: ignore[misc]
         """Gives no password in clear text, and none without TLS where the DSN asks for it."""
+
+        async def _connect(self) -> None:
+            """As aiomysql's own, which takes no stream that is open already."""
+            if way is None:
+                await super()._connect()
+                return
+            self._reader, self._writer = await _open_connection(sock=await way.open())
+            self._next_seq_id = 0
+            await self._get_server_information()
+            await self._request_authentication()
+            await self.autocommit(True)
 
         async def _request_authentication(self) -> None:
             if dsn.sslmode not in {"disable", "prefer"} and not self.server_capabilities & CLIENT.SSL:

@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from probes.base import Failure
+from probes.base import Failure, TargetId
 from probes.database import connecting, failures, mysql, pgbouncer, processlist, statistics
 from probes.database.dsn import Dsn
 from probes.database.refusals import Refusals
 from probes.database.statistics import Limit, SessionRow
 from probes.pools import DatabaseServer
+from probes.target import Unreadable, Way
 
 
 class Looked(NamedTuple):
@@ -35,13 +36,28 @@ class Asked:
     """A server at an address, with credentials. Not for two tasks at once."""
 
     def __init__(
-        self, dsn: Dsn, address: str, port: int, root: bytes | None = None, refusals: Refusals | None = None
+        self,
+        dsn: Dsn,
+        address: str,
+        port: int,
+        root: bytes | None = None,
+        refusals: Refusals | None = None,
+        *,
+        way: Way | None = None,
+        inside: TargetId | None = None,
     ) -> None:
-        """``refusals``: what others with the same credentials were told, and are told by this one."""
+        """``refusals``: what others with the same credentials were told, and are told by this one.
+
+        ``way`` leads there where the address does not; ``inside`` is the network that the address is of, where it is
+        not this machine's.
+        """
         self.dsn = dsn
         self.address = address
         self.port = port
         self._root = root
+        self._way = way
+        self.inside = inside
+        self._where = address if inside is None else f"{inside}/{address}"
         self._refusals = Refusals() if refusals is None else refusals
         self._connection: Any = None
         self._pooler = False
@@ -69,7 +85,7 @@ class Asked:
             await self.close()
             failure = self._told(error)
             if failures.refused(error, pooler=self._pooler):
-                self._refusals.note(self.dsn, self.address, self.port, failure)
+                self._refusals.note(self.dsn, self._where, self.port, failure)
             if failures.permanent(failure):
                 self._given_up = failure
             raise Unanswered(failure) from None
@@ -83,7 +99,7 @@ class Asked:
     async def _look(self) -> Looked:
         if self._connection is None or self._connection.is_closed():
             self._not_refused()
-            self._connection = await connecting.connect(self.dsn, self.address, self.port, self._root)
+            self._connection = await connecting.connect(self.dsn, self.address, self.port, self._root, self._way)
         said = await statistics.read(self._connection)
         return self._looked(
             DatabaseServer(
@@ -101,7 +117,7 @@ class Asked:
     async def _mysql_look(self) -> Looked:
         if self._connection is None or self._connection.closed:
             self._not_refused()
-            self._connection = await mysql.connect(self.dsn, self.address, self.port, self._root)
+            self._connection = await mysql.connect(self.dsn, self.address, self.port, self._root, self._way)
         said = await processlist.read(self._connection)
         return self._looked(
             DatabaseServer(
@@ -118,7 +134,7 @@ class Asked:
 
     def _not_refused(self) -> None:
         """Before a password is given."""
-        known = self._refusals.of(self.dsn, self.address, self.port)
+        known = self._refusals.of(self.dsn, self._where, self.port)
         if known is not None:
             self._given_up = known
             raise Unanswered(known)
@@ -126,7 +142,7 @@ class Asked:
     async def _pooler_look(self) -> Looked:
         """The console's connection cannot be kept: asyncpg cannot go on with it."""
         self._not_refused()
-        connection = await connecting.console(self.dsn, self.address, self.port, self._root)
+        connection = await connecting.console(self.dsn, self.address, self.port, self._root, self._way)
         try:
             said = await pgbouncer.read(connection)
         finally:
@@ -155,6 +171,10 @@ class Asked:
         return Looked(made, sessions, limits)
 
     def _told(self, error: Exception) -> Failure:
+        if isinstance(error, Unreadable):
+            return error.failure
+        if self._way is not None and self._way.failure is not None and isinstance(error, (OSError, EOFError)):
+            return self._way.failure
         if self._pooler and getattr(error, "sqlstate", None) is not None:
             what = f"PgBouncer at {self.dsn.name}"
             why = "its console does not let this user in"

@@ -8,13 +8,14 @@ from textual.widgets import Static
 from probes.base import DeploymentId
 from probes.database import own
 from probes.model import Deployment
-from screens import messages
+from screens import hints, messages
 from screens.base import OpsScreen
 from screens.mode import Mode
 
 _QUESTION = (
     "May fastops ask the databases who holds which connections, with the deployments' own credentials?\n\n"
-    "Its sessions can only read. The credentials stay in memory, and are neither shown nor written. The answer holds "
+    "Its sessions can only read. On Kubernetes the Secrets that such variables name are read, and a port is forwarded "
+    "where no address leads there. The credentials stay in memory, and are neither shown nor written. The answer holds "
     "for all deployments until fastops ends; --database own gives it beforehand."
 )
 
@@ -61,9 +62,8 @@ class AskBar(Static):
 
     def _tell(self) -> None:
         """The key is known once it can be used: it may be configured."""
-        active = (one.binding for one in self.screen.active_bindings.values() if one.binding.id == "database")
-        key = next((self.app.get_key_display(binding) for binding in active), None)
-        if key is not None:
+        key = hints.key(self.screen, "database")
+        if key:
             text = Text("Nobody said yet whether its database may be asked for its connections: ", end="")
             text.append(key, "bold cyan")
             text.append(" answers")

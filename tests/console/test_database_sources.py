@@ -12,17 +12,18 @@ from typing import Any
 import asyncpg
 import pytest
 
-from console.databases import DatabaseWatch
+from console.databases import DatabaseWatch, Place
 from console.pooled import PooledBoard
 from console.supervise import Defects
 from console.wanted_databases import Databases
 from probes.base import DeploymentId, Failure, ReplicaId, TargetId
-from probes.database import attribution, connecting, failures, sockets
+from probes.database import attribution, connecting, failures, own, sockets
 from probes.database.dsn import Dsn, parse
 from probes.database.server import Asked, Looked
 from probes.database.statistics import SessionRow
 from probes.model import Deployment, Link, Replica, TargetState
 from probes.pools import DatabaseServer
+from probes.target import Variables
 from tests.databases import Postgres
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -92,7 +93,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str]]:
     """The credentials that a server was given, each of which it refused."""
     seen: list[tuple[str, str, str]] = []
 
-    async def refuse(dsn: Dsn, address: str, port: int, root: bytes | None = None) -> Any:
+    async def refuse(dsn: Dsn, address: str, port: int, *_: Any) -> Any:
         seen.append((address, dsn.user, dsn.password))
         await asyncio.sleep(0)
         raise asyncpg.InvalidPasswordError("no")
@@ -174,11 +175,56 @@ async def test_a_pods_private_address_is_believed_only_where_no_other_cluster_ma
     session = SessionRow(address=pods["kind"].split()[0], port=5, application="", state="idle")
     looked = Looked(DatabaseServer("db:5432", "postgresql", NOW), (session,))
     snapshot = fleet.board.snapshot()
-    whose = await fleet.watch._whose(snapshot, snapshot.deployments(), {(server, 5432): looked}, {})
+    whose = await fleet.watch._whose(snapshot, snapshot.deployments(), {Place(server, 5432): looked}, {})
     ((_, by_address, by_socket),) = whose.values()
     sessions, nobodys = attribution.attribute(looked.sessions, by_address, by_socket)
     assert {d: len(s) for d, s in sessions.items()} == ({"k8s/kind/ns/Deployment/api": 1} if counted else {})
     assert nobodys == 1 - counted
+
+
+async def test_addresses_at_a_server_inside_a_cluster_are_that_clusters_pods() -> None:
+    fleet = Fleet()
+    fleet.publish(pods_of("kind", "10.244.0.9"), pods_of("prod", "10.244.0.9"))
+    sessions = (SessionRow(address="10.244.0.9", port=5, application="", state="idle"),)
+    looked = Looked(DatabaseServer("db:5432", "postgresql", NOW), sessions)
+    snapshot = fleet.board.snapshot()
+    for inside in ("kind", "prod"):
+        place = Place("10.244.0.5", 5432, TargetId(f"k8s/{inside}"))
+        whose = await fleet.watch._whose(snapshot, snapshot.deployments(), {place: looked}, {})
+        assert whose[place][1] == {"10.244.0.9": f"k8s/{inside}/ns/Deployment/api"}
+
+
+async def test_what_may_not_be_read_is_named_once_and_what_is_whole_is_asked(given: list[tuple[str, str, str]]) -> None:
+    fleet = Fleet()
+    forbidden = Failure("forbidden", "the Secret shop/db", "the right `get secrets` is missing", "ask for the rule …")
+    lacking = Variables({"PGHOST": "127.0.0.9", "PGUSER": "shop"}, {"PGPASSWORD": forbidden})
+    whole = Variables({"ORDERS": "postgresql://app:pw@127.0.0.9/orders"}, {"REPORTS_URL": forbidden, "S_*": forbidden})
+    fleet.run(half=lacking, orders=whole, more=lacking)
+    told = {f.code: f for f in await fleet.look()}
+    assert given == [("127.0.0.9", "app", "pw")]
+    assert set(told) == {"forbidden", "wrong-password"}
+    assert told["forbidden"].what.startswith("PGPASSWORD of docker/half")
+    assert told["forbidden"].what.endswith(", and others")
+    assert "Secret shop/db" in told["forbidden"].why
+    assert await fleet.look() == tuple(told.values()), "nothing is asked again so soon, and nothing is forgotten"
+
+
+@pytest.mark.parametrize(
+    ("shown", "elsewhere", "expected"),
+    [
+        ({"DATABASE_URL": "postgresql://shop:***@db/shop"}, {}, True),
+        ({}, {"DATABASE_URL": "secret shop-db/url"}, True),
+        ({}, {"PGHOST": "configmap settings/host"}, True),
+        ({}, {"*": "secret shop-db"}, True),
+        ({}, {"*": "secret stripe", "API_KEY": "secret stripe/key"}, False),
+        ({"LOG_LEVEL": "info"}, {}, False),
+    ],
+)
+def test_a_pod_that_names_a_database_is_asked_about(
+    shown: dict[str, str], elsewhere: dict[str, str], expected: bool
+) -> None:
+    one = replica("ns/api-1/app", environment=shown, environment_from=elsewhere)
+    assert own.named(deployment("ns/Deployment/api", one, target="k8s/kind")) is expected
 
 
 @pytest.mark.parametrize(("more", "counted"), [({}, 1), ({"ADMIN_URL": "postgresql://admin:pw@127.0.0.9/shop"}, None)])

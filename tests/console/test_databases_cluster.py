@@ -54,7 +54,10 @@ def test_connections_of_pods_are_known_by_the_pods_addresses(
     assert pool["sessions"]["applications"] == {"shop-api": 6}
     assert "watch-s3cret" not in done.said
 
-    refused = fastops("scan", "k8s", "-n", running.namespace, "--format", "json", "--database", "own")
-    assert refused.status in {1, 3}
-    assert "give --database env:VAR" in refused.err
-    assert next(d for d in refused.json["deployments"] if d["name"] == "connected")["pool"]["in_use"] is None
+    own = fastops("scan", "k8s", "-n", running.namespace, "--format", "json", "--database", "own")
+    found = next(d for d in own.json["deployments"] if d["name"] == "connected")
+    if "private" in own.err:  # pods' addresses are not reached from here, so neither is another of their network
+        assert found["pool"]["in_use"] is None
+    else:
+        assert abs(found["pool"]["in_use"] - postgres.held("shop")) <= 1, own.said
+    assert "shop-s3cret" not in own.said

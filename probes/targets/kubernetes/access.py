@@ -15,16 +15,18 @@ from probes import stack, text, wire
 from probes.base import Failure, ReplicaId
 from probes.http import LOOP_PATH, user_agent
 from probes.model import Replica, StackSample
-from probes.target import Answer, Unreadable
-from probes.targets.kubernetes import logs
+from probes.target import Answer, Reached, Unreadable
+from probes.targets.kubernetes import logs, podenvironment
 from probes.targets.kubernetes.client import ApiClient
 from probes.targets.kubernetes.ids import replica_parts
+from probes.targets.kubernetes.reaching import Reaching
 
 CONNECT_SECONDS = 0.5
 _OUTSIDE_TRIES = 3
 _OUTSIDE_SECONDS = 600.0
 """After so many addresses that could not be reached, no other is tried for so long."""
 _SLOW_SECONDS = 0.5
+_DEFAULT_PORT = 8000
 _OWN_SECONDS = 3.0
 _STACK_BYTES = 4 << 20
 _READ = "import sys;sys.stdout.buffer.write(open(sys.argv[1],'rb').read(int(sys.argv[2])))"
@@ -46,6 +48,7 @@ class ClusterAccess:
         """Replica → its address, and whether that leads to it from here."""
         self._outside = 0
         self._outside_until = 0.0
+        self._reaching = Reaching(client, self._is_reached, read_only=read_only)
 
     async def get(self, replica: ReplicaId, port: int, path: str, timeout_seconds: float = 5.0) -> Answer:
         """GET on the pod's address where that is known to lead to the pod, else through the API server."""
@@ -90,10 +93,17 @@ class ClusterAccess:
         yield host, port
 
     async def environment(self, replica: ReplicaId) -> Mapping[str, str]:
-        """Refused: pods usually have their credentials from Secrets, which fastops does not read."""
+        """By its description, and what that takes from ConfigMaps and Secrets; :class:`probes.target.Variables`."""
         self._known(replica)
-        why = "pods usually have their credentials from Secrets, which fastops does not read"
-        raise Unreadable(Failure("not-supported", "the pods' environment", why, "give --database env:VAR"))
+        return await podenvironment.read(self._client, replica)
+
+    async def reach(self, replica: ReplicaId, host: str, port: int) -> Reached:
+        """By the cluster's own names; through a port-forward where no address leads there, never in read-only mode."""
+        return await self._reaching.reach(replica, self._known(replica), host, port)
+
+    async def close(self) -> None:
+        """Ends the port-forwards."""
+        await self._reaching.close()
 
     async def stacks(self, replica: ReplicaId, pid: int) -> StackSample:
         """A stack by the py-spy of the container's own image; the process is never stopped."""
@@ -123,6 +133,14 @@ class ClusterAccess:
     def forget(self, replica: ReplicaId) -> None:
         """Drops what was found out about a replica's address."""
         self._direct.pop(replica, None)
+
+    async def _is_reached(self, replica: ReplicaId) -> bool:
+        known = self._known(replica)
+        address = known.addresses.get("pod")
+        if not address:
+            return False
+        port = next(iter((*(one.port for one in known.listeners or ()), *known.declared_ports)), _DEFAULT_PORT)
+        return await self._leads_there(replica, address, port)
 
     def _known(self, replica: ReplicaId) -> Replica:
         found = self._replicas(replica)

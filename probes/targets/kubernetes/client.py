@@ -109,6 +109,31 @@ class ApiClient(Reads):
         except ERRORS as error:
             raise failures.unreached(self.where, what, error) from None
 
+    async def forward(self, namespace: str, pod: str, port: int, *, timeout_seconds: float = 10.0) -> httpx.Response:
+        """A WebSocket to a port of a pod, for :class:`.forwarding.Forward`; close it.
+
+        ``ReadOnly`` in read-only mode, before a byte is sent. Raises :class:`Unreadable` as for reads.
+        """
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/portforward"
+        params = {"ports": port}
+        headers = {**websocket.handshake(), "sec-websocket-protocol": websocket.V4}
+        what = f"port {port} of the pod {text.clean(f'{namespace}/{pod}', 250)}"
+        try:
+            response = await self._session.open(
+                "GET", path, answers.query(params), headers=headers, timeout_seconds=timeout_seconds
+            )
+            if response.status_code == 101:
+                return response
+            try:
+                async with asyncio.timeout(timeout_seconds):
+                    answer = await answers.whole(response, answers.BODY_LIMIT)
+            finally:
+                await response.aclose()
+        except ERRORS as error:
+            raise failures.unreached(self.where, what, error) from None
+        said = failures.status(answer, response.headers)
+        raise failures.refused("GET", path, params, response.status_code, said)
+
     async def version(self, *, timeout_seconds: float = 5.0) -> str:
         """The server's version, such as ``v1.34.2``. Raises :class:`Unreadable`."""
         body = await self.get("/version", timeout_seconds=timeout_seconds, limit=answers.BODY_LIMIT)

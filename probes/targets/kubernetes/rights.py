@@ -189,16 +189,17 @@ RIGHTS: tuple[Right, ...] = (
         "",
         ("configmaps",),
         ("get", "create", "patch", "delete"),
-        "The gunicorn configuration that fastops writes, and its undo.",
-        "apply-gunicorn-config works by variables alone",
+        "The gunicorn configuration that fastops writes, and its undo. A service's own database, for --database own.",
+        "apply-gunicorn-config works by variables alone, and `--database own` knows no database that a ConfigMap names",
         use="fix",
     ),
     Right(
         "",
         ("secrets",),
         ("get", "create", "patch", "delete"),
-        "The Secret that a plain value moves into (use-secret), and its undo.",
-        "use-secret cannot be applied",
+        "The Secret that a plain value moves into (use-secret), and its undo. A service's own credentials for its "
+        "database, which are read for --database own alone.",
+        "use-secret cannot be applied, and `--database own` has no credentials that stand in a Secret",
         use="fix",
     ),
     Right(
@@ -211,9 +212,53 @@ RIGHTS: tuple[Right, ...] = (
     ),
 )
 
+_OWN = "Only --database own needs it."
+OWN_DATABASES: tuple[Right, ...] = (
+    Right(
+        "",
+        ("configmaps",),
+        ("get",),
+        "Variables of pods that stand in a ConfigMap: where a service's own database is.",
+        "`--database own` knows no database that a ConfigMap names",
+        optional=_OWN,
+    ),
+    Right(
+        "",
+        ("secrets",),
+        ("get",),
+        "Variables of pods that stand in a Secret: the service's own credentials for its database.",
+        "`--database own` has no credentials that stand in a Secret",
+        optional=f"{_OWN} Granted, it allows to read every Secret; fastops reads those that such variables name.",
+    ),
+    Right(
+        "discovery.k8s.io",
+        ("endpointslices",),
+        ("list",),
+        "Where a Service without a selector leads to.",
+        "`--database own` finds no server behind a Service without a selector",
+        optional=_OWN,
+    ),
+    Right(
+        "",
+        ("pods/portforward",),
+        ("get", "create"),
+        "The way to a database that runs in the cluster, from outside of it. Never in read-only mode.",
+        "`--database own` asks only servers that are reached from where fastops runs",
+        use="fix",
+        optional=f"{_OWN} Granted, it allows to reach every port of the pods.",
+    ),
+)
+"""What a person's own wish takes on top: in no role as it is printed."""
+
 
 def needed(*, read_only: bool, namespaced: bool) -> tuple[Right, ...]:
     """The rights of a role, optional ones included; ``namespaced``: without what only a cluster can grant."""
-    return tuple(
-        right for right in RIGHTS if not (read_only and right.use == "fix") and not (namespaced and right.cluster)
+    found = [right for right in RIGHTS if not (read_only and right.use == "fix") and not (namespaced and right.cluster)]
+    granted = {(right.group, one, verb) for right in found for one in right.resources for verb in right.verbs}
+    own = (
+        right
+        for right in OWN_DATABASES
+        if not (read_only and right.use == "fix")
+        and not granted.issuperset((right.group, one, verb) for one in right.resources for verb in right.verbs)
     )
+    return (*found, *own)

@@ -214,6 +214,7 @@ class KubernetesTarget:
     async def close(self) -> None:
         """Ends connections, and a credentials plugin that runs."""
         await self._observing.close()
+        await self._access.close()
         await self._client.close()
 
 
