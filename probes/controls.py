@@ -1,7 +1,7 @@
 """Asks the masters of gunicorn by their control sockets: once each, and again while their loops are in question.
 
 The configuration of a master changes with a reload alone, which replaces its workers: when none of those lives any more
-that it had, it is asked again. Who does not answer is asked again seldom.
+that it had, it is asked again. Who does not answer is asked ever more seldom.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from probes.target import Access, Unreadable
 
 QUESTIONED_SECONDS = 5.0
 """Between two questions to one whose loop is in question."""
-SILENT_SECONDS = 60.0
-"""Before one is asked again that has no socket or did not answer."""
+SILENT_SECONDS = (2.0, 60.0)
+"""Before one is asked again that has no socket or did not answer: it may be starting, so first soon, then seldom."""
 SLOW_SECONDS = 0.5
 _WITHIN_SECONDS = 2 * control.SECONDS
 _LOOKED_AT = 2
@@ -45,7 +45,8 @@ class _Asked(NamedTuple):
     master: tuple[int, object]
     workers: frozenset[int]
     at: float
-    answered: bool
+    unanswered: int
+    """How often in a row it said nothing."""
 
 
 class Controls:
@@ -85,8 +86,8 @@ class Controls:
         if before is None or before.master != master:
             return True
         age = now - before.at
-        if not before.answered:
-            return age >= SILENT_SECONDS
+        if before.unanswered:
+            return age >= min(SILENT_SECONDS[1], SILENT_SECONDS[0] * 2 ** min(before.unanswered - 1, 8))
         return age >= QUESTIONED_SECONDS and (subject.questioned or before.workers.isdisjoint(serving))
 
     async def _ask(self, subjects: Sequence[Subject]) -> None:
@@ -101,7 +102,9 @@ class Controls:
                 found = None
             master, serving = _known(one)
             assert master is not None
-            self._asked[one.replica] = _Asked(master, serving, time.monotonic(), found is not None)
+            before = self._asked.get(one.replica)
+            tries = before.unanswered if before is not None and before.master == master else 0
+            self._asked[one.replica] = _Asked(master, serving, time.monotonic(), 0 if found is not None else tries + 1)
             if found is not None:
                 self._told(one.replica, await self._looked_at(one.replica, found))
 

@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 
 from probes import control
-from probes.base import ReplicaId
+from probes.base import DeploymentId, ReplicaId
 from probes.control import SOURCE, Control, effective
-from probes.model import Setting, Worker
+from probes.model import Interest, Setting, Worker
 from probes.procfs import ProcFs
 from tests.probes.local.servers import APP, free_port, gunicorn, running, unique, watched
 
@@ -204,6 +204,7 @@ async def test_a_real_master_tells_what_its_file_computes_and_when_its_workers_b
     )
     with running(gunicorn(port, "-k", kind), folder, port) as process:
         async with watched() as watch:
+            watch.target.focus(Interest(focused=DeploymentId(f"local/{name}")))  # asked again while workers start
             found = (await watch.until(lambda all_: name in all_ and len(all_[name].replicas[0].heartbeats) == 2))[name]
     assert found.settings["workers"] == Setting(2, SOURCE)
     assert found.settings["timeout"] == Setting(40, SOURCE)

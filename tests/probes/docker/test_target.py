@@ -67,6 +67,12 @@ async def test_a_gunicorn_container_is_listed_with_all_that_can_be_known_of_it(s
         state = seen.states[-1]
         assert state.version
         assert found.node in state.nodes
+        if os.geteuid() == 0:  # the sockets of another user's processes cannot be seen
+            seen.target.focus(Interest(focused=found.id))
+            state = await seen.until(lambda s: len(s.deployments[found.id].replicas[0].heartbeats) == 2, 120.0)
+            (replica,) = state.deployments[found.id].replicas
+            assert {one.pid for one in replica.heartbeats} == {w.pid for w in replica.workers[1:]}
+            assert {one.every_seconds for one in replica.heartbeats} == {15.0}
 
 
 async def test_replicas_of_a_compose_service_are_one_deployment_and_one_off_runs_are_none(start):
