@@ -87,7 +87,7 @@ class Controls:
             return True
         age = now - before.at
         if before.unanswered:
-            return age >= min(SILENT_SECONDS[1], SILENT_SECONDS[0] * 2 ** min(before.unanswered - 1, 8))
+            return age >= min(SILENT_SECONDS[1], SILENT_SECONDS[0] * (1 << min(before.unanswered - 1, 8)))
         return age >= QUESTIONED_SECONDS and (subject.questioned or before.workers.isdisjoint(serving))
 
     async def _ask(self, subjects: Sequence[Subject]) -> None:

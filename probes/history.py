@@ -25,10 +25,12 @@ Metric = Literal[
     "loop-seconds",
     "health-seconds",
     "request-p95",
+    "request-rate",
     "established",
     "open-files",
     "log-bytes",
 ]
+_OF_REQUESTS: frozenset[Metric] = frozenset({"request-p95", "request-rate"})
 CAPACITY = 720
 """Points per series: 24 minutes at one every two seconds before the first halving."""
 LEAST = 90
@@ -135,7 +137,7 @@ class History:
             return
         living: set[str] = {label for r in deployment.replicas for label in _labels(r)}
         ended = sorted(
-            (k for k in keys if k.label not in living and k.metric != "request-p95"),
+            (k for k in keys if k.label not in living and k.metric not in _OF_REQUESTS),
             key=lambda k: self._rings[k].points[-1].at,
         )
         gone = set(ended[: len(keys) - SERIES_KEPT * 3 // 4])
@@ -192,8 +194,13 @@ def _cpu_numbers(cpu: Cpu) -> Iterator[tuple[Metric, float]]:
 def _request_numbers(deployment: Deployment) -> Iterator[tuple[SeriesKey, float, float]]:
     """Of the users' requests; what fastops asked itself has its own series."""
     told = deployment.latency
-    if told is not None and not told.probed and told.p95_seconds is not None:
+    if told is None:
+        return
+    if not told.probed and told.p95_seconds is not None:
         yield SeriesKey(deployment.id, "request-p95", told.source), told.at.timestamp(), told.p95_seconds
+    if told.requests_per_second is not None:
+        counted_by = told.source.partition(";")[0]  # behind it stands whose percentiles these are
+        yield SeriesKey(deployment.id, "request-rate", counted_by), told.at.timestamp(), told.requests_per_second
 
 
 def _probe_numbers(deployment: DeploymentId, replica: Replica) -> Iterator[tuple[SeriesKey, float, float]]:

@@ -7,6 +7,8 @@ What proves it. The anonymous memory of one worker (its resident memory where th
 above zero with 99 % confidence, in each third of the time that was watched; over 30 min, or over a shorter time of a
 minute at least when the limit is nearer than 20 such times. The first minute of a worker's life does not count.
 
+Where somebody counts the requests of its users over the same time, it says what each of them adds.
+
 What it is not. The start of a worker, a cache that fills and levels off, page cache, or the saw-tooth of workers that
 ``max_requests`` replaces in time, however young: an earlier one grew as far, and none was killed for memory.
 
@@ -16,17 +18,18 @@ What to do. Recycling workers bounds it today, a higher limit delays it, the pro
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from fixes.model import SILENT, Evidence, Fires, RemedyId, Signature, SignatureId, Undecided, Verdict, View
 from fixes.proof import Proof
 from fixes.signatures import _kubernetes, _memory_leak_examples, _shared
+from fixes.signatures._each_request import MOST_WORKERS, Each, each_request, kibibytes
 from fixes.signatures._recycling import metric_of, recycled_in_time, recycles, replaced_so_far, replaced_young
 from fixes.signatures._shared import MIB, duration, mebibytes
 from fixes.signatures._slope import LEAST_POINTS, Growth, steady_growth
-from probes.history import Point
+from probes.history import Metric, Point
 from probes.model import Replica, Worker
 
 WARM_UP_SECONDS = 60.0
@@ -35,12 +38,15 @@ SHORT_SECONDS = 60.0
 NEAR_WINDOWS = 20
 SOON_SECONDS = 3600.0
 LEAST_RISE_BYTES = 4.0 * MIB
+MEASURES: Mapping[Metric, str] = {"worker-anonymous": "anonymous memory", "worker-rss": "resident memory (RSS)"}
 
 
 class _Leak(NamedTuple):
     replica: Replica
     worker: Worker
     growth: Growth
+    measure: str
+    """Which memory it is that grows, for people."""
     limit: float | None
     left: tuple[float, float, float] | None
     """Seconds until the limit: expected, soonest, latest."""
@@ -85,10 +91,18 @@ def _judge(view: View, leaks: list[_Leak]) -> Verdict:
         # A fix is being verified: the limit may be near, but no worker has lived to its last request since.
         if expected > SOON_SECONDS or (view.after is not None and not replaced_so_far(view, leak.replica, leak.worker)):
             return Undecided("the life of a worker until max_requests replaces it")
-    return _fires(leak, len(leaks))
+    return _fires(leak, len(leaks), _each_request(view, leak.growth))
 
 
-def _fires(leak: _Leak, number: int) -> Fires:
+def _each_request(view: View, growth: Growth) -> Each | None:
+    """What each request adds: all workers grow by all requests, so both are summed over the same time."""
+    serving = [(r, w) for r in view.deployment.running for w in _shared.serving(r)]
+    if len(serving) > MOST_WORKERS or len({r.id for r, _ in serving}) < len(view.deployment.running):
+        return None
+    return each_request(view, growth, [_life(view, replica, worker) for replica, worker in serving])
+
+
+def _fires(leak: _Leak, number: int, each: Each | None) -> Fires:
     growth, slope = leak.growth, leak.growth.slope
     rate = f"{_rate(slope.value)} ({_rate(slope.low)} … {_rate(slope.high)})"
     pid = leak.worker.inner_pid or leak.worker.pid
@@ -105,20 +119,31 @@ def _fires(leak: _Leak, number: int) -> Fires:
         expected, soonest, latest = leak.left
         ending = f"; the limit is {duration(expected)} away ({duration(soonest)} … {duration(latest)})"
         facts["left_seconds"] = round(expected)
+    adds = ""
+    if each is not None:
+        adds = f", {each.said} for each request"
+        facts["bytes_per_request"] = round(each.value)
     others = f" (and {number - 1} more)" if number > 1 else ""
     at = datetime.fromtimestamp(growth.last.at, UTC)
-    grew = f"grew from {mebibytes(growth.first.value)} to {mebibytes(growth.last.value)} in {duration(growth.seconds)}"
+    rose = f"from {mebibytes(growth.first.value)} to {mebibytes(growth.last.value)} in {duration(growth.seconds)}"
+    grew = f"{leak.measure} grew {rose}"
     evidence = [
         Evidence(
             "proc", grew, at=at, replica=leak.replica.id, worker=leak.worker.pid, value=slope.value, unit="bytes/s"
         )
     ]
+    if each is not None:
+        text = (
+            f"{each.said} ({kibibytes(each.low)} … {kibibytes(each.high)}) of all workers for each request:"
+            f" {each.per_second:.3g} a second, counted by {each.source}"
+        )
+        evidence.append(Evidence("proc", text, at=at, value=each.value, unit="bytes/request"))
     if leak.limit is not None:
         text = f"limit of memory: {mebibytes(leak.limit)}"
         evidence.append(Evidence("cgroup", text, at=at, replica=leak.replica.id, value=leak.limit, unit="bytes"))
     return Fires(
         severity="error" if leak.left is not None and leak.left[0] < SOON_SECONDS else "warning",
-        title=f"worker {pid} grows by {rate} for {duration(growth.seconds)}{ending}{others}",
+        title=f"worker {pid} grows by {rate} for {duration(growth.seconds)}{adds}{ending}{others}",
         evidence=tuple(evidence),
         first_at=datetime.fromtimestamp(growth.first.at, UTC),
         last_at=at,
@@ -167,10 +192,11 @@ def _with_limit(
     elif not candidates and view.node is not None and view.node.memory_available_bytes is not None:
         available = float(view.node.memory_available_bytes)
         add(level + available, level, *together)
+    measure = MEASURES[metric_of(view, f"{replica.id}/{worker.pid}")]
     if not candidates:
-        return _Leak(replica, worker, growth, None, None)
+        return _Leak(replica, worker, growth, measure, None, None)
     expected, soonest, latest, bound = min(candidates)
-    return _Leak(replica, worker, growth, bound, (expected, soonest, latest))
+    return _Leak(replica, worker, growth, measure, bound, (expected, soonest, latest))
 
 
 def _bounds(low: float, value: float, high: float) -> tuple[float, float, float]:

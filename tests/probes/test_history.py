@@ -6,6 +6,7 @@ import math
 import random
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from probes import history as module
 from probes.base import DeploymentId, ReplicaId, TargetId
 from probes.history import CAPACITY, LEAST, SERIES_KEPT, History, Ring, SeriesKey, numbers
-from probes.model import Cpu, Deployment, Link, Memory, Replica, TargetState, Worker
+from probes.model import Cpu, Deployment, Latency, Link, Memory, Replica, TargetState, Worker
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -121,3 +122,12 @@ def test_all_series_together_are_bounded_and_still_keep_their_peaks(monkeypatch:
     held = [history.series(key) for key in keys]
     assert sum(map(len, held)) <= 40 * LEAST
     assert all(max(point.value for point in points) == 9.0 for points in held)
+
+
+@pytest.mark.parametrize("probed", [False, True])
+def test_the_rate_of_users_is_kept_whoever_tells_the_percentiles(probed: bool) -> None:
+    told = Latency(NOW, p95_seconds=0.2, requests_per_second=7.5, source="access log; percentiles: …", probed=probed)
+    one = msgspec.structs.replace(fleet(()).deployments[DeploymentId("k8s/c/shop/Deployment/web")], latency=told)
+    found = {(key.metric, key.label): value for key, _, value in numbers(one)}
+    assert found[("request-rate", "access log")] == 7.5
+    assert (("request-p95", told.source) in found) is not probed
