@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from console import output
 from fixes.model import SEVERITIES, Evidence, Finding, Report
@@ -32,15 +32,15 @@ def escape(said: str) -> str:
     return _SPECIAL.sub(lambda found: _ENTITIES[found.group()], marked)
 
 
-def render(report: Report, unread: Sequence[str], options: str = "") -> str:
+def render(report: Report, unread: Sequence[str], options: Callable[[Finding], str] = output.no_options) -> str:
     """The deployments as a table, the findings with their evidence, the worst first, and what was not read.
 
-    ``options``: what the commands that fix the findings need as well, after a space.
+    ``options``: what the command that fixes a finding needs as well, after a space.
     """
     return "\n".join(_lines(report, unread, options))
 
 
-def _lines(report: Report, unread: Sequence[str], options: str) -> Iterator[str]:
+def _lines(report: Report, unread: Sequence[str], options: Callable[[Finding], str]) -> Iterator[str]:
     deployments = sorted(report.snapshot.deployments(), key=lambda one: (output.rank(report.of(one.id)), one.id))
     count = Counter(finding.severity for found in report.findings.values() for finding in found)
     told = ", ".join(f"{count[one]} {one}" for one in reversed(SEVERITIES) if count[one]) or "nothing found"
@@ -63,7 +63,7 @@ def _lines(report: Report, unread: Sequence[str], options: str) -> Iterator[str]
         yield from ("", "## Not read", "", *(f"- {escape(sentence)}" for sentence in unread))
 
 
-def _finding(finding: Finding, options: str) -> Iterator[str]:
+def _finding(finding: Finding, options: Callable[[Finding], str]) -> Iterator[str]:
     yield ""
     yield f"## {finding.severity}: {finding.signature} on {escape(finding.deployment)}"
     yield ""
@@ -78,7 +78,7 @@ def _finding(finding: Finding, options: str) -> Iterator[str]:
         yield f"- and {len(finding.evidence) - output.MOST_EVIDENCE} more"
     best = next((offer for offer in finding.remedies if offer.applicable), None)
     if best is not None:
-        command = f"fastops fix {finding.deployment} {finding.signature}{options}"
+        command = f"fastops fix {finding.deployment} {finding.signature}{options(finding)}"
         yield f"- remedy: {escape(best.title)}, {_code(command)}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from console import tables
@@ -75,10 +76,15 @@ def size(count: float | None) -> str:
     return "–" if count is None else byte_text(count)
 
 
-def print_report(report: Report, options: str = "") -> None:
+def no_options(_: Finding) -> str:
+    """Nothing but its name is needed to fix a finding."""
+    return ""
+
+
+def print_report(report: Report, options: Callable[[Finding], str] = no_options) -> None:
     """The table of deployments, and below it each finding with its evidence.
 
-    ``options``: what the commands that fix the findings need as well, after a space.
+    ``options``: what the command that fixes a finding needs as well, after a space.
     """
     from rich.text import Text
 
@@ -94,7 +100,7 @@ def print_report(report: Report, options: str = "") -> None:
         for finding in report.of(one.id):
             severity = (f"{finding.severity:8} ", STYLE[finding.severity])
             lines += [Text(), Text.assemble(severity, (one.id, "bold"), "  ", finding.title)]
-            lines += [Text(f"         {line}") for line in finding_lines(finding, options)]
+            lines += [Text(f"         {line}") for line in finding_lines(finding, options(finding))]
     if lines:
         out.print(Text("\n").join(lines))  # at once: each call of print measures the terminal anew
     _print_undecided(out, deployments, report)

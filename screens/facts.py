@@ -172,6 +172,8 @@ def _surroundings(deployment: Deployment) -> list[tuple[str, str]]:
             found += [("sessions", pooltext.sessions(held)), ("pooler", pooltext.pooled(held.server))]
     found += [("packages", ", ".join(f"{k} {v}" for k, v in sorted(deployment.packages.items())))]
     found += [("drivers", ", ".join(deployment.drivers)), ("files", ", ".join(deployment.files))]
+    measures = dict.fromkeys(r.memory.source for r in deployment.running if r.memory.source and r.memory.used_bytes)
+    found.append(("memory", ", ".join(measures)))
     logs = deployment.logs
     found.append(("logs", logs.state + (f": {logs.why}" if logs.why else "")))
     found += [("unread", f"{f.what}: {f.why}") for f in deployment.unreadable]

@@ -138,17 +138,21 @@ def became(change: ChangeId) -> str:
 
 def settle(session: Session, observe_seconds: float) -> Report:
     """Waits until all targets were read once (or cannot be), then for ``observe_seconds``; returns the report."""
-    with progress("reading") as told:
+    with progress("reading"):
         session.wait(FIRST_ANSWER_SECONDS, lambda r: _read_once(r, session))
         session.wait(ASK_SECONDS, _asked)
         session.wait(SETTLE_SECONDS, lambda r: not any(_in_doubt(state) for state in r.snapshot.targets.values()))
         session.wait(POOLS_SECONDS, lambda _: session.databases.settings_read)
         session.wait(DATABASE_SECONDS, lambda _: session.databases.asked)
-        if observe_seconds > 0:
-            told(f"observing for {observe_seconds:g} s")
-            session.focus(Interest(observed=True))
-            threading.Event().wait(observe_seconds)
-            session.focus(Interest())
+    return observe(session, observe_seconds) if observe_seconds > 0 else session.report
+
+
+def observe(session: Session, observe_seconds: float) -> Report:
+    """Watches for so long, more closely than what nobody looks at; returns the report."""
+    with progress(f"observing for {observe_seconds:g} s"):
+        session.focus(Interest(observed=True))
+        threading.Event().wait(observe_seconds)
+        session.focus(Interest())
     return session.report
 
 

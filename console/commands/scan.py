@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from console import config as configuration
 from console import contract, output, rules
-from console.commands._session import opened, say, settle, unread
+from console.commands._session import observe, opened, say, settle, unread
 from console.config import seconds
 from console.exits import FINDINGS, FINE, PARTIAL
-from fixes.model import SEVERITIES, Report
+from fixes.model import SEVERITIES, Finding, Report
 from probes.text import clean
 
 
@@ -32,8 +32,18 @@ class How(NamedTuple):
     @property
     def passed(self) -> str:
         """The options that a fix of what is found needs, too, as a shell takes them; each after a space."""
+        return self._passed()
+
+    def passed_after(self, at_once: Report) -> Callable[[Finding], str]:
+        """Likewise for each finding: what was not in the first report shows itself again only as late as it did."""
+        early = {(one.deployment, one.signature) for found in at_once.findings.values() for one in found}
+        told, later = self.passed, self._passed(("--observe", self.observe))
+        return lambda finding: told if (finding.deployment, finding.signature) in early else later
+
+    def _passed(self, *more: tuple[str, str]) -> str:
         options = [("--database", one) for one in self.databases] + [("--source", one) for one in self.sources]
-        return clean("".join(f" {name} {shlex.quote(value)}" for name, value in options))
+        options += [("--telemetry", self.telemetry)] if self.telemetry is not None else []
+        return clean("".join(f" {name} {shlex.quote(value)}" for name, value in (*options, *more)))
 
 
 def run(targets: Sequence[str], how: How, *, fmt: str, fail_on: str) -> int:
@@ -51,7 +61,8 @@ def run(targets: Sequence[str], how: How, *, fmt: str, fail_on: str) -> int:
         telemetry=how.telemetry,
     )
     with session_of as session:
-        report = settle(session, observe_seconds)
+        at_once = settle(session, 0)
+        report = observe(session, observe_seconds) if observe_seconds > 0 else at_once
         missing = unread(report, session)
         read = tuple(t for t, s in report.snapshot.targets.items() if s.link.state == "live")
     if fmt == "json":
@@ -63,9 +74,9 @@ def run(targets: Sequence[str], how: How, *, fmt: str, fail_on: str) -> int:
     elif fmt == "markdown":
         from console import markdown
 
-        output.write(markdown.render(report, missing, how.passed))
+        output.write(markdown.render(report, missing, how.passed_after(at_once)))
     else:
-        output.print_report(report, how.passed)
+        output.print_report(report, how.passed_after(at_once))
     for sentence in missing:
         say(sentence)
     if read and not report.snapshot.deployments():

@@ -19,6 +19,12 @@ class SessionsOut(Out, frozen=True):
     oldest_transaction_seconds: float | None
     encrypted: int | None
     """How many of them use TLS."""
+    usable: int | None
+    """What the server, or a limit below it, allows all that share it."""
+    in_use: int | None
+    """Of those, by all that share it."""
+    limited_by: str | None
+    """Whose limit ``usable`` is (``role shop``, ``database shop``); ``null`` where it is the server's own."""
 
 
 class PoolOut(Out, frozen=True):
@@ -97,4 +103,7 @@ def _sessions(held: Held) -> SessionsOut:
         waiting_for_locks=held.waiting_for_locks,
         oldest_transaction_seconds=held.oldest_transaction_seconds,
         encrypted=held.encrypted,
+        usable=held.server.usable,
+        in_use=held.server.in_use,
+        limited_by=held.server.limited_by or None,
     )

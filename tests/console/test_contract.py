@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from console import contract
+from console.contract.pools import pool as pool_out
 from fixes.model import Evidence, Finding, Offer, Report, SignatureId
 from probes.base import DeploymentId, NodeId, ReplicaId, TargetId
 from probes.model import (
@@ -35,6 +36,7 @@ from probes.orchestrator import (
     ServicePort,
     Waiting,
 )
+from probes.pools import DatabaseServer, Held, Pool
 
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 DOCKER = TargetId("docker")
@@ -185,3 +187,28 @@ def test_the_schema_says_which_processes_are_no_workers_of_the_deployment() -> N
     listed = contract.deployment(one, Report(Snapshot(NOW, {}))).workers
     assert [w.pid for w in listed if w.beside is None] == [w.pid for w in one.workers] == [7]
     assert [w.beside for w in listed if w.pid == 9] == ["gunicorn admin:app on :8001"]
+
+
+def test_whose_limit_counts_for_its_connections_is_told() -> None:
+    server = DatabaseServer("db:5432", "postgresql", NOW, usable=20, in_use=18, limited_by="role shop")
+    one = pool_out(_with_pool(server))
+    assert one is not None
+    assert one.sessions is not None
+    assert (one.sessions.usable, one.sessions.in_use, one.sessions.limited_by) == (20, 18, "role shop")
+    whole = pool_out(_with_pool(replace(server, limited_by="")))
+    assert whole is not None
+    assert whole.sessions is not None
+    assert whole.sessions.limited_by is None
+
+
+def _with_pool(server: DatabaseServer) -> Deployment:
+    return Deployment(
+        id=DeploymentId("docker/web"),
+        target=DOCKER,
+        name="web",
+        kind="container",
+        framework="fastapi",
+        recognised_by="fastapi 0.115 installed",
+        replicas=(),
+        pool=Pool("pg_stat_activity of db:5432", held=Held(server, 3)),
+    )

@@ -116,11 +116,26 @@ def test_markdown_tells_deployments_findings_evidence_and_what_to_do() -> None:
 def test_the_command_that_fixes_a_finding_asks_what_the_scan_asked(capsys: pytest.CaptureFixture[str]) -> None:
     how = How("0s", False, None, False, True, databases=("own", "env:WATCHER"), sources=("/src/my `shop`",))
     told = "fastops fix docker/checkout oom-killed --database own --database env:WATCHER --source '/src/my `shop`'"
-    output.print_report(report(), how.passed)
+    seen = report()
+    output.print_report(seen, how.passed_after(seen))
     assert f"→ {told}    (" in capsys.readouterr().out
-    assert f"``{told}``" in markdown.render(report(), (), how.passed)
-    output.print_report(report(), How("0s", False, None, False, True).passed)
+    assert f"``{told}``" in markdown.render(seen, (), how.passed_after(seen))
+    output.print_report(seen, How("0s", False, None, False, True).passed_after(seen))
     assert "→ fastops fix docker/checkout oom-killed    (" in capsys.readouterr().out
+
+
+def test_the_command_that_fixes_what_only_time_showed_or_telemetry_told_asks_for_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    how = How("60s", False, None, False, True, telemetry="127.0.0.1:4318")
+    seen = report()
+    early = {one: tuple(f for f in found if f.signature != "oom-killed") for one, found in seen.findings.items()}
+    output.print_report(seen, how.passed_after(replace(seen, findings=early)))
+    told = capsys.readouterr().out
+    assert "fastops fix docker/checkout oom-killed --telemetry 127.0.0.1:4318 --observe 60s    (" in told
+    others = [line for line in told.splitlines() if "→ fastops fix" in line and "oom-killed" not in line]
+    assert others
+    assert all("--telemetry 127.0.0.1:4318    (" in line for line in others)
 
 
 def test_the_table_says_in_a_line_what_is_undecided_and_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
