@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
+from itertools import pairwise
 
 from probes.intent import Document
 from probes.text import HIDDEN, clean, is_secret_name, line
@@ -29,6 +30,8 @@ _OPTION = re.compile(rf"""(?P<head>--(?P<name>{_NAME})(?:\s+|["']\s*,\s*))(?P<va
 _LONE_OPTION = re.compile(rf"""\s*(?:-\s+)?["']?--(?P<name>{_NAME})["']?\s*,?\s*""")
 _BLOCK_SCALAR = re.compile(r"\s*(?:[!&]\S+\s+)*[|>][0-9+\-]*\s*(?:#.*)?")
 _NESTED = re.compile(rf"""\s*(?:-(?:\s|$)|["']?{_NAME}["']?\s*:(?:\s|$)|[\[{{}}\]])""")
+# Of a Kubernetes object: the name of an entry of a Secret, not what stands in it.
+_REFERENCE = re.compile(r" +key: (?P<key>[A-Za-z0-9._-]{1,253})")
 _QUOTES = "\"'"
 _TRIPLE = ('"""', "'''")
 
@@ -85,8 +88,13 @@ def hidden(text: str) -> list[str]:
     """The lines of a document, one for one, clean and with what is secret replaced."""
     from fixes.yamlsecrets import covered  # its parser is dear to import, and most commands show no diff
 
-    hider = _Hider()
-    return [hider.line(raw) for raw in covered(text, _lines(text), HIDDEN, _one)]
+    hider, lines = _Hider(), _lines(text)
+    made = [hider.line(raw) for raw in covered(text, lines, HIDDEN, _one)]
+    for number, (above, raw) in enumerate(pairwise(lines), 1):
+        named = _REFERENCE.fullmatch(raw) if above.strip() == "secretKeyRef:" else None
+        if named is not None and line(named["key"]) == named["key"]:
+            made[number] = raw
+    return made
 
 
 class _Hider:

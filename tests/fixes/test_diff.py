@@ -222,3 +222,11 @@ def test_a_long_command_with_a_secret_on_one_line_still_shows_its_others() -> No
     shown = diff(text.format(4), text.format(8))
     assert "hunter2" not in shown
     assert "+  --concurrency 8" in shown
+
+
+def test_the_name_of_an_entry_of_a_secret_is_shown_and_nothing_that_looks_like_its_value() -> None:
+    text = "env:\n- name: TOKEN\n  valueFrom:\n    secretKeyRef:\n      key: {}\n      name: web\n"
+    assert "key: TOKEN" in redacted(text.format("TOKEN"))
+    assert "sk_live" not in redacted(text.format("sk_live_9a8b7c6d5e4f3a2b1c0d"))
+    assert "hunter2" not in redacted("secret:\n  key: hunter2\n")
+    assert "hunter2" not in redacted("secretKeyRef:\n  password: hunter2\n")
