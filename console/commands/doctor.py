@@ -20,7 +20,7 @@ from console.exits import FINE, PARTIAL
 from fixes.model import Report
 from fixes.policy import is_over
 from probes import text
-from probes.base import TargetId
+from probes.base import TargetId, target_of
 from probes.model import Deployment, TargetState
 
 
@@ -48,11 +48,29 @@ def run(targets: Sequence[str], *, as_json: bool, read_only: bool | None, namesp
         body = msgspec.json.encode({"schema": 1, "version": __version__, "checks": checks})
         output.write(msgspec.json.format(body, indent=2).decode())
     else:
+        marks = {"ok": "✓", "limited": "~", "missing": "✗"}
         output.table(
             ("", "subject", "what", "next"),
-            [({"ok": "✓", "limited": "~", "missing": "✗"}[c.state], c.subject, c.what, c.hint) for c in checks],
+            [(marks[c.state], c.subject, c.what, c.hint) for c in together(checks)],
         )
     return PARTIAL if partial else FINE
+
+
+def together(checks: Sequence[Check]) -> Iterator[Check]:
+    """Those that say the same of several deployments of one target as one, in the place of the first."""
+    subjects: dict[tuple[object, ...], list[str]] = {}
+    for one in checks:
+        subjects.setdefault(_alike(one), []).append(one.subject)
+    for one in checks:
+        same = subjects.pop(_alike(one), None)
+        if same is not None:
+            where = target_of(one.subject)
+            yield one if len(same) == 1 else msgspec.structs.replace(one, subject=f"{len(same)} deployments of {where}")
+
+
+def _alike(one: Check) -> tuple[object, ...]:
+    target = target_of(one.subject)
+    return (target, target != one.subject, one.state, one.what, one.hint)
 
 
 def here() -> Iterator[Check]:

@@ -49,7 +49,7 @@ _NO_EXEC = Failure(
     "not-allowed",
     "the figures of single workers, their descriptors and listeners",
     "reading them takes a program inside the container",
-    "allow it with --exec; in read-only mode nothing is ever run in a container",
+    "the console runs one where it is not read-only, and so does scan --exec",
 )
 
 
