@@ -222,7 +222,7 @@ def _cautions(deployment: Deployment, _finding: Finding, values: Mapping[str, Va
     said = []
     role, path = str(values["check"]).strip().lower(), str(values["path"]).strip()
     own = next((p for r in deployment.replicas for p in r.probes or () if p.role == role), None)
-    if role == "readiness" and own is not None and own.path and own.path != path:
+    if role == "readiness" and own is not None and own.path and path and own.path != path:
         said.append(f"Readiness moves from {own.path} to {path}: see that it tests as much.")
     if not path and (own is None or own.handler in {"http", "tcp"}):
         said.append("Only a connection is asked for: a service that hangs passes that. Give a path that answers.")

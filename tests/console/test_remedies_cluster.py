@@ -66,7 +66,6 @@ SICK = (
         "probe-misconfigured",
         "edit-probes",
         lambda app: probe(app) == ("/health", 8000),
-        values=(("path", "/health"),),
         verified=ANY,
     ),
     Sick(

@@ -103,6 +103,15 @@ def test_readiness_is_never_moved_from_a_path_that_answers() -> None:
     assert only(intent("edit-probes", one, about)).path == "/ready"
 
 
+def test_a_path_that_no_other_answers_for_gives_way_to_a_connection_and_that_is_said_to_test_less() -> None:
+    about = found("probe-misconfigured", probe="readiness", reason="path")
+    made = only(intent("edit-probes", workload(), about))
+    assert (made.handler, made.path) == ("tcp", None)
+    values = {"check": "readiness", "path": ""}
+    (said,) = remedies()[RemedyId("edit-probes")].cautions(workload(), about, values)
+    assert said.startswith("Only a connection is asked for")
+
+
 def test_a_time_out_is_twice_what_the_answer_took() -> None:
     about = found("probe-misconfigured", probe="readiness", reason="timeout", took_seconds=2.2)
     assert only(intent("edit-probes", workload(), about)).timeout_seconds == 5

@@ -23,6 +23,8 @@ _BETWEEN_STACKS = 0.4
 _OF_SERVICE = frozenset({"timeout", "refused", "reset", "unreachable", "invalid"})
 HEALTH_AGAIN_SECONDS = 300.0
 """After so long the health paths are tried again where none was found."""
+_ELSEWHERE_SECONDS = 30.0
+"""Between two searches for another path than the one that is not there; the twelve latest answers are kept for 60 s."""
 
 
 class Asker:
@@ -45,12 +47,14 @@ class Asker:
         self._ports: dict[ReplicaId, int] = {}
         self._health: dict[ReplicaId, str] = {}
         self._stacks_at: dict[ReplicaId, float] = {}
+        self._elsewhere_at: dict[ReplicaId, float] = {}
 
     def drop(self, replica: ReplicaId) -> None:
         """Forgets a replica, or its run before."""
         self._ports.pop(replica, None)
         self._health.pop(replica, None)
         self._stacks_at.pop(replica, None)
+        self._elsewhere_at.pop(replica, None)
         self._access.forget(replica)
 
     def replica(self, job: Job) -> Replica | None:
@@ -97,6 +101,8 @@ class Asker:
         async with self._requests:
             sample = await http.health_probe(self._access, job.replica, port, paths if known is None else (known,))
         if sample is None:
+            if refused is not None:
+                await self._look_elsewhere(job.replica, port, refused)
             probes = self._readings.of(job.replica).loop_probes
             return not (known is None and probes and probes[-1].status is not None)
         if sample.status is not None and sample.status != 404:
@@ -106,6 +112,18 @@ class Asker:
         if _its_own(sample):
             self._readings.probed(job.replica, health=sample)
         return True
+
+    async def _look_elsewhere(self, replica: ReplicaId, port: int, refused: str) -> None:
+        """What its own check asks for is not there: which path does answer is what the check can be mended with."""
+        now = time.monotonic()
+        if now - self._elsewhere_at.get(replica, -_ELSEWHERE_SECONDS) < _ELSEWHERE_SECONDS:
+            return
+        self._elsewhere_at[replica] = now
+        paths = tuple(path for path in http.HEALTH_PATHS if path != refused)
+        async with self._requests:
+            found = await http.health_probe(self._access, replica, port, paths)
+        if found is not None and _its_own(found):
+            self._readings.probed(replica, health=found)
 
     async def _take_stacks(self, job: Job) -> None:
         """Stacks while the loop does not answer; where there is no py-spy inside, that is said once."""
