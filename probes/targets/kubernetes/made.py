@@ -30,14 +30,13 @@ class Made:
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
 
-    async def perform(self, step: Step, change: str, progress: Progress) -> RestorePoint:
+    async def perform(self, step: Step, change: str) -> RestorePoint:
         """Makes it, or takes what an interrupted attempt made; raises :class:`Refused` where another has its name."""
         said = read_arguments(step, Making)
         point = RestorePoint(action="create", subject=step.subject, left=step.after.version)
         if said.kind == "Secret" and await self._is_there(step.subject, said, change):
             return point  # the variables may have moved already: their values stand nowhere else
         thing = await self._wanted(said, change)
-        progress(step.summary)
         for _ in range(TRIES):
             try:
                 if await self._objects.create(said.namespace, thing) is not None:

@@ -49,7 +49,7 @@ class Patched:
         former = _mark(live)
         if not _is_done(live, said, change):
             pods = await follower.before(live) if said.rolls else pods
-            live = await self._patch(step, said, live, change, progress)
+            live = await self._patch(step, said, live, change)
         else:
             former = None
         point = RestorePoint(
@@ -108,8 +108,10 @@ class Patched:
         else:
             raise Refused(f"{text.clean(subject_at(live).title, 300)} changes too fast to be taken back; try again.")
         if said.rolls:
-            why = await follower.follow(pods, progress, sick=True)
-            if why is not None:
+            why = await follower.follow(pods, progress, sick=True, ready=said.serves)
+            if why is None and not said.serves:
+                progress("the former state is back; no replica was ready in it")
+            elif why is not None:
                 progress(f"the former state is back, and not ready: {why}")
         if said.secret is not None:
             await self._remove_kept(said.secret)
@@ -127,14 +129,13 @@ class Patched:
         if said.secret is not None:
             await self._remove_kept(said.secret)
 
-    async def _patch(self, step: Step, said: Patching, live: Json, change: str, progress: Progress) -> Json:
+    async def _patch(self, step: Step, said: Patching, live: Json, change: str) -> Json:
         for _ in range(TRIES):
             made = await remake(self._objects, live, said.want, said.facts, said.at)
             if version(live) != step.before.version or made.intended != said.intended:
                 name = text.clean(subject_at(live).title, 300)
                 raise Refused(f"{name} was changed since the diff was made; plan again.")
             await self._keep(made, said, change)
-            progress(step.summary)
             try:
                 return await self._send(live, (*made.puts, *_marked(live, change)))
             except (Changed, Lost):
@@ -226,6 +227,7 @@ def _kept(live: Json, said: Patching, change: str, former: str | None) -> Kept:
         secret=_kept_path(live, change) if own else None,
         moved=KINDS["Secret"].path(namespace, secret_name(live)) if moved else None,
         rolls=said.rolls,
+        serves=said.serves,
     )
 
 

@@ -86,10 +86,11 @@ class Follower:
             frozenset(str(p["metadata"]["uid"]) for p in pods if not podstate.is_ready(p)),
         )
 
-    async def follow(self, before: Pods, progress: Progress, *, sick: bool = False) -> str | None:
+    async def follow(self, before: Pods, progress: Progress, *, sick: bool = False, ready: bool = True) -> str | None:
         """Waits; ``None`` once every replica is of the new template and available, else why that is not expected.
 
-        ``sick``: no replica was ready before either, so that waiting long for one is of little use.
+        ``sick``: no replica was ready before either, so that waiting long for one is of little use. Without ``ready``
+        it is enough that they are of the new template.
         """
         began = moved = time.monotonic()
         said = failing_since = None
@@ -101,7 +102,7 @@ class Follower:
             if not follows(thing):
                 return None
             counts = counted(thing)
-            if counts.complete:
+            if counts.complete or (not ready and counts.observed and counts.updated >= counts.wanted):
                 return None
             now = time.monotonic()
             if counts.said != last:

@@ -68,6 +68,8 @@ class Kept(Frozen, frozen=True):
     moved: str | None = None
     """Path of the Secret that variables moved into."""
     rolls: bool = False
+    serves: bool = True
+    """A replica was ready before: of the former state one is waited for, too."""
 
 
 def patch_step(

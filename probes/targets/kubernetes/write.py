@@ -36,7 +36,7 @@ class KubernetesWriter:
         if step.action in {"patch", "restart"}:
             return await self._patched.perform(step, change, progress)
         if step.action == "create":
-            return await self._made.perform(step, change, progress)
+            return await self._made.perform(step, change)
         if step.action == "offer-file":
             return self._offering.perform(step, progress)
         raise Refused(f"Kubernetes knows no step of the kind {step.action}.")

@@ -430,6 +430,8 @@ async def test_a_service_that_was_sick_before_keeps_the_change(shop: Shop, fix: 
     assert shop.app()["resources"]["limits"]["memory"] == "512Mi"
     assert any("was not before either" in line for line in fix.said)
     await fix.undo()
+    assert "the former state is back; no replica was ready in it" in fix.said, "nobody waits for what never was"
+    await fix.undo()
     assert shop.app()["resources"]["limits"]["memory"] == "300Mi"
 
 
