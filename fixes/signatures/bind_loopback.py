@@ -94,7 +94,8 @@ def _by_sockets(view: View, replica: Replica, listeners: list[Listener]) -> _See
     known = {*_told(view, replica), *configured_ports(view.deployment), *published}
     own = [x for x in hidden if x.port in known] or ([] if known or _waits(view, replica) else hidden)
     hidden = own or hidden
-    ports = f", published is {', '.join(map(str, sorted(published)))}" if published else ""
+    led = "its Services lead to" if _kubernetes.runs(view) else "published is"
+    ports = f", {led} {', '.join(map(str, sorted(published)))}" if published else ""
     text = f"listens on {hidden[0].address}:{hidden[0].port} and nowhere outside loopback{ports}"
     evidence = Evidence("proc", text, at=replica.sampled_at, replica=replica.id)
     return _Seen(hidden[0].address, hidden[0].port, evidence, own=bool(own))
