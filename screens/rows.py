@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from fixes.model import Finding, Report
 from probes.base import DeploymentId, TargetId
-from probes.model import Deployment, Limit, LinkState, Replica
+from probes.model import Deployment, HttpSample, Limit, LinkState, Replica
 from screens import words
 from screens.words import Tone
 
@@ -86,9 +86,16 @@ def p95(deployment: Deployment) -> float | None:
 
 
 def probe_p95(deployment: Deployment) -> float | None:
-    """The 95th percentile of the newest probes of the event loop, else of the health path, in seconds."""
-    loop = [p.took_seconds for r in deployment.running for p in r.loop_probes]
-    return words.p95(loop or [p.took_seconds for r in deployment.running for p in r.health_probes])
+    """The 95th percentile of the newest probes of the event loop, else of the health path, in seconds.
+
+    A connection that is refused tells nothing of how long a request takes.
+    """
+    loop = [p.took_seconds for r in deployment.running for p in r.loop_probes if _took_time(p)]
+    return words.p95(loop or [p.took_seconds for r in deployment.running for p in r.health_probes if _took_time(p)])
+
+
+def _took_time(sample: HttpSample) -> bool:
+    return sample.status is not None or sample.error == "timeout"
 
 
 def _rest(deployment: Deployment) -> str:

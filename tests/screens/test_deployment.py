@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from fixes import catalogue
 from probes.base import PatternKey
 from probes.history import Point
-from probes.model import Latency
+from probes.model import HttpSample, Latency
 from screens import plots, rows
 from screens.deployment import DeploymentScreen
 from screens.fix import FixScreen
@@ -38,6 +38,20 @@ def test_the_latency_plot_says_who_counted_what() -> None:
     series: plots.Series = {"request-p95": {"its own /metrics": points, "another": ()}}
     assert plots.latency(replace(r.CHECKOUT, latency=told), series).lines == (Line("users p95", points),)
     assert plots.latency(replace(r.CHECKOUT, latency=rates), series).lines == ()
+
+
+def test_a_refused_connection_is_no_quick_answer() -> None:
+    refused = HttpSample(r.NOW, "/", 0.001, error="refused")
+    late = HttpSample(r.NOW, "/", 5.0, error="timeout")
+    one = r.CHECKOUT.replicas[0]
+
+    def asked(*samples: HttpSample) -> float | None:
+        return rows.p95(
+            replace(r.CHECKOUT, latency=None, replicas=(replace(one, loop_probes=samples, health_probes=()),))
+        )
+
+    assert asked(refused) is None
+    assert asked(refused, late) == 5.0
 
 
 def test_the_fleet_shows_the_users_p95_before_fastops_own() -> None:
