@@ -9,13 +9,21 @@ from console.nearby import is_here
 from probes.base import Failure, Value
 from probes.model import Deployment, TargetState
 from probes.otlp.receiver import Place
-from probes.target import Target
+from probes.target import Collects, Target, Unreadable
 
 
 async def facts(
     deployment: Deployment, target: Target, state: TargetState, receives: Place | Failure | None
 ) -> dict[str, Value]:
-    """Where telemetry is received or why not, whether the engine is here, and what its containers call this machine."""
+    """Where telemetry is received or why not, whether the engine is here, and what its containers call this machine.
+
+    In a cluster: the collectors that take it there, or why there is none.
+    """
+    if isinstance(target, Collects):
+        try:
+            return {"collectors": " ".join(await target.collectors(deployment.id))}
+        except Unreadable as unreadable:
+            return {"uncollected": f"{unreadable.failure.what}: {unreadable.failure.why}"}
     here = await is_here(target, state)
     found: dict[str, Value] = {"here": here, "near": gateway(deployment) if here else ""}
     if isinstance(receives, Failure):

@@ -126,6 +126,14 @@ class Reaches(Protocol):
         """The way to ``host:port`` as the replica would take it; raises :class:`Unreadable`."""
 
 
+@runtime_checkable
+class Collects(Protocol):
+    """A target whose replicas do not reach fastops, but collectors of telemetry that run beside them."""
+
+    async def collectors(self, deployment: DeploymentId) -> tuple[str, ...]:
+        """URLs to which metrics may be sent as OTLP over HTTP, the likeliest first; raises :class:`Unreadable`."""
+
+
 class Drafter(Protocol):
     """Pure rewriting of the documents of a deployment: reads only, safe in read-only mode."""
 

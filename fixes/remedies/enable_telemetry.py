@@ -9,6 +9,11 @@ every ten seconds (OTLP over HTTP), without a change of code:
     OTEL_EXPORTER_OTLP_METRICS_TIMEOUT=2                                 seconds
     OTEL_RESOURCE_ATTRIBUTES=fastops.deployment=…                        where the container has none
 
+On Kubernetes fastops is not reached: there the metrics go to a collector that the cluster runs (a Service with the port
+4318, or one that is named ``otlp-http``, with a pod that is ready), every minute, under ``OTEL_SERVICE_NAME`` where the
+pods say no name. fastops itself reads them only where a Prometheus server has them, with the labels ``namespace`` and
+``pod``, and says that nothing is proved where none has.
+
 Only metrics are sent: traces and logs, which hold paths, queries and exceptions, would go along with
 ``OTEL_EXPORTER_OTLP_ENDPOINT``. The time-out is short because a server that stops waits for its last export: with the
 exporter's own ten seconds a container that does not reach fastops is killed at the end of Docker's grace period.
@@ -17,12 +22,12 @@ When it is right: nothing tells how the requests of its users fare: no ``/metric
 answers no finding; a person asks for it: ``fastops fix NAME enable-telemetry --telemetry ADDRESS:PORT``, or the palette
 of the console.
 
-Risk: the container is made anew. As long as fastops does not listen there, the service writes a few lines into its log
-at each export that fails.
+Risk: the container is made anew; pods are replaced, one after the other. As long as fastops does not listen there, the
+service writes a few lines into its log at each export that fails.
 
 Guard: only where fastops listens at an address that the container reaches, ``fastapi[standard]`` of 0.143 or newer is
-installed, and the service sends no telemetry elsewhere. A local process gets its variables from who starts it, and on
-Kubernetes a pod does not reach fastops.
+installed, and the service sends no telemetry elsewhere. On Kubernetes only where such a collector is ready. A local
+process gets its variables from who starts it.
 """
 
 from __future__ import annotations
@@ -32,7 +37,7 @@ from urllib.parse import quote, urlsplit
 
 from fixes.model import SILENT, Finding, Parameter, Remedy, RemedyId, Signature, SignatureId, Undecided, Verdict, View
 from fixes.proof import Proof
-from fixes.remedies import _facts
+from fixes.remedies import _collector, _facts
 from probes.base import Value
 from probes.intent import Desired, Intent
 from probes.model import Deployment, Node
@@ -56,7 +61,7 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 def _why_not(deployment: Deployment, finding: Finding) -> str | None:
     endpoint = str(finding.facts.get("endpoint", ""))
     if deployment.orchestrated is not None:
-        return "A pod does not reach fastops: let it send its telemetry to a collector, and Prometheus read that."
+        return _why_not_collected(deployment, finding)
     lacking = _lacking(deployment)
     if lacking is not None:
         return lacking
@@ -75,6 +80,18 @@ def _why_not(deployment: Deployment, finding: Finding) -> str | None:
     return cannot or _elsewhere(deployment, endpoint) or _unreached(deployment, finding, endpoint)
 
 
+def _why_not_collected(deployment: Deployment, finding: Finding) -> str | None:
+    """On Kubernetes."""
+    none = _collector.why_not(finding) or _lacking(deployment)
+    if none is not None:
+        return none
+    if "variables" not in deployment.capabilities:
+        return f"Nothing can change the environment of a {deployment.kind} from here."
+    cannot = deployment.capabilities["variables"]
+    elsewhere = _collector.elsewhere(deployment, _PLACES)
+    return cannot or elsewhere or _elsewhere(deployment, *_collector.known(finding))
+
+
 def _lacking(deployment: Deployment) -> str | None:
     """What its image would have to have."""
     version = _facts.version(deployment.packages, "fastapi")
@@ -87,11 +104,12 @@ def _lacking(deployment: Deployment) -> str | None:
     return f"{' and '.join(missing)} is not installed: fastapi[standard] brings it." if missing else None
 
 
-def _elsewhere(deployment: Deployment, endpoint: str) -> str | None:
+def _elsewhere(deployment: Deployment, *endpoints: str) -> str | None:
     """Why its environment does not allow it."""
+    ours = {place for one in endpoints for place in (one, one.removesuffix("/v1/metrics"))}
     for name, value in _environment(deployment):
         told = clean(value, 200)
-        if name in _PLACES and value and value.rstrip("/") not in {endpoint, endpoint.removesuffix("/v1/metrics")}:
+        if name in _PLACES and value and value.rstrip("/") not in ours:
             return f"It sends its telemetry elsewhere already ({name}={told})."
         if name in _PROTOCOLS and value not in {"", "http/protobuf"}:
             return f"FastAPI sends http/protobuf alone, and {name} says {told}."
@@ -132,14 +150,18 @@ def _variables(deployment: Deployment, endpoint: str, every_seconds: float) -> I
         yield _RESOURCE, named
 
 
-def _parameters(_deployment: Deployment, finding: Finding, _node: Node | None) -> tuple[Parameter, ...]:
+def _parameters(deployment: Deployment, finding: Finding, _node: Node | None) -> tuple[Parameter, ...]:
+    if deployment.orchestrated is not None:
+        return _collector.parameters(finding)
     return (
         Parameter("endpoint", "Sent to", str(finding.facts.get("endpoint", ""))),
         Parameter("interval", "Sent every", INTERVAL_SECONDS, "seconds", 1, 300),
     )
 
 
-def _intend(deployment: Deployment, _finding: Finding, values: Mapping[str, Value]) -> Intent:
+def _intend(deployment: Deployment, finding: Finding, values: Mapping[str, Value]) -> Intent:
+    if deployment.orchestrated is not None:
+        return Desired(environment=dict(_collector.variables(deployment, finding, values, TIMEOUT_SECONDS)))
     endpoint = str(values["endpoint"])
     where = urlsplit(endpoint)
     # The exporter appends no path to an endpoint of metrics alone: without one it would post to /.
@@ -156,6 +178,8 @@ def _cautions(deployment: Deployment, _finding: Finding, values: Mapping[str, Va
         f"As long as fastops does not listen at {where.hostname}:{where.port}, the service writes lines into its log "
     )
     said = [quiet + "at each export that fails; `fastops undo` ends that."]
+    if deployment.orchestrated is not None:
+        said = list(_collector.cautions())
     proxies = sorted({name for name, value in _environment(deployment) if name.lower() == "http_proxy" and value})
     if proxies:
         said.append(f"{proxies[0]} is set in its environment: name {where.hostname} in NO_PROXY, too.")
@@ -164,9 +188,10 @@ def _cautions(deployment: Deployment, _finding: Finding, values: Mapping[str, Va
 
 def _arrives(view: View) -> Verdict:
     told = view.deployment.latency
-    if told is not None and told.source.startswith(SOURCE):
+    collected = view.deployment.orchestrated is not None
+    if told is not None and told.source.startswith(_collector.SOURCE if collected else SOURCE):
         return SILENT
-    return Undecided("a request and the export after it")
+    return Undecided("a Prometheus server that has its figures" if collected else "a request and the export after it")
 
 
 REMEDY = Remedy(

@@ -22,6 +22,8 @@ FACTS: dict[str, Value] = {"here": True, "near": "172.17.0.1", "endpoint": ENDPO
 PACKAGES = {"fastapi": "0.143.0", "opentelemetry-sdk": "1.45.2", "opentelemetry-exporter-otlp-proto-http": "1.45.2"}
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
+COLLECTOR = "http://otel-collector.obs.svc:4318/v1/metrics"
+
 
 def shop(**environment: str) -> Deployment:
     key = ReplicaId("a")
@@ -40,6 +42,13 @@ def shop(**environment: str) -> Deployment:
         packages=PACKAGES,
         capabilities={"variables": None},
     )
+
+
+def pods(_from: dict[str, str] | None = None, **environment: str) -> Deployment:
+    """The same as pods of a cluster."""
+    one = shop(**environment)
+    replicas = tuple(replace(r, environment_from=_from or {}) for r in one.replicas)
+    return replace(one, orchestrated=Orchestrated(), kind="Deployment", replicas=replicas)
 
 
 def wish(deployment: Deployment, facts: dict[str, Value]) -> Finding:
@@ -93,7 +102,12 @@ def test_attributes_that_the_service_has_stay_and_drafting_again_is_the_same() -
         (shop(OTEL_EXPORTER_OTLP_PROTOCOL="grpc"), {}, "http/protobuf alone"),
         (shop(OTEL_METRICS_EXPORTER="prometheus"), {}, "OTEL_METRICS_EXPORTER says prometheus"),
         (shop(OTEL_SDK_DISABLED="true"), {}, "OTEL_SDK_DISABLED"),
-        (replace(shop(), orchestrated=Orchestrated()), {}, "A pod does not reach fastops"),
+        (replace(shop(), orchestrated=Orchestrated()), {}, "and there is none that is ready: none was found."),
+        (pods(), {"uncollected": "the Service a/b: no pod is ready"}, "there is none that is ready: the Service a/b"),
+        (replace(pods(), packages={}), {"collectors": COLLECTOR}, "is not known"),
+        (pods(OTEL_EXPORTER_OTLP_ENDPOINT="http://x:4318"), {"collectors": COLLECTOR}, "elsewhere already"),
+        (pods(_from={"OTEL_EXPORTER_OTLP_ENDPOINT": "configmap a/b"}), {"collectors": COLLECTOR}, "from configmap a/b"),
+        (replace(pods(), capabilities={"variables": "Helm's."}), {"collectors": COLLECTOR}, "Helm's."),
         (replace(shop(), capabilities={"variables": "It is a swarm task."}), {}, "It is a swarm task."),
         (replace(shop(), capabilities={}), {}, "Nothing can change the environment"),
         (replace(shop(), kind="process"), {}, f"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT={ENDPOINT}"),
@@ -103,6 +117,31 @@ def test_it_is_refused_with_a_reason(deployment: Deployment, facts: dict[str, Va
     told = said(deployment, **facts)
     assert told is not None
     assert words in told
+
+
+def test_in_a_cluster_it_sends_to_a_collector_that_is_ready_and_promises_no_more() -> None:
+    finding = wish(pods(), {"collectors": f"{COLLECTOR} http://other.obs.svc:4318/v1/metrics"})
+    assert refusal(REMEDY, pods(), finding) is None
+    defaults = {p.name: p.default for p in REMEDY.parameters(pods(), finding, None)}
+    assert REMEDY.intend is not None
+    made = REMEDY.intend(pods(), finding, defaults)
+    assert isinstance(made, Desired)
+    assert made.environment == {
+        "FASTAPI_OTEL_AUTO_CONFIGURE": "true",
+        "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": COLLECTOR,
+        "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT": "2",
+        "OTEL_SERVICE_NAME": "shop",
+    }
+    assert refusal(REMEDY, pods(**made.environment), finding) is None
+    named = pods(_from={"OTEL_RESOURCE_ATTRIBUTES": "configmap a/b"})
+    often = REMEDY.intend(named, finding, {**defaults, "interval": 10.0})
+    assert isinstance(often, Desired)
+    assert often.environment["OTEL_METRIC_EXPORT_INTERVAL"] == "10000"
+    assert "OTEL_SERVICE_NAME" not in often.environment
+    (gain,) = REMEDY.cautions(pods(), finding, defaults)
+    assert "only where a Prometheus server has them" in gain
+    with pytest.raises(Refused, match="no collector that is ready"):
+        REMEDY.intend(pods(), finding, {**defaults, "endpoint": "http://elsewhere:4318/v1/metrics"})
 
 
 def test_on_the_hosts_network_loopback_is_reached() -> None:
@@ -144,6 +183,8 @@ def test_it_is_proved_by_what_arrives() -> None:
 
     assert isinstance(judged(shop()), Undecided)
     assert judged(replace(shop(), latency=Latency(NOW, source="telemetry (OTLP) over 1m"))) == SILENT
+    assert isinstance(judged(pods()), Undecided)
+    assert judged(replace(pods(), latency=Latency(NOW, source="Prometheus, x over 5m"))) == SILENT
 
 
 def test_it_answers_no_finding_and_is_in_no_catalogue_of_failures() -> None:

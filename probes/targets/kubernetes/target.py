@@ -7,6 +7,7 @@ import contextlib
 import random
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from urllib.parse import unquote
 
 from probes.base import DeploymentId, Failure, ReplicaId
 from probes.beside import beside
@@ -202,6 +203,13 @@ class KubernetesTarget:
         found = self._fleet.deployments.get(deployment)
         serving = {one.id: replica_parts(one.id)[2] for one in found.replicas} if found is not None else {}
         return await preserve(self._client, deployment, serving)
+
+    async def collectors(self, deployment: DeploymentId) -> tuple[str, ...]:
+        """The Services that take telemetry, and have a pod that is ready."""
+        from probes.targets.kubernetes import collectors
+
+        namespace = unquote(deployment.split("/")[2])
+        return await collectors.find(self._client, namespace, everywhere=self.place.namespace is None)
 
     def writer(self) -> Writer:
         """Raises :class:`ReadOnly` in read-only mode."""

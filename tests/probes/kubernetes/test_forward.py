@@ -17,6 +17,7 @@ from probes.database.dsn import parse
 from probes.database.server import Asked, Unanswered
 from probes.model import Replica
 from probes.target import ReadOnly, Unreadable, Variables
+from probes.targets.kubernetes import collectors
 from probes.targets.kubernetes.access import ClusterAccess
 from probes.targets.kubernetes.client import ApiClient
 from probes.targets.kubernetes.contexts import resolve
@@ -95,6 +96,10 @@ def relayed(cluster: Any, kube_api: Any, make_namespace: Any, postgres_server: P
                 "data": {"host": "db"},
             },
             service("db", selector={"app": "relay"}, ports=[{"port": 5432, "targetPort": 5432}]),
+            service("otel", selector={"app": "relay"}, ports=[{"port": 4318}]),
+            service("aside", selector={"app": "relay"}, ports=[{"name": "otlp-http", "port": 8080}]),
+            service("tempo", selector={"app": "relay"}, ports=[{"port": 4318}]),
+            service("absent", selector={"app": "nobody"}, ports=[{"port": 4318}]),
             service("other", selector={"app": "relay"}, ports=[{"port": 5433, "targetPort": 5433}]),
         ),
         up=Pods(ready=True),
@@ -191,5 +196,20 @@ async def test_rights_that_are_missing_are_named_with_the_variable_or_the_port(r
             await reached.way.open()
         assert "pods/portforward` is missing" in refused.value.failure.why
         assert "pods/portforward" in refused.value.failure.hint
+    finally:
+        await client.close()
+
+
+async def test_collectors_are_services_of_otlp_with_a_pod_that_is_ready(relayed: Relayed) -> None:
+    client, _ = opened(relayed)
+    try:
+        found = await collectors.find(client, relayed.namespace, everywhere=True)
+        own = [one for one in found if f".{relayed.namespace}.svc:" in one]
+        assert own == [
+            f"http://otel.{relayed.namespace}.svc:4318/v1/metrics",
+            f"http://aside.{relayed.namespace}.svc:8080/v1/metrics",
+        ]
+        with pytest.raises(Unreadable, match="no Service has a port 4318"):
+            await collectors.find(client, "kube-node-lease", everywhere=False)
     finally:
         await client.close()
