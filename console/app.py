@@ -205,8 +205,9 @@ class FastopsApp(Wishes, Turns):
         self._hand(self.screen)
 
     def on_uncovered(self) -> None:
-        """A screen that was covered missed some reports."""
-        self._hand(self.screen)
+        """A screen that was covered missed some reports; at the end there is none any more."""
+        if self.screen_stack:
+            self._hand(self.screen)
 
     def action_help(self) -> None:
         """The keys that do something here."""
@@ -215,12 +216,17 @@ class FastopsApp(Wishes, Turns):
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen(self.screen.active_bindings))
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The journal opens from every screen but itself."""
+        if action == "history" and not (isinstance(self.screen, OpsScreen) and not self.screen.JOURNAL):
+            return False
+        return super().check_action(action, parameters)
+
     def action_history(self) -> None:
         """The journal."""
         from screens.history import HistoryScreen
 
-        if isinstance(self.screen, OpsScreen) and not isinstance(self.screen, HistoryScreen):
-            self.push_screen(HistoryScreen(self.report, self.mode()))
+        self.push_screen(HistoryScreen(self.report, self.mode()))
 
     def action_pause(self) -> None:
         """What is shown stands still, or catches up; reading never stops."""

@@ -33,6 +33,8 @@ class OpsScreen(Screen[None]):
     """A full screen of the console. It holds no client: what it wants it says in messages."""
 
     AUTO_FOCUS: ClassVar[str | None] = None
+    JOURNAL: ClassVar[bool] = False
+    """Whether it shows the journal."""
     DEFAULT_CSS = """
     OpsScreen.-production { border: heavy $production; }
     OpsScreen.-replay { border: heavy $replay; border-title-color: $replay; border-subtitle-color: $replay; }

@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, ClassVar, Literal
+from functools import partial
+from typing import ClassVar, Literal
 
 from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
 from fixes.model import Entry, Outcome, Plan, Report
 from probes.base import DeploymentId
-from screens import messages, verdict
+from screens import hints, messages, verdict
 from screens.base import OpsScreen
 from screens.messages import Problem
 from screens.mode import Mode
 from screens.turns import Asked
 from screens.widgets import diff
-
-if TYPE_CHECKING:
-    from textual.widgets import Input
+from screens.widgets.namefield import NameField
+from screens.widgets.progressbox import ProgressBox
 
 Stage = Literal["waiting", "planned", "asking", "typing", "applying", "done", "failed"]
-PROGRESS_LINES = 200
-"""Progress lines kept on the screen."""
 
 
 class ChangeScreen(OpsScreen):
@@ -56,8 +54,6 @@ class ChangeScreen(OpsScreen):
         self.stage: Stage = "waiting"
         self._asked, self._warned = 0, False
         self._question = Asked(self)
-        self._progress: list[str] = []
-        self._name_input: Input | None = None
 
     def body(self) -> Iterable[Widget]:
         """What it is about, the choices of a subclass, the diff, the question and the answer."""
@@ -67,10 +63,8 @@ class ChangeScreen(OpsScreen):
         box = VerticalScroll(Static(id="diff"), id="diff-box", can_focus=True)
         box.border_title = "what will change"
         yield box
-        progress = VerticalScroll(Static(id="progress"), id="progress-box", can_focus=True)
-        progress.border_title = "progress"
-        yield progress
-        yield Vertical(Static(id="question"), Horizontal(id="typed"), id="ask")
+        yield ProgressBox(id="progress-box")
+        yield Vertical(Static(id="question"), NameField(id="typed"), id="ask")
 
     def choices(self) -> Iterable[Widget]:
         """Widgets between the head line and the plan."""
@@ -136,7 +130,7 @@ class ChangeScreen(OpsScreen):
         advice, width = self.plan.advice, self.query_one("#diff-box").scrollable_content_region.width
         text = diff.render(self.plan.changes) if advice is None else verdict.advice(advice, width)
         small, room = self.has_class("-small"), max(20, self.size.width - 2)
-        told, above = verdict.told(self.plan, self.app.console, room, small=small)
+        told, above = verdict.told(self.plan, self.app.console, room, hints.key(self, "page_down"), small=small)
         self._warned = bool(above.plain)
         self.query_one("#plan", Static).update(told)
         self.query_one("#diff", Static).update(above.append_text(text))
@@ -148,12 +142,15 @@ class ChangeScreen(OpsScreen):
         self.stage = stage
         self.set_class(stage in ("asking", "typing"), "-asking")
         self.set_class(stage in ("asking", "typing", "applying", "done"), "-decided")
-        self.set_class(bool(self._progress) or stage == "applying", "-progress")
+        self.set_class(self.query_one(ProgressBox).begun or stage == "applying", "-progress")
         self.set_class(
             self.plan is not None and not (self.plan.changes or self.plan.advice or self._warned), "-no-diff"
         )
         question = self.query_one("#question", Static)
-        question.update(verdict.question(self.VERB, self.plan, stage, self.outcome, self._undone, undo=self.can_undo))
+        key = partial(hints.key, self)
+        question.update(
+            verdict.question(self.VERB, self.plan, stage, self.outcome, key, self._undone, undo=self.can_undo)
+        )
         question.display = stage in ("asking", "typing", "applying", "done") or self._ready()
         self.refresh_bindings()
 
@@ -187,22 +184,15 @@ class ChangeScreen(OpsScreen):
             self._question.again()
             return
         self._enter("typing")
-        if self._name_input is None:
-            from textual.widgets import Input  # noqa: PLC0415 - few plans ask for a name
+        self.query_one(NameField).ask()
 
-            self._name_input = Input(compact=True, id="name")
-            self.query_one("#typed").mount(Static("name: ", id="name-label"), self._name_input)
-        self._name_input.value = ""
-        self._name_input.focus()
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
+    def on_name_field_typed(self, event: NameField.Typed) -> None:
         """The name was typed."""
-        if event.input is self._name_input and self.plan is not None and self.stage == "typing":
-            event.stop()
+        if self.plan is not None and self.stage == "typing":
             subject = self.plan.deployment
             found = self.report.snapshot.find(subject)
             name = found.name if found is not None else subject.rsplit("/", 1)[-1]
-            if event.value.strip() in (name, self.plan.deployment):
+            if event.text in (name, subject):
                 self._start(name)
             else:
                 self.notify(f"That is not {name}; nothing was changed.", severity="warning", markup=False)
@@ -221,7 +211,7 @@ class ChangeScreen(OpsScreen):
     def _start(self, confirm: str | None) -> None:
         if self.plan is None or not self.mode.writable(self.plan.deployment):
             return
-        self._progress = []
+        self.query_one(ProgressBox).start()
         self._enter("applying")
         self.query_one("#diff-box").focus()
         self.perform(self.plan, confirm)
@@ -232,9 +222,7 @@ class ChangeScreen(OpsScreen):
         """One more thing was done."""
         if not self.alive:
             return
-        self._progress = [*self._progress[1 - PROGRESS_LINES :], line]
-        self.query_one("#progress", Static).update(verdict.progress(self._progress, done=self.stage != "applying"))
-        self.query_one("#progress-box").scroll_end(animate=False)
+        self.query_one(ProgressBox).say(line)
         self.set_class(True, "-progress")
 
     def take_outcome(self, outcome: Outcome | Problem) -> None:
@@ -250,9 +238,7 @@ class ChangeScreen(OpsScreen):
             return
         self.outcome = outcome
         self._enter("done")
-        if self._progress:
-            last = self._progress.pop()
-            self.show_progress(last)
+        self.query_one(ProgressBox).finish()
 
     def _applied(self) -> bool:
         return self.stage == "done" and self.outcome is not None and self.outcome.applied
@@ -296,5 +282,6 @@ class ChangeScreen(OpsScreen):
             self.action_no()
             return
         if self.stage == "applying":
-            self.app.notify("It goes on; the journal (h) shows how it ends.", markup=False)
+            history = hints.key(self, "history")
+            self.app.notify(f"It goes on; the journal ({history}) shows how it ends.", markup=False)
         self.app.pop_screen()

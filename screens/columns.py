@@ -60,7 +60,7 @@ def columns(width: int, room_for: Longest, sort: str, reverse: bool) -> tuple[Co
     widths["name"] = min(widths["name"], max(8, names))
     room = width - sum(w + 1 for w in widths.values())
     wants = {
-        "name": max(0, min(names, 32) - widths["name"]),
+        "name": max(0, min(names, max(32, width // 4)) - widths["name"]),
         "finding": max(0, (18 if width < 100 else 30) - widths["finding"]),
     }
     wants["namespace"] = max(0, min(namespaces, 14 if width < 100 else 24) - 9)

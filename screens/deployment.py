@@ -16,7 +16,7 @@ from fixes.model import Report
 from probes.base import DeploymentId
 from probes.loghits import LogLine
 from probes.model import Deployment, Interest, Worker
-from screens import facts, findings, messages, plots, rows, words
+from screens import facts, findings, hints, messages, plots, rows, words
 from screens.base import OpsScreen
 from screens.messages import Problem
 from screens.mode import Mode
@@ -87,7 +87,7 @@ class DeploymentScreen(OpsScreen):
                 ),
                 id="middle",
             ),
-            self._titled(Vertical(LogView(id="log"), FilterBar(), id="log-pane"), "log"),
+            self._titled(Vertical(LogView(id="log"), FilterBar("a part of a line …"), id="log-pane"), "log"),
         )
         yield Vertical(*with_title, id="panes")
 
@@ -201,11 +201,13 @@ class DeploymentScreen(OpsScreen):
     def on_log_view_changed(self) -> None:
         """Says what the log shows."""
         log = self.query_one(LogView)
-        state = "following" if log.following else "standing still – G follows"
-        count = f"{log.matching} of {log.total} lines" if log.needle else words.plural(log.total, "line")
-        marked = f" · {log.marked} marked – n, N" if log.marked else ""
-        self.query_one("#log-pane").border_title = f"log · {count}{marked} · {state}"
+        follow, onward, backward = (hints.key(self, f"log_{name}") for name in ("follow", "next", "previous"))
+        self.query_one("#log-pane").border_title = log.title(follow, onward, backward)
         self.query_one(FilterBar).count(log.matching, log.total)
+
+    def on_descendant_focus(self) -> None:
+        """The log's keys are told while it has them."""
+        self.on_log_view_changed()
 
     # What a person does
 

@@ -93,6 +93,16 @@ def answers(finding: Finding) -> Text:
     return text
 
 
+def answerable(found: Sequence[Finding]) -> Finding | None:
+    """The worst that has an answer, else the worst."""
+    return next((f for f in found if any(o.applicable for o in f.remedies)), found[0] if found else None)
+
+
+def distinct(every: Sequence[Evidence]) -> tuple[Evidence, ...]:
+    """Without those that would read as one before them: the same words at the same second, from the same place."""
+    return tuple({proof(one).plain: one for one in reversed(every)}.values())[::-1]
+
+
 INDENT = 2
 
 
@@ -106,10 +116,11 @@ def full(finding: Finding, now: datetime, limit: int | None = None, width: int =
         lead = Text(" " * (INDENT * (depth - 1)) + "└ ", "dim", end="")
         space = Text(" " * INDENT * depth, end="")
         return Text("\n", end="").join((space if n else lead) + line for n, line in enumerate(inner.split("\n")))
-    shown = finding.evidence if limit is None or len(finding.evidence) <= limit + 1 else finding.evidence[:limit]
-    lines = [hang(headline(finding, now), width, 2), *(hang(proof(evidence), width, 20) for evidence in shown)]
-    if len(shown) < len(finding.evidence):
-        lines.append(Text(f"  … {len(finding.evidence) - len(shown)} more", "dim"))
+    evidence = distinct(finding.evidence)
+    shown = evidence if limit is None or len(evidence) <= limit + 1 else evidence[:limit]
+    lines = [hang(headline(finding, now), width, 2), *(hang(proof(one), width, 20) for one in shown)]
+    if len(shown) < len(evidence):
+        lines.append(Text(f"  … {len(evidence) - len(shown)} more", "dim"))
     if finding.remedies:
         lines.append(hang(answers(finding), width, 6))
     return Text("\n", end="").join(lines)

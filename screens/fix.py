@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -144,12 +145,14 @@ class FixScreen(ChangeScreen):
             return
         from textual.widgets import Input  # noqa: PLC0415 - many remedies have nothing to set
 
-        rows = []
+        rows, widest = [], max(cell_len(p.title) for p in parameters)
         for p in parameters:
             default = self.plan.values.get(p.name, p.default) if self.plan else p.default
+            title = Static(p.title, classes="title", markup=False)
+            title.styles.width = widest + 1  # the values stand below each other
             rows.append(
                 Horizontal(
-                    Static(p.title, classes="title", markup=False),
+                    title,
                     Input(shown(default, p.unit), compact=True, name=p.name, classes="value"),
                     Static(_range(p), classes="range", markup=False),
                     classes="parameter",

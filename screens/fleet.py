@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from rich.text import Span, Text
-from textual import events
 from textual.binding import Binding, BindingType
 from textual.containers import Container, VerticalScroll
 from textual.timer import Timer
@@ -17,7 +16,7 @@ from textual.widgets import Static
 from fixes.model import Finding, Report
 from probes.base import DeploymentId
 from probes.model import Interest
-from screens import columns, empty, findings, messages, rows
+from screens import columns, empty, findings, messages, room, rows
 from screens.base import EMPTY, OpsScreen
 from screens.mode import Mode
 from screens.widgets.filterbar import FilterBar
@@ -71,7 +70,7 @@ class FleetScreen(OpsScreen):
             VerticalScroll(Static(id="detail"), id="detail-box", can_focus=False),
             id="main",
         )
-        yield FilterBar()
+        yield FilterBar("name, finding, server, ns:NAMESPACE …")
 
     @property
     def table(self) -> Table:
@@ -97,12 +96,17 @@ class FleetScreen(OpsScreen):
 
     # Drawing
 
-    def on_resize(self, event: events.Resize) -> None:
-        """Puts the findings beside the table, below it, or into two lines."""
-        width, height = event.size
-        self.set_class(width >= 150, "-large")
-        self.set_class(120 <= width < 150 and height >= 28, "-medium")
+    def on_resize(self) -> None:
+        """The findings are put where there is room for them."""
+        self._divide()
         self.call_after_refresh(self.show_report)
+
+    def _divide(self) -> None:
+        found = room.divide(*self.size, len(self._rows))
+        self.set_class(found.beside, "-large")
+        self.set_class(found.full, "-medium")
+        self.table.styles.height = len(self._rows) + 1 if found.snug else None
+        self.query_one("#detail-box").styles.height = None if found.beside else "1fr" if found.snug else found.lines
 
     def turn_back(self) -> None:
         """Trends begin anew."""
@@ -121,6 +125,7 @@ class FleetScreen(OpsScreen):
             self._made.pop(identity, None)
         if before.keys() != self._rows.keys():
             self._longest = None
+            self._divide()
         if not rows.same_order(before, self._rows, self._sort):
             self._keys = None
         self._arrange()
@@ -128,8 +133,7 @@ class FleetScreen(OpsScreen):
     def _arrange(self) -> None:
         wanted = (self._sort, self._reverse, self._needle)
         if self._keys is None or self._arranged != wanted:
-            self._arranged = wanted
-            self._keys = rows.arrange(self._rows.values(), *wanted)
+            self._arranged, self._keys = wanted, rows.arrange(self._rows.values(), *wanted)
         keys = self._keys
         if self.has_class("-empty") == bool(keys):
             self.set_class(not keys, "-empty")
@@ -169,9 +173,9 @@ class FleetScreen(OpsScreen):
         if self.has_class("-large") or self.has_class("-medium"):
             text = Text(end="")
             text.append(f"{subject}\n\n" if self.has_class("-large") else "", "bold")
-            room = max(20, self.query_one("#detail-box").size.width - 3)
+            width = max(20, self.query_one("#detail-box").size.width - 3)
             opens = self.report.undecided.get(subject, ())
-            text.append_text(findings.pane(found, opens, now, width=room, tone=tone))
+            text.append_text(findings.pane(found, opens, now, width=width, tone=tone))
         else:
             text = findings.brief(found, now, tone)
         detail = self.query_one("#detail", Static)
@@ -211,7 +215,7 @@ class FleetScreen(OpsScreen):
         self.action_open()
 
     def on_table_header_clicked(self, event: Table.HeaderClicked) -> None:
-        """Sorts by the column; once more turns the order round."""
+        """Sorts by the column, then the other way."""
         if event.column == self._sort:
             self._reverse = not self._reverse
         elif event.column in rows.SORTS:
@@ -234,10 +238,9 @@ class FleetScreen(OpsScreen):
             self.post_message(messages.DeploymentOpened(subject, pane))
 
     def finding(self) -> Finding | None:
-        """The finding that a fix would answer: the worst, and the first that has an answer."""
+        """The finding that a fix would answer."""
         subject = self.subject()
-        found = self.report.of(subject) if subject else ()
-        return next((f for f in found if any(o.applicable for o in f.remedies)), found[0] if found else None)
+        return findings.answerable(self.report.of(subject)) if subject else None
 
     def action_fix(self) -> None:
         """The answer to the worst finding, diff first."""

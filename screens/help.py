@@ -16,7 +16,7 @@ from screens import words
 
 _NOTES = """\
 Times are UTC. Memory is the working set. CPU is in cores.
-P95 is of fastops's own probes of the event loop.
+P95 is of the users' requests where a source tells of them, else of fastops' own.
 Keys can be changed in the configuration file."""
 
 

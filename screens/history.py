@@ -31,6 +31,7 @@ class HistoryScreen(OpsScreen):
 
     CSS_PATH = "history.tcss"
     AUTO_FOCUS = "#entries"
+    JOURNAL = True
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("u", "undo", "undo", id="undo"),
         Binding("r", "resume('finish')", "finish", id="resume"),
@@ -133,7 +134,7 @@ class HistoryScreen(OpsScreen):
         text = Text(end="")
         if entry is None:
             text.append("No change was made from here yet.", "bold")
-            text.append("\n\nf on a finding shows what would be changed, and asks first.", "dim")
+            text.append("\n\nThe fix of a finding shows what would be changed, and asks first.", "dim")
         else:
             state, style = _state(entry)
             text.append(f"{entry.title}\n", "bold")

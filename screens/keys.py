@@ -63,6 +63,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
     "fix": {"edit": "e"},
     "history": {"undo": "u", "resume": "r", "take_back": "b", "copy": "y", "back": "escape"},
     "profile": {"profile": "p,r", "copy": "y", "back": "escape"},
+    "question": {"yes": "y", "no": "n"},
     "table": {
         "up": "up,k",
         "down": "down,j",
@@ -81,6 +82,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "log_follow": "G,end",
         "log_next": "n",
         "log_previous": "N",
+        "log_wrap": "w",
     },
 }
 """By screen or widget: id of a binding → its keys, separated by commas."""
@@ -93,6 +95,7 @@ TOGETHER: tuple[tuple[str, ...], ...] = (
     ("app", "change", "fix", "table"),
     ("app", "history", "table"),
     ("app", "replay", "profile"),
+    ("question",),
 )
 """The groups whose keys are heard at the same time."""
 

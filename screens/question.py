@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from screens import hints
 from screens.turns import Asked
 
 
@@ -23,8 +24,9 @@ class QuestionScreen(ModalScreen[bool]):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "answer(True)", "yes"),
-        Binding("n,escape,q", "answer(False)", "no"),
+        Binding("y", "answer(True)", "yes", id="yes"),
+        Binding("n", "answer(False)", "no", id="no"),
+        Binding("escape,q", "answer(False)", "no", show=False),
     ]
 
     def __init__(self, text: str) -> None:
@@ -33,16 +35,17 @@ class QuestionScreen(ModalScreen[bool]):
         self._asked = Asked(self)
 
     def on_mount(self) -> None:
-        """The question is put."""
+        """The question is put, with its keys as they are bound."""
+        text = Text(f"{self._text}\n\n", end="")
+        for answer in ("yes", "no"):
+            text.append(hints.key(self, answer), "bold cyan")
+            text.append(f" {answer}   ")
+        self.query_one(Static).update(text)
         self._asked.again()
 
     def compose(self) -> ComposeResult:
-        """The question and its two keys."""
-        text = Text(f"{self._text}\n\n", end="")
-        for key, what in (("y", "yes"), ("n", "no")):
-            text.append(key, "bold cyan")
-            text.append(f" {what}   ")
-        yield Static(text)
+        """The question."""
+        yield Static()
 
     def action_answer(self, yes: bool) -> None:
         """Closes with the answer."""

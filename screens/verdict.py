@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from msgspec.structs import replace
@@ -43,13 +43,16 @@ def summary(plan: Plan) -> Text:
     return text
 
 
-def told(plan: Plan, console: Console, width: int, *, small: bool) -> tuple[Text, Text]:
-    """The plan in lines of ``width`` cells, and what stands above its diff: warnings too long for the lines there."""
+def told(plan: Plan, console: Console, width: int, key: str, *, small: bool) -> tuple[Text, Text]:
+    """The plan in lines of ``width`` cells, and what stands above its diff: warnings too long for the lines there.
+
+    ``key`` pages the diff.
+    """
     whole = summary(plan)
     if plan.advice is not None or len(whole.wrap(console, width)) <= (LINES_SMALL if small else LINES):
         return whole, Text(end="")
     short = summary(replace(plan, warnings=()))
-    short.append("\n▲ what to know before stands above the diff; pgdn reads on", "yellow")
+    short.append(f"\n▲ what to know before stands above the diff; {key} reads on", "yellow")
     return short, warnings(plan).append("\n\n")
 
 
@@ -102,27 +105,37 @@ def copied(plan: Plan) -> tuple[str, str]:
 
 
 def question(
-    verb: str, plan: Plan | None, stage: str, result: Outcome | None, undone: Undone = None, *, undo: bool = True
+    verb: str,
+    plan: Plan | None,
+    stage: str,
+    result: Outcome | None,
+    key: Callable[[str], str],
+    undone: Undone = None,
+    *,
+    undo: bool = True,
 ) -> Text:
-    """The line below the diff, for each stage; ``undo``: the change can be taken back, ``undone``: it was."""
+    """The line below the diff, for each stage; ``undo``: the change can be taken back, ``undone``: it was.
+
+    ``key`` tells how the key of a binding is written.
+    """
     text = Text(end="")
     if plan is None:
         return text
     if stage == "planned" and plan.advice is None:
-        text.append("enter ", "bold cyan")
+        text.append(f"{key('apply')} ", "bold cyan")
         text.append(f"{verb.lower()} this: it asks first, and nothing has been changed yet", "dim")
     elif stage == "asking":
         text.append(f"{verb} this on {plan.deployment}?  ", "bold")
-        text.append("y", "bold cyan")
+        text.append(key("yes"), "bold cyan")
         text.append(" yes   ")
-        text.append("n", "bold cyan")
+        text.append(key("no"), "bold cyan")
         text.append(" no")
     elif stage == "typing":
         text.append(f"{plan.confirm}\n", "yellow")
-        text.append(f"{verb} this? Type the deployment's name and press enter; esc changes nothing.", "bold")
+        text.append(f"{verb} this? Type the deployment's name and press enter; {key('back')} changes nothing.", "bold")
     elif stage == "applying":
         text.append("working … ", "bold cyan")
-        text.append("esc leaves; it goes on", "dim")
+        text.append(f"{key('back')} leaves; it goes on", "dim")
     elif stage == "done" and result is not None:
         if undone is not None and result.applied:
             if undone == "undoing":
@@ -133,7 +146,7 @@ def question(
             return text
         text.append_text(outcome(result) if undo else reverted(result))
         if result.applied and undo:
-            text.append("   u", "bold cyan")
+            text.append(f"   {key('undo')}", "bold cyan")
             text.append(" takes it back", "dim")
     return text
 

@@ -36,9 +36,11 @@ class FilterBar(Horizontal):
     class Closed(Message):
         """The line was left."""
 
-    def __init__(self, id: str | None = None) -> None:  # noqa: A002
+    def __init__(self, hint: str, id: str | None = None) -> None:  # noqa: A002
+        """``hint`` says, while nothing is typed, what the text is looked for in."""
         super().__init__(id=id)
         self.text = ""
+        self._hint = hint
         self._input: Input | None = None
 
     def open(self, text: str | None = None) -> None:
@@ -46,7 +48,7 @@ class FilterBar(Horizontal):
         if self._input is None:
             from textual.widgets import Input  # noqa: PLC0415 - the first paint does not need it
 
-            self._input = Input(placeholder="name, finding, server, ns:NAMESPACE …", compact=True, id="filter-input")
+            self._input = Input(placeholder=self._hint, compact=True, id="filter-input")
             self.mount(Static("/", id="slash"), self._input, Static(id="count", markup=False))
         self.display = True
         if text is not None:

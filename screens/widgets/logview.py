@@ -1,4 +1,4 @@
-"""The tail of a log: follows, stands still, narrows, jumps between marked lines. Only lines that are seen are drawn."""
+"""The tail of a log: follows, stands still, narrows, wraps, jumps between marked lines. Only what is seen is drawn."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Sequence
 from typing import ClassVar
 
-from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
@@ -18,9 +17,14 @@ from textual.strip import Strip
 from probes.loghits import LogLine
 from screens import words
 from screens.marks import telling
+from screens.widgets.wrapped import Rows, row
 
 KEPT = 20_000
 """Lines kept for the view; older ones are dropped."""
+HEAD = 11
+"""Cells before a line's text: its time and its mark."""
+LEAST = 20
+"""Cells of a row at least, however narrow the view is."""
 _MARK, _DIM, _FOUND, _PLAIN = Style.parse("bold red"), Style(dim=True), Style.parse("black on yellow"), Style()
 
 
@@ -44,6 +48,7 @@ class LogView(ScrollView, can_focus=True):
         Binding("G,end", "follow", "follow", id="log_follow"),
         Binding("n", "jump(1)", "next match", id="log_next"),
         Binding("N", "jump(-1)", "previous match", show=False, id="log_previous"),
+        Binding("w", "wrap", "wrap", id="log_wrap"),
     ]
 
     class Changed(Message):
@@ -55,7 +60,8 @@ class LogView(ScrollView, can_focus=True):
         self._shown: list[LogLine] = []
         self._needle = ""
         self._cursor = -1
-        self._widest = 0
+        self._rows = Rows(None)
+        self.wraps = False
         self.following = True
         self.newest = 0
 
@@ -78,6 +84,15 @@ class LogView(ScrollView, can_focus=True):
     def current(self) -> LogLine | None:
         """The line under the cursor."""
         return self._shown[self._cursor] if 0 <= self._cursor < len(self._shown) else None
+
+    def title(self, follow: str, onward: str, backward: str) -> str:
+        """What is shown of it, with the keys that do something here now."""
+        count = f"{self.matching} of {self.total} lines" if self._needle else words.plural(self.total, "line")
+        marked = f" · {self.marked} marked" if self.marked else ""
+        marked += f" – {onward}, {backward}" if self.marked and onward else ""
+        state = "following" if self.following else "standing still"
+        state += f" – {follow} follows" if follow and not self.following else ""
+        return f"log · {count}{marked} · {state}"
 
     @property
     def needle(self) -> str:
@@ -127,28 +142,57 @@ class LogView(ScrollView, can_focus=True):
             place = next((n for n, number in enumerate(numbers) if number >= current.number), len(numbers) - 1)
             self._cursor = place
         self._cursor = min(self._cursor, len(self._shown) - 1)
-        self._widest = 0
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """All rows anew: for other lines or another width."""
+        room = max(LEAST, self.outer_size.width - self.styles.scrollbar_size_vertical - HEAD)
+        self._rows = Rows(room if self.wraps else None)
         self._measure(self._shown)
 
     def _measure(self, lines: Sequence[LogLine]) -> None:
-        self._widest = max(self._widest, max((cell_len(line.text) for line in lines), default=0) + 11)
-        self.virtual_size = Size(self._widest, len(self._shown))
+        self._rows.extend(line.text for line in lines)
+        self.virtual_size = Size((self._rows.width or self._rows.widest) + HEAD, self._rows.total)
 
     def _settle(self) -> None:
         if self.following:
             self._cursor = len(self._shown) - 1
-            self.scroll_to(y=max(0, len(self._shown) - self.size.height), animate=False, force=True, immediate=True)
+            self._scroll(max(0, self._rows.total - self.size.height))
         else:
             self._into_view()
         self.refresh()
         self.post_message(self.Changed())
 
     def _into_view(self) -> None:
+        if not 0 <= self._cursor < len(self._shown):
+            return
         top, height = self.scroll_offset.y, max(1, self.scrollable_content_region.height)
-        if self._cursor < top:
-            self.scroll_to(y=self._cursor, animate=False, force=True, immediate=True)
-        elif self._cursor >= top + height:
-            self.scroll_to(y=self._cursor - height + 1, animate=False, force=True, immediate=True)
+        start, end = self._rows.start(self._cursor), self._rows.end(self._cursor)
+        if start <= top and top + height <= end:
+            return  # a line that is longer than the view: where it is read stays
+        if start < top:
+            self._scroll(start)
+        elif end > top + height:
+            self._scroll(min(start, end - height))
+
+    def _scroll(self, y: int) -> None:
+        self.scroll_to(y=y, animate=False, force=True, immediate=True)
+
+    def _reads_on(self, step: int) -> bool:
+        """Whether so many rows up or down are rows of the line under the cursor that were not seen: it shows them."""
+        top, height = self.scroll_offset.y, max(1, self.scrollable_content_region.height)
+        if not self.wraps or not 0 <= self._cursor < len(self._shown):
+            return False
+        start, end = self._rows.start(self._cursor), self._rows.end(self._cursor)
+        if step > 0 and start <= top + height < end:
+            self._scroll(min(top + step, end - height))
+        elif step < 0 and start < top < end:
+            self._scroll(max(top + step, start))
+            self.following = False
+        else:
+            return False
+        self.post_message(self.Changed())
+        return True
 
     def _go(self, place: int, *, centre: bool = False) -> None:
         if not self._shown:
@@ -157,34 +201,42 @@ class LogView(ScrollView, can_focus=True):
         self.following = self.following and place >= self._cursor and place == len(self._shown) - 1
         self._cursor = place
         if centre:
-            y = max(0, place - self.size.height // 2)
-            self.scroll_to(y=y, animate=False, force=True, immediate=True)
+            self._scroll(max(0, self._rows.start(place) - self.size.height // 2))
         self._into_view()
         self.refresh()
         self.post_message(self.Changed())
 
     def on_resize(self) -> None:
         """Another size shows another end."""
+        if self.wraps:
+            self._arrange()
         if self._shown:
             self._settle()
 
     def render_line(self, y: int) -> Strip:
-        """One line: time, mark, text with what the filter found."""
+        """One row: time, mark, text with what the filter found; an ellipsis where the line goes on to the right."""
         left, top = self.scroll_offset
-        place, base, width = top + y, self.rich_style, self.size.width
-        if place >= len(self._shown):
+        found, base, width = self._rows.at(top + y), self.rich_style, self.size.width
+        if found is None:
             return Strip.blank(width, base)
+        place, part = found
         line = self._shown[place]
         if place == self._cursor and not self.following:
             base = self.get_component_rich_style("logview--cursor")
         marked = telling(line)
         style = _MARK if marked else _PLAIN
+        text = line.text if self._rows.width is None else row(line.text, self._rows.width, part)
         segments = [
-            Segment(f"{words.moment(line.at):<8} ", _DIM),
-            Segment("▶ " if marked else "  ", _MARK),
-            *self._highlighted(line.text, style),
+            Segment(f"{'' if part else words.moment(line.at):<8} ", _DIM),
+            Segment("▶ " if marked and not part else "  ", _MARK),
+            *self._highlighted(text, style),
         ]
-        return Strip(segments).crop_extend(left, left + width, None).apply_style(base)
+        strip = Strip(segments)
+        if strip.cell_length > left + width:
+            strip = Strip([*strip.crop_extend(left, left + width - 1, None), Segment("…", _DIM)])
+        else:
+            strip = strip.crop_extend(left, left + width, None)
+        return strip.apply_style(base)
 
     def _highlighted(self, text: str, style: Style) -> list[Segment]:
         if not self._needle:
@@ -200,11 +252,17 @@ class LogView(ScrollView, can_focus=True):
 
     def action_move(self, step: int) -> None:
         """One line up or down; down past the last one follows."""
-        self._go(self._cursor + step)
+        if not self._reads_on(step):
+            self._go(self._cursor + step)
 
     def action_page(self, step: int) -> None:
         """A screenful."""
-        self._go(self._cursor + step * max(1, self.size.height - 1))
+        by = step * max(1, self.size.height - 1)
+        if self._reads_on(by) or not 0 <= self._cursor < len(self._shown):
+            return
+        found = self._rows.at(max(0, min(self._rows.start(self._cursor) + by, self._rows.total - 1)))
+        place = self._cursor if found is None else found[0]
+        self._go(place if place != self._cursor else self._cursor + step)
 
     def action_first(self) -> None:
         """The oldest line that is kept."""
@@ -214,6 +272,13 @@ class LogView(ScrollView, can_focus=True):
     def action_follow(self) -> None:
         """The newest line, and those to come."""
         self.following = True
+        self._settle()
+
+    def action_wrap(self) -> None:
+        """Long lines in several rows, or cut again; the line under the cursor stays in view."""
+        self.wraps = not self.wraps
+        self._arrange()
+        self.scroll_to(x=0, animate=False, force=True, immediate=True)
         self._settle()
 
     def action_jump(self, step: int) -> None:

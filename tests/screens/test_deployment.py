@@ -172,3 +172,35 @@ async def test_a_finding_is_as_high_as_its_lines_from_the_first_paint_on() -> No
         first = next(n for n, line in enumerate(lines) if "killed by the kernel" in line)
         second = next(n for n, line in enumerate(lines) if "died by SIGKILL" in line)
         assert second - first == 7, "six lines, and one between the two"
+
+
+async def test_a_long_log_line_says_that_it_goes_on_and_is_read_in_full_by_a_key() -> None:
+    session = FakeSession()
+    short, long = log(r.CHECKOUT.id, 2)
+    session.log = (short, replace(long, text=f"{'x' * 3000}the end of it"))
+    async with opened(session, SMALL) as pilot:
+        await press(pilot, "down", "l")
+        view = pilot.app.screen.query_one(LogView)
+        await until(pilot, lambda: view.total == 2)
+        assert "x…" in seen(pilot)
+        assert "the end of it" not in seen(pilot)
+        await press(pilot, "w")
+        assert "the end of it" in seen(pilot), "it follows, so that the end is what is seen"
+        assert "x…" not in seen(pilot)
+        await press(pilot, "g")
+        assert "the end of it" not in seen(pilot)
+        await press(pilot, "down", *["pagedown"] * 4)
+        assert "the end of it" in seen(pilot), "a line that is longer than the screen is paged through"
+        await press(pilot, *["pageup"] * 6)
+        assert view.current == session.log[0]
+        await press(pilot, "w")
+        assert "x…" in seen(pilot)
+
+
+async def test_the_log_tells_its_keys_as_they_are_bound_while_it_has_them() -> None:
+    async with opened(FakeSession(), SMALL, keymap={"log_next": "m", "log_follow": "F"}) as pilot:
+        await press(pilot, "down", "l", "N")
+        assert "m, N" in str(pilot.app.screen.query_one("#log-pane").border_title)
+        assert "F follows" in str(pilot.app.screen.query_one("#log-pane").border_title)
+        await press(pilot, "1")
+        assert "follows" not in str(pilot.app.screen.query_one("#log-pane").border_title)

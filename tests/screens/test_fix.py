@@ -262,3 +262,27 @@ async def test_a_long_path_beside_a_bar_loses_its_middle_and_not_its_end() -> No
         assert "routes.py:41 in slow_report" in shown
         await press(pilot, "y")
         assert path in pilot.app.clipboard, "what is copied is whole"
+
+
+async def test_hints_name_the_keys_as_they_are_bound() -> None:
+    session = FakeSession()
+    session.warnings = ("Much is to be known. " * 100,)
+    keymap = {"page_down": "ctrl+d", "apply": "a", "yes": "o", "no": "x", "undo": "U"}
+    async with opened(session, keymap=keymap) as pilot:
+        await press(pilot, "down", "f")
+        assert "stands above the diff; ^d reads on" in seen(pilot)
+        assert "a apply this: it asks first" in seen(pilot)
+        await press(pilot, "a")
+        assert "o yes   x no" in seen(pilot)
+        await press(pilot, "o")
+        await until(pilot, lambda: "U takes it back" in seen(pilot))
+
+
+async def test_the_journal_offers_no_key_to_itself() -> None:
+    async with opened(FakeSession(), LARGE) as pilot:
+        assert "h history" in seen(pilot)
+        await press(pilot, "h")
+        assert isinstance(pilot.app.screen, HistoryScreen)
+        assert "h history" not in seen(pilot)
+        await press(pilot, "h", "escape")
+        assert not isinstance(pilot.app.screen, HistoryScreen)

@@ -17,6 +17,7 @@ from screens.deployment import DeploymentScreen
 from screens.fix import FixScreen
 from screens.fleet import FleetScreen
 from screens.history import HistoryScreen
+from screens.question import QuestionScreen
 from screens.widgets.findinglist import FindingList
 from screens.widgets.logview import LogView
 from screens.widgets.table import Table
@@ -30,6 +31,7 @@ CLASSES: Mapping[str, type[DOMNode]] = {
     "fix": FixScreen,
     "history": HistoryScreen,
     "profile": ProfileScreen,
+    "question": QuestionScreen,
     "table": Table,
     "findings": FindingList,
     "log": LogView,
