@@ -172,8 +172,8 @@ def test_a_service_that_dies_behind_nginx(fastops: Fastops, tmp_path: Path) -> N
 
 
 @contextmanager
-def nginx(upstream: int) -> Iterator[tuple[int, Path]]:
-    """nginx before a service: its port and its log, of accesses and errors."""
+def nginx(upstream: int, log_format: str = "") -> Iterator[tuple[int, Path]]:
+    """nginx before a service: its port and its log, of accesses (in a format of its own) and errors."""
     program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         missing("nginx is not installed (Debian: apt-get install nginx)", PROMISE)
@@ -181,8 +181,10 @@ def nginx(upstream: int) -> Iterator[tuple[int, Path]]:
         port, log = free_port(), folder / "nginx.log"
         kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         kept = "".join(f"{kind}_temp_path {folder}/{kind}; " for kind in kinds)
+        named, chosen = (f"log_format own '{log_format}'; ", "own") if log_format else ("", "combined")
+        logged = f"{named}access_log {log} {chosen};"
         (folder / "nginx.conf").write_text(
-            f"daemon off; pid {folder}/pid; error_log {log};\nevents {{}}\nhttp {{ access_log {log}; {kept}\n"
+            f"daemon off; pid {folder}/pid; error_log {log};\nevents {{}}\nhttp {{ {logged} {kept}\n"
             f"server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://127.0.0.1:{upstream}; }} }} }}\n"
         )
         command = [program, "-c", str(folder / "nginx.conf"), "-p", str(folder), "-e", str(log)]
