@@ -35,18 +35,22 @@ def rate(*per_second: float, step: float = 15.0) -> Mapping[str, Sequence[Point]
     return {SOURCE: tuple(Point(NOW - step * i, per_second[i % len(per_second)]) for i in range(count, -1, -1))}
 
 
+def view_of(series: Mapping[Metric, Mapping[str, Sequence[Point]]], deployment: Deployment) -> View:
+    return View(
+        deployment=deployment,
+        now=_cases.NOW,
+        window=timedelta(minutes=15),
+        series=lambda metric: series.get(metric, {}),
+    )
+
+
 def fires(
     memory: Mapping[str, Sequence[Point]], requests: Mapping[str, Sequence[Point]], deployment: Deployment | None = None
 ) -> Fires:
     series: dict[Metric, Mapping[str, Sequence[Point]]] = {"worker-anonymous": memory, "request-rate": requests}
     pids = [int(label.rpartition("/")[2]) for label in memory]
-    view = View(
-        deployment=deployment or _cases.container(memory=LIMITED, workers=tuple(_cases.worker(pid) for pid in pids)),
-        now=_cases.NOW,
-        window=timedelta(minutes=15),
-        series=lambda metric: series.get(metric, {}),
-    )
-    found = memory_leak.detect(view)
+    workers = tuple(_cases.worker(pid) for pid in pids)
+    found = memory_leak.detect(view_of(series, deployment or _cases.container(memory=LIMITED, workers=workers)))
     assert isinstance(found, Fires)
     return found
 
