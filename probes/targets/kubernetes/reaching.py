@@ -60,6 +60,8 @@ class Reaching:
             found = await self._find(namespace, host, port)
         if isinstance(found, str):
             return Reached(found, port)
+        if not _is_address(found.address):  # an EndpointSlice of names
+            return Reached(found.address, found.port)
         inside = self._client.place.target
         if found.pod is None and ipaddress.ip_address(found.address).is_global:
             return Reached(found.address, found.port)

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
+from msgspec import field
+
 from probes import text
 from probes.base import Failure
 from probes.target import Unreadable
@@ -60,7 +62,7 @@ class _ServiceSpec(objects.Part, frozen=True):
     external_name: str | None = None
     selector: dict[str, str] | None = None
     ports: tuple[_Port, ...] | None = None
-    cluster_ip: str | None = None
+    cluster_ip: str | None = field(default=None, name="clusterIP")
 
 
 class _Service(objects.Part, frozen=True):
