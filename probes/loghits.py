@@ -20,6 +20,9 @@ class Pattern(Frozen, frozen=True):
     """How many lines before and after the match are kept with the latest sample (20 at most)."""
     place: Place | None = None
     """Where in its record the text must stand to be the record's own and no quotation; ``None``: anywhere."""
+    sought: tuple[str, ...] = ()
+    """Expressions of which at least one is found in whatever ``regex`` matches: where they are given, logs are searched
+    for them first, and for ``regex`` in those lines alone. For a regex whose beginning stands in most lines."""
 
 
 class Mark(Frozen, frozen=True):

@@ -1,7 +1,8 @@
 """All patterns in one hyperscan database over raw bytes, and the same expressions for :mod:`re`.
 
 Hyperscan reports every end offset of a match: a pattern that ends in a repetition should end in ``$``, else each
-further byte costs a report.
+further byte costs a report. It is fast where it can wait for a few rare bytes, three or more together: a pattern
+that begins as every request's line does is slow, and is sought by what is rare in it (:attr:`Pattern.sought`).
 """
 
 from __future__ import annotations
@@ -44,11 +45,12 @@ class Matcher:
         import hyperscan
 
         database = hyperscan.Database()
+        wanted = [(one, index) for index, p in enumerate(self.patterns) for one in p.sought or (p.regex,)]
         try:
             database.compile(
-                expressions=[_anywhere(p.regex).encode() for p in self.patterns],
-                ids=list(range(len(self.patterns))),
-                elements=len(self.patterns),
+                expressions=[_anywhere(one).encode() for one, _ in wanted],
+                ids=[index for _, index in wanted],
+                elements=len(wanted),
                 flags=hyperscan.HS_FLAG_MULTILINE,
             )
         except hyperscan.HyperscanError as error:
@@ -60,11 +62,12 @@ class Matcher:
         import hyperscan
 
         for pattern in self.patterns:
+            wanted = [_anywhere(one).encode() for one in pattern.sought or (pattern.regex,)]
             try:
                 hyperscan.Database().compile(
-                    expressions=[_anywhere(pattern.regex).encode()],
-                    ids=[0],
-                    elements=1,
+                    expressions=wanted,
+                    ids=[0] * len(wanted),
+                    elements=len(wanted),
                     flags=hyperscan.HS_FLAG_MULTILINE,
                 )
             except hyperscan.HyperscanError:

@@ -11,9 +11,11 @@ from probes.loghead import Place
 from probes.loghits import Pattern
 
 
-def pattern(key: str, regex: str, context_lines: int = 0, place: Place | None = None) -> Pattern:
+def pattern(
+    key: str, regex: str, context_lines: int = 0, place: Place | None = None, sought: tuple[str, ...] = ()
+) -> Pattern:
     """A pattern by plain strings."""
-    return Pattern(PatternKey(key), regex, context_lines, place)
+    return Pattern(PatternKey(key), regex, context_lines, place, sought)
 
 
 def told(key: str, regex: str, context_lines: int = 0) -> Pattern:

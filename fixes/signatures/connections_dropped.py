@@ -30,10 +30,12 @@ NGINX = _wording.unquoted(
     r"|(?:upstream prematurely closed connection|upstream timed out \(\d+: [^)]*\)|no live upstreams"
     r"|(?:recv|connect|send|writev|readv)\(\) failed \((?:32|104|110|111|113): [^)]*\)) while [^,]*upstream",
 )
-GATEWAY = _wording.unquoted(
+GATEWAY = _wording.pattern(
     "dropped/gateway",
     r"HTTP/\d(?:\.\d)?\\?\" 50[24] \d+ .*(?:urt=|uct=|upstream)"
     r"|(?:^|\s)nginx[\w.\-]* +\| .*HTTP/\d(?:\.\d)?\\?\" 50[24] \d",
+    place="unquoted",
+    sought=(r"\d\\?\" 50[24] \d",),
 )
 TRAEFIK = _wording.unquoted("dropped/traefik", r"'50[24] (?:Bad Gateway|Gateway Timeout)' caused by")
 CLIENT = _wording.unquoted(

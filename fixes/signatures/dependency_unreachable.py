@@ -38,7 +38,11 @@ CONNECTED = _wording.unquoted(
     "dependency/connected",
     r"Connected to (?:redis|rediss|amqps?|pyamqp|sqs|sentinel)://(?:[^@/ ]*@)?(?P<host>[0-9A-Za-z._\-]+)",
 )
-FAILED = _wording.pattern("dependency/answered-5xx", r"HTTP/\d(?:\.\d)?\\?\" 5\d\d(?:[^0-9]|$)")
+FAILED = _wording.pattern(
+    "dependency/answered-5xx",
+    r"HTTP/\d(?:\.\d)?\\?\" 5\d\d(?:[^0-9]|$)",
+    sought=(r"\d\\?\" 5\d\d(?:[^0-9]|$)",),
+)
 QUIET = timedelta(minutes=5)
 MANY = 3
 

@@ -31,6 +31,7 @@ FAILED = _wording.pattern(
     r"\"?(?:GET|POST|PUT|PATCH|DELETE|HEAD) "
     rf"(?:(?P<own>{'|'.join(re.escape(path) for path in sorted(OWN_PATHS))}) |[^\"]* ?)"
     r"(?:HTTP/)?[123](?:\.\d)?\\?\" (?P<status>5\d\d)(?:[^0-9]|$)",
+    sought=(r"\d\\?\" 5\d\d(?:[^0-9]|$)",),
 )
 LEAST = 5
 SHARE = Threshold(

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from fixes import catalogue
 from fixes.model import SEVERITIES, Signature
+from probes.loghits import Pattern
 from probes.logs import Matcher
 
 SIGNATURES = tuple(catalogue.signatures().values())
@@ -66,3 +69,16 @@ def test_no_pattern_ends_in_an_open_repetition() -> None:
     """Each further byte would be one more report of the scanner."""
     for pattern in catalogue.patterns():
         assert not re.search(r"(?:\.|\[\^[^\]]*\])[*+]\)*$", pattern.regex), pattern.key
+
+
+SOUGHT = tuple(one for one in catalogue.patterns() if one.sought)
+
+
+@pytest.mark.parametrize("pattern", SOUGHT, ids=lambda one: one.key)
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_what_is_sought_is_in_all_that_matches(pattern: Pattern, data: st.DataObject) -> None:
+    expression = re.compile(pattern.regex.encode())
+    line = data.draw(st.from_regex(expression)).split(b"\n")[0]
+    assume(expression.search(line))
+    assert any(re.search(one.encode(), line) for one in pattern.sought)
