@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from console import tables
 from console.contract import WatchOut, cpu, latency, memory
 from console.tables import Column
-from fixes.model import Entry, Finding, Plan, Report
+from fixes.model import Entry, Evidence, Finding, Plan, Report
 from fixes.values import byte_text
 from probes import pooltext
 from probes.base import DeploymentId, TargetId
@@ -117,11 +117,10 @@ def finding_lines(finding: Finding, options: str = "") -> list[str]:
     lines = [seen]
     if finding.explained_by is not None:
         lines.append(f"explained by {finding.explained_by.signature} of {finding.explained_by.deployment}")
-    for evidence in finding.evidence[:MOST_EVIDENCE]:
-        at = f"{evidence.at:%H:%M:%S} " if evidence.at else ""
-        lines.append(f"{evidence.source}: {at}{evidence.text}")
-    if len(finding.evidence) > MOST_EVIDENCE:
-        lines.append(f"… and {len(finding.evidence) - MOST_EVIDENCE} more; --format json has all")
+    evidence = list(dict.fromkeys(map(_evidence_line, finding.evidence)))
+    lines += evidence[:MOST_EVIDENCE]
+    if len(evidence) > MOST_EVIDENCE:
+        lines.append(f"… and {len(evidence) - MOST_EVIDENCE} more; --format json has all")
     best = next((offer for offer in finding.remedies if offer.applicable), None)
     if best is not None:
         first = "" if best.id in {"advise", "profile"} else "; shows the diff first"
@@ -222,6 +221,11 @@ def cells(one: Deployment, report: Report) -> tuple[str, ...]:
 def _print_table(out: Console, deployments: tuple[Deployment, ...], report: Report) -> None:
     rows = [cells(one, report) for one in sorted(deployments, key=lambda d: (rank(report.of(d.id)), d.id))]
     tables.show(out, DEPLOYMENT_COLUMNS, rows, [STYLE.get(row[0], "") for row in rows])
+
+
+def _evidence_line(evidence: Evidence) -> str:
+    at = f"{evidence.at:%H:%M:%S} " if evidence.at else ""
+    return f"{evidence.source}: {at}{evidence.text}"
 
 
 def _print_undecided(out: Console, deployments: tuple[Deployment, ...], report: Report) -> None:

@@ -151,13 +151,12 @@ def _fitting(text: str, room: int, least: int) -> int:
 
 
 def undecided(opens: Sequence[Open]) -> Text:
-    """What could not be told yet."""
-    text = Text(end="")
-    for index, each in enumerate(opens):
-        text.append("\n" if index else "")
-        text.append(f"? {each.signature}", "dim")
-        text.append(f" needs {each.needs}", "dim")
-    return text
+    """What could not be told yet, a line for each thing that is missing."""
+    missing: dict[str, list[str]] = {}
+    for each in opens:
+        missing.setdefault(each.needs, []).append(each.signature)
+    lines = (f"? {', '.join(of)} {'needs' if len(of) == 1 else 'need'} {needs}" for needs, of in missing.items())
+    return Text("\n".join(lines), "dim", end="")
 
 
 def pane(

@@ -6,9 +6,11 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from console.output import finding_lines
+from fixes.model import Open, SignatureId
 from probes.base import DeploymentId
 from probes.model import Deployment
-from screens import columns, rows
+from screens import columns, findings, rows
 from screens.fleet import FleetScreen
 from screens.widgets.filterbar import FilterBar
 from tests.screens import reports as r
@@ -270,3 +272,16 @@ async def test_the_line_of_the_filter_says_how_to_leave_it() -> None:
     async with opened(FakeSession()) as pilot:
         await press(pilot, "slash", *"oom")
         assert "1 of 7 · enter keeps · esc clears" in seen(pilot)
+
+
+def test_what_is_undecided_for_the_same_want_stands_in_one_line_and_evidence_that_reads_alike_once() -> None:
+    opens = [Open(SignatureId(name), "its logs: not read yet") for name in ("oom-killed", "worker-timeout")]
+    opens.append(Open(SignatureId("memory-leak"), "9 samples"))
+    assert findings.undecided(opens).plain.splitlines() == [
+        "? oom-killed, worker-timeout need its logs: not read yet",
+        "? memory-leak needs 9 samples",
+    ]
+    found = r.OOM
+    twice = replace(found, evidence=(*found.evidence, *found.evidence))
+    assert findings.full(twice, r.NOW).plain == findings.full(found, r.NOW).plain
+    assert finding_lines(twice) == finding_lines(found)
