@@ -9,7 +9,10 @@ from probes.base import Failure
 from probes.database import mysqlfailures
 from probes.database.tls import BadRoot
 
+_CLOSED = ("closed", "it closed the connection", "see its own log; it is asked again by itself")
 _BY_STATE = {
+    "08003": _CLOSED,
+    "08006": _CLOSED,
     "28P01": ("wrong-password", "the server refuses the password", "check the credentials in the DSN"),
     "3D000": ("no-database", "the server has no such database", "check the database's name in the DSN"),
     "53300": (
@@ -83,7 +86,7 @@ def _of(error: BaseException, what: str) -> Failure:
     if isinstance(error, OSError) and not isinstance(error, ConnectionError):
         return Failure("unreachable", what, "it cannot be reached from this machine", "check address and firewall")
     if isinstance(error, (OSError, EOFError)):
-        return Failure("closed", what, "it closed the connection", "see its own log; it is asked again by itself")
+        return Failure(_CLOSED[0], what, *_CLOSED[1:])
     return Failure("failed", what, f"asking it failed ({type(error).__name__})", "see the server's own log")
 
 

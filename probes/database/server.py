@@ -173,10 +173,11 @@ class Asked:
     def _told(self, error: Exception) -> Failure:
         if isinstance(error, Unreadable):
             return error.failure
-        if self._way is not None and self._way.failure is not None and isinstance(error, (OSError, EOFError)):
+        failure = failures.of(error, self.dsn.name)
+        if self._way is not None and self._way.failure is not None and failure.code == "closed":
             return self._way.failure
         if self._pooler and getattr(error, "sqlstate", None) is not None:
             what = f"PgBouncer at {self.dsn.name}"
             why = "its console does not let this user in"
             return Failure("not-permitted", what, why, "name the user in stats_users of pgbouncer.ini")
-        return failures.of(error, self.dsn.name)
+        return failure

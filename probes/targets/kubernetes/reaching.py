@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-import time
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import NamedTuple
 
 from probes import text
@@ -93,7 +93,7 @@ class Reaching:
         """Where a name is; another name, or the same one, for what the cluster does not know."""
         key = (namespace, host, port)
         async with self._turns.setdefault(key, asyncio.Lock()):
-            now = time.monotonic()
+            now = monotonic()
             self._kept = {one: kept for one, kept in self._kept.items() if kept.until > now}
             kept = self._kept.get(key)
             if kept is None:
@@ -102,7 +102,7 @@ class Reaching:
                     rests = KEPT_SECONDS
                 except Unreadable as unreadable:
                     found, rests = unreadable.failure, REST_SECONDS[0]
-                kept = self._kept[key] = _Kept(found, time.monotonic() + rests)
+                kept = self._kept[key] = _Kept(found, monotonic() + rests)
         self._turns = {one: lock for one, lock in self._turns.items() if lock.locked() or one in self._kept}
         if isinstance(kept.found, Failure):
             raise Unreadable(kept.found)
@@ -146,7 +146,7 @@ class Forwarded:
     def idle(self) -> bool:
         """Whether it was used, nothing is forwarded, and nothing is waited for."""
         tried = self._last is not None or self._refused is not None
-        return tried and not self._running and time.monotonic() >= self._rests_until
+        return tried and not self._running and monotonic() >= self._rests_until
 
     @property
     def failure(self) -> Failure | None:
@@ -158,7 +158,7 @@ class Forwarded:
 
     async def open(self) -> socket.socket:
         """Raises :class:`Unreadable`; after a failure the same one again, until it is worth another try."""
-        if time.monotonic() < self._rests_until:
+        if monotonic() < self._rests_until:
             raise Unreadable(
                 self.failure or Failure("closed", self._what, "the way to it was cut", "it is tried again")
             )
@@ -203,7 +203,7 @@ class Forwarded:
             self._rest()
 
     def _rest(self) -> None:
-        self._rests_until = time.monotonic() + self._rest_seconds
+        self._rests_until = monotonic() + self._rest_seconds
         self._rest_seconds = min(2 * self._rest_seconds, REST_SECONDS[1])
 
 
