@@ -56,10 +56,11 @@ def _of_pods(view: View) -> Verdict:
         missing = "livenessProbe is"
     facts: dict[str, Value] = {"readiness": not deaf, "liveness": not endless}
     blind = deaf or endless
+    some = f" in {len(blind)} of {len(known)} pods" if len(blind) < len(known) else ""
     return Fires(
         severity="warning" if deaf else "info",
         title=title,
-        evidence=tuple(Evidence("inspect", f"{missing} not configured", replica=r.id) for r in blind[:8]),
+        evidence=(Evidence("inspect", f"{missing} not configured{some}", replica=blind[0].id if some else None),),
         count=len(blind),
         facts=facts,
     )

@@ -81,11 +81,12 @@ def detect(view: View) -> Verdict:
         evidence = [Evidence("settings", text, replica=replica.id)]
     busy = ""
     if connections is not None:
-        busy = f", {connections:.0f} connections are open"
+        count = round(connections)
+        busy = f", {count} connection{' is' if count == 1 else 's are'} open"
         evidence.append(
             Evidence(
                 "proc",
-                f"{connections:.0f} open connections",
+                f"{count} open connection{'' if count == 1 else 's'}",
                 at=replica.sampled_at,
                 replica=replica.id,
                 value=connections,

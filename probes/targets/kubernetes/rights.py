@@ -147,7 +147,7 @@ RIGHTS: tuple[Right, ...] = (
     ),
     Right(
         "apps",
-        ("deployments", "statefulsets", "daemonsets"),
+        ("deployments", "statefulsets", "daemonsets", "replicasets"),
         ("get", "patch"),
         "Limits, probes, commands, variables, restarts and rollbacks: the template of what runs.",
         "nothing can be fixed",
