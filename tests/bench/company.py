@@ -59,6 +59,8 @@ _OTHERS = (
     ("/app/service", "--listen", ":8000"),
 )
 _FASTAPI_SHARE = 0.7
+NOWHERE = 240
+"""The first number of all addresses: no machine has one of that block (RFC 1112, class E), and nothing is sent to it."""
 _NODES = 12
 _EVENTS = 400
 _BEGAN = datetime(2026, 11, 1, tzinfo=UTC)
@@ -201,7 +203,7 @@ def nodes() -> list[Json]:
             "status": {
                 "capacity": capacity,
                 "allocatable": capacity,
-                "addresses": [{"type": "InternalIP", "address": f"10.20.0.{number + 1}"}],
+                "addresses": [{"type": "InternalIP", "address": f"{NOWHERE}.20.0.{number + 1}"}],
                 "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": stamp(random.Random(number))}],
                 "nodeInfo": dict.fromkeys(unset, "")
                 | {"kubeletVersion": "v1.34.4", "osImage": "Debian GNU/Linux 13", "operatingSystem": "linux"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from .company import Json, stamp
+from .company import NOWHERE, Json, stamp
 
 _STATES = {"running": 92, "crashloop": 2, "oomkilled": 2, "imagepull": 2, "pending": 2}
 """In percent."""
@@ -59,8 +59,8 @@ def status(rng: random.Random, state: str, name: str, image: str, number: int) -
             {"type": t, "status": str(is_so), "lastTransitionTime": began} for t, is_so in conditions.items()
         ],
         "startTime": began,
-        "hostIP": "10.20.0.1",
-        "podIP": f"10.244.{number >> 8 & 255}.{number & 255}",
+        "hostIP": f"{NOWHERE}.20.0.1",
+        "podIP": f"{NOWHERE}.244.{number >> 8 & 255}.{number & 255}",
         "qosClass": "Burstable",
         "containerStatuses": [container],
     }
