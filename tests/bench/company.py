@@ -60,7 +60,7 @@ _OTHERS = (
 )
 _FASTAPI_SHARE = 0.7
 NOWHERE = 240
-"""The first number of all addresses: no machine has one of that block (RFC 1112, class E), and nothing is sent to it."""
+"""The first number of all addresses: no machine has one of that block (RFC 1112, class E), nothing is sent there."""
 _NODES = 12
 _EVENTS = 400
 _BEGAN = datetime(2026, 11, 1, tzinfo=UTC)
