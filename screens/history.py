@@ -22,6 +22,8 @@ from screens.widgets import diff
 from screens.widgets.table import Cell, Column, Table
 
 INTERRUPTED = ("applying", "undoing")
+LEAST_NAME, LEAST_TITLE = 18, 24
+"""Cells of a deployment's name, and of what was changed, before the other gets more."""
 READ_SECONDS = 3.0
 """Between two looks at the journal while it is shown: other programs write it, too."""
 
@@ -45,6 +47,7 @@ class HistoryScreen(OpsScreen):
         self._entries: dict[str, Entry] = {}
         self._taken: tuple[Entry, ...] | None = None
         self._doing: str | None = None
+        self._name_width = LEAST_NAME
 
     def body(self) -> Iterable[Widget]:
         """The list, and the diff of the selected change."""
@@ -84,6 +87,7 @@ class HistoryScreen(OpsScreen):
         ordered = sorted(entries, key=lambda e: e.at, reverse=True)
         ordered.sort(key=lambda e: e.state not in INTERRUPTED)
         self._entries = {str(e.id): e for e in ordered}
+        self._divide()
         self.query_one(Table).show_rows(list(self._entries))
         self._show()
 
@@ -102,15 +106,21 @@ class HistoryScreen(OpsScreen):
 
     def on_resize(self, event: events.Resize) -> None:
         """The columns fill the width."""
-        width = event.size.width
-        self.set_class(width >= 150, "-wide")
-        room = (width * 55 // 100 if width >= 150 else width) - 46
+        self.set_class(event.size.width >= 150, "-wide")
+        self._divide()
+
+    def _divide(self) -> None:
+        """A name gets what the title of its change can do without."""
+        width = self.size.width
+        room = (width * 55 // 100 if width >= 150 else width) - 28
+        longest = max((len(_named(entry)) for entry in self._entries.values()), default=0)
+        self._name_width = max(LEAST_NAME, min(longest, room - LEAST_TITLE))
         self.query_one(Table).set_columns(
             (
                 Column("at", "WHEN", 11),
                 Column("state", "STATE", 11),
-                Column("deployment", "DEPLOYMENT", 18),
-                Column("title", "CHANGE", max(10, room)),
+                Column("deployment", "DEPLOYMENT", self._name_width),
+                Column("title", "CHANGE", max(10, room - self._name_width)),
             )
         )
 
@@ -120,7 +130,7 @@ class HistoryScreen(OpsScreen):
         return (
             Cell(entry.at.strftime("%m-%d %H:%M"), "dim"),
             Cell(state, style),
-            Cell(entry.deployment.removeprefix(f"{target_of(entry.deployment)}/")),
+            Cell(words.middle(_named(entry), self._name_width)),
             Cell(entry.title, "" if entry.state != "undone" else "dim"),
         )
 
@@ -212,6 +222,10 @@ class HistoryScreen(OpsScreen):
     def action_back(self) -> None:
         """Back to where it was opened."""
         self.app.pop_screen()
+
+
+def _named(entry: Entry) -> str:
+    return entry.deployment.removeprefix(f"{target_of(entry.deployment)}/")
 
 
 def _said(outcome: Outcome, *, back: bool) -> str:
