@@ -18,6 +18,7 @@ from probes.orchestrator import (
     Rollout,
     ServicePort,
 )
+from probes.targets.kubernetes.commandlocks import locked
 from probes.targets.kubernetes.group import Group
 from probes.targets.kubernetes.measured import Measured
 from probes.targets.kubernetes.views import (
@@ -92,12 +93,19 @@ def deployment(
         settings=command.settings if command else {},
         packages=packages,
         drivers=tuple(sorted({driver for one in readings for driver in one.drivers})),
-        capabilities=capabilities,
+        capabilities=_allowed(capabilities, locked(group.template.container(known.container or ""), packages)),
         orchestrated=_orchestrated(group, around, members),
         hits=hits,
         logs=logs or LogCoverage(state="unread", why="not read yet"),
         latency=latency,
     )
+
+
+def _allowed(
+    capabilities: Mapping[Capability, str | None], locks: Mapping[Capability, str]
+) -> Mapping[Capability, str | None]:
+    """What its kind allows, less what its command does not let be changed."""
+    return {name: why or locks.get(name) for name, why in capabilities.items()} if locks else capabilities
 
 
 def _orchestrated(group: Group, around: Around, members: Sequence[PodView]) -> Orchestrated:

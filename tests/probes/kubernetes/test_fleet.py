@@ -103,6 +103,28 @@ def test_a_deployment_that_can_have_no_pods_is_listed_with_the_reason() -> None:
     assert "exceeded quota" in (rollout.message or "")
 
 
+@pytest.mark.parametrize(
+    ("command", "locks"),
+    [
+        (["uvicorn", "app:app", "--host", "127.0.0.1"], None),
+        (["sh", "-c", "alembic upgrade head && exec uvicorn app:app --host 127.0.0.1"], None),
+        (["sh", "-c", "uvicorn admin:app --port 8001 & exec gunicorn web:app"], "starts more than one server"),
+        (["/entry.sh"], "starts no server that is known"),
+    ],
+    ids=["options", "a script's last command", "two servers", "a script of the image"],
+)
+def test_what_a_command_does_not_let_be_changed_is_no_capability(command: list[str], locks: str | None) -> None:
+    annotated = {"annotations": {"fastops.io/enable": "true"}}
+    pods = {"containers": [container(command=command, args=[])]}
+    spec = {"template": {"metadata": {"labels": {"app": "web"}}, "spec": pods}}
+    found = Given().put("deployments", workload(metadata=annotated, spec=spec))[WEB].capabilities
+    for name in ("bind", "gunicorn", "command"):
+        assert (found[name] is None) == (locks is None), found[name]  # type: ignore[index]
+        assert (locks or "") in (found[name] or "")  # type: ignore[index]
+    assert found["memory-limit"] is None
+    assert found["probes"] is None
+
+
 def test_an_event_of_one_pod_rebuilds_its_own_workload_alone() -> None:
     given = Given().put("pods", pod("web-abc-1"), pod("web-abc-2"), pod("other", of=owner("StatefulSet", "other")))
     before = dict(given.fleet.deployments)
