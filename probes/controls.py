@@ -26,6 +26,8 @@ QUESTIONED_SECONDS = 5.0
 """Between two questions to one whose loop is in question."""
 SILENT_SECONDS = (2.0, 60.0)
 """Before one is asked again that has no socket or did not answer: it may be starting, so first soon, then seldom."""
+AT_ONCE = 16
+"""So many are asked of those whose time has come, before others may come first: the longest unasked."""
 SLOW_SECONDS = 0.5
 _WITHIN_SECONDS = 2 * control.SECONDS
 _LOOKED_AT = 2
@@ -69,7 +71,8 @@ class Controls:
         due = [one for one in every if self._due(one, now)]
         self._asked = {one.replica: self._asked[one.replica] for one in every if one.replica in self._asked}
         if due:
-            self._task = asyncio.create_task(self._ask(due))
+            due.sort(key=lambda one: self._asked[one.replica].at if one.replica in self._asked else 0.0)
+            self._task = asyncio.create_task(self._ask(due[:AT_ONCE]))
 
     async def end(self) -> None:
         """Ends what is under way."""

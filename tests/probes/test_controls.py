@@ -124,6 +124,14 @@ async def test_without_workers_nobody_is_asked(asked: Any) -> None:
     assert await look(telling(), subject()) == 0
 
 
+async def test_of_many_some_are_asked_at_a_time_and_each_has_its_turn(asked: Any) -> None:
+    _, look, told, _ = asked
+    fleet = [subject(11)._replace(replica=ReplicaId(f"r{n}")) for n in range(2 * controls.AT_ONCE + 1)]
+    calls = [await look(telling(), *fleet, later=1) for _ in range(4)]
+    assert calls == [controls.AT_ONCE, controls.AT_ONCE, 1, 0]
+    assert len(told) == len(fleet)
+
+
 @pytest.mark.parametrize(
     ("took", "error", "so"),
     [(0.01, None, False), (0.7, None, True), (5.0, "timeout", True), (5.0, "refused", False)],
