@@ -201,3 +201,18 @@ def test_one_kill_for_memory_is_critical_where_nothing_runs_since(happens: Deplo
     )
     assert isinstance(verdict, Fires)
     assert verdict.severity == severity
+
+
+def test_what_the_engine_tells_of_one_kill_several_times_is_one_kill() -> None:
+    again = [60.9, 60.5, 60.1, 40.5, 40.2]
+    happens = _cases.container(
+        events=(
+            *(_cases.event("oom", at) for at in again), _cases.event("die", 60, 137), _cases.event("start", 58),
+            _cases.event("die", 40, 137), _cases.event("start", 38),
+        )
+    )  # fmt: skip
+    verdict = catalogue.signatures()[SignatureId("oom-killed")].detect(
+        view_of(Example("", deployment=happens), Matcher(()))
+    )
+    assert isinstance(verdict, Fires)
+    assert verdict.count == 2
