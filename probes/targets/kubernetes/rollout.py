@@ -175,8 +175,10 @@ class Follower:
             f"/api/v1/namespaces/{self._subject.namespace}/events",
             {"fieldSelector": f"involvedObject.uid={new[0]['metadata']['uid']},type=Warning"},
         )
-        last = max(events, key=lambda e: str(e.get("lastTimestamp") or e.get("eventTime") or ""), default=None)
-        message = text.line(str((last or {}).get("message") or ""), 300).rstrip(". ") if found is None else ""
+        # Beside what the container says of itself only the check that ended it is news.
+        told = [one for one in events if found is None or one.get("reason") == "Unhealthy"]
+        last = max(told, key=lambda e: str(e.get("lastTimestamp") or e.get("eventTime") or ""), default=None)
+        message = text.line(str((last or {}).get("message") or ""), 300).rstrip(". ")
         line = await self._objects.last_line(KINDS["Pod"].path(self._subject.namespace, new[0]["metadata"]["name"]))
         return "; ".join(filter(None, (why, message, f"its log says: {line}" if line else "")))
 

@@ -423,6 +423,15 @@ async def test_a_check_that_never_passes_is_taken_back(shop: Shop, client: ApiCl
     assert shop.spec() == before
 
 
+async def test_a_check_that_ends_what_works_is_named_as_the_reason(shop: Shop, client: ApiClient) -> None:
+    web = shop.start()
+    before, fix = shop.spec(), Fix(shop, client)
+    check = ProbeSpec("startup", "http", path="/no-such-path", port=8000, period_seconds=1, failure_threshold=1)
+    with pytest.raises(Refused, match="Startup probe failed: "):
+        await fix.apply(web, Desired(probes=(check,)))
+    assert shop.spec() == before
+
+
 async def test_a_service_that_was_sick_before_keeps_the_change(shop: Shop, fix: Fix) -> None:
     web = shop.start(up=False, env=[{"name": name, "value": value} for name, value in DIES.items()])
     shop.until("the crash", lambda: "CrashLoopBackOff" in str([pod["status"] for pod in shop.pods()]))
