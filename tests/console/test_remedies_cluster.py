@@ -1,20 +1,21 @@
-"""Each remedy on a real cluster: found, planned, rolled out, verified, taken back, as a person would do it."""
+"""Each remedy on a real cluster: found, planned, rolled out, verified, taken back; with the printed role for fixing."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import yaml
 
+from console.commands.rbac import document
 from console.config import Config
 from console.session import Session
 from probes.base import Value
 from probes.target import Refused
-from probes.targets.kubernetes.contexts import current_context
 from probes.targets.kubernetes.rendering import lasting
+from tests.cluster import accounts
 from tests.cluster.api import Api
 from tests.cluster.cases import CASES
 from tests.cluster.runner import KubeLab, RunningPods
@@ -23,6 +24,7 @@ from tests.console._remedies import Remedied
 from tests.console._watching import Watch
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+FIXER = "fixer"
 ANY = frozenset({"gone", "untested"})
 
 
@@ -108,30 +110,30 @@ def lab(kube_api: Api, make_namespace: Callable[[], str]) -> Iterator[KubeLab]:
 
 
 @pytest.fixture(scope="module")
-def context(cluster: Path) -> str:
-    found = current_context({**os.environ, "KUBECONFIG": str(cluster)})
-    assert found is not None
-    return found
+def account(kube_api: Api, lab: KubeLab, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Who mends them may do what ``fastops rbac`` prints for this namespace, and nothing else."""
+    rules = yaml.safe_load(document(read_only=False, namespace=lab.namespace))["rules"]
+    return accounts.make(kube_api, lab.namespace, FIXER, rules, tmp_path_factory.mktemp("account"))
 
 
 @pytest.fixture(scope="module")
-def watch(cluster: Path, lab: KubeLab, context: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
+def watch(account: Path, lab: KubeLab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
     """A session that looks at this namespace alone: others use the cluster, too."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("FASTOPS_STATE", str(tmp_path_factory.mktemp("state")))
-        patched.setenv("KUBECONFIG", str(cluster))
-        with Watch(Session((f"k8s:{context}/{lab.namespace}",), Config(), execute=True)) as made:
+        patched.setenv("KUBECONFIG", str(account))
+        with Watch(Session((f"k8s:{FIXER}/{lab.namespace}",), Config(), execute=True)) as made:
             yield made
 
 
 @pytest.fixture
-def bring(watch: Watch, lab: KubeLab, context: str) -> Iterator[Callable[[str, str], tuple[RunningPods, Remedied]]]:
+def bring(watch: Watch, lab: KubeLab) -> Iterator[Callable[[str, str], tuple[RunningPods, Remedied]]]:
     started: list[RunningPods] = []
 
     def brought(case: str, signature: str) -> tuple[RunningPods, Remedied]:
         running = lab.start(CASES[case])
         started.append(running)
-        one = Remedied(watch, running.ready().deployment(context), signature)
+        one = Remedied(watch, running.ready().deployment(FIXER), signature)
         one.await_found()
         return running, one
 
