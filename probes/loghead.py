@@ -8,6 +8,7 @@ quotation marks and a level of mere information in front of an error say that so
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Literal
 
 Place = Literal["message", "complaint", "raised", "unquoted"]
@@ -66,6 +67,9 @@ _NAME_WORDS = 3
 _FOREIGN = re.compile(r"[\"'`“”„‘’«»?!]")
 _CITED = re.compile(r"(?:^|[\s(\[])(?P<word>\w+) (?P<mark>[\"'`])")
 """A quotation mark behind a word, as prose cites: ``blocked the prompt "…``; other signs in code and fields."""
+_ANNOUNCES = (":", "{", "[", "(", "=")
+"""At the end of a head: what it is about stands below."""
+_BRACKETS_ALONE = frozenset({"{", "[", "(", "}", "]", ")"})
 _CITES_AN_ERROR = frozenset(
     {"file", "in", "error", "exception", "raised", "failed", "failure", "reason", "cause", "with", "by", "got"}
 )
@@ -102,6 +106,27 @@ def fits(place: Place, front: str, record: str = "", *, below: bool = False) -> 
     if below and not (_first_level(front) or _recorded(record)):
         return False  # a message of several lines that nobody called an error
     return place == "message" or not _is_quiet(front, record)
+
+
+def is_dictated(line: str, above: Iterable[str]) -> bool:
+    """Whether a line is part of a message of mere information that has several: a dump, or what somebody was told.
+
+    ``above`` are the lines before it, the nearest first. It is, where it bears no level, and what stands above up to a
+    record's head with such a level is indented as it is itself, or that head announces it by a colon or a bracket. A
+    traceback is none: what writes to standard error does so between other records.
+    """
+    if _first_level(line[:_LONGEST]):
+        return False
+    indented = line[:1].isspace()
+    for other in above:
+        if not other.strip() or "Traceback (most recent" in other or "Exception Group" in other:
+            return False
+        level = _LEVEL.search(other[:_LONGEST])
+        if level is not None and _is_head(other[: level.end()] + " "):
+            announced = other.rstrip().endswith(_ANNOUNCES)
+            return level["level"].lower() in _QUIET and (announced or (indented and bool(other[level.end() :].strip())))
+        indented = indented and (other[:1].isspace() or other.strip() in _BRACKETS_ALONE)
+    return False
 
 
 def _raised(front: str, record: str) -> bool:
@@ -164,14 +189,16 @@ def _is_head(front: str, *, raised: bool = False) -> bool:
         return False
     tokens = rest.split()
     level_at = _complaint_at(tokens)
-    words, capitals = 0, True
+    words, capitals, told = 0, True, False  # "INFO the last error was": one level, and words
     for at, token in enumerate(tokens):
         bare = token.strip(_MARKS)
         if any(letter.isalpha() and not letter.isascii() for letter in bare):
             return False
         last = bare.rpartition(":")[2]  # LEVEL:logger:message
         named = any(letter.isalnum() for letter in bare)
-        if not named or _LEVEL.fullmatch(last) or (words == 0 and last != token and last == bare) or _NAME.search(last):
+        leveled = _LEVEL.fullmatch(last) is not None and not (told and last.islower())
+        told = told or (leveled and last.lower() in _QUIET)
+        if not named or leveled or (words == 0 and last != token and last == bare) or _NAME.search(last):
             words, capitals = 0, True
             continue
         words, capitals = (words + 1, capitals) if last == bare else (1, bare.count(":") < 2)

@@ -109,6 +109,17 @@ def last_lines(data: bytes, count: int) -> tuple[bytes, ...]:
     return tuple(reversed(found))
 
 
+def above_line(data: bytes, start: int, before: tuple[bytes, ...], count: int) -> Iterator[bytes]:
+    """The lines above the one at this offset, the nearest first; ``before`` are those before the data, oldest first."""
+    end, left = start - 1, count
+    while end >= 0 and left:
+        first = data.rfind(b"\n", 0, end) + 1
+        yield data[first : min(end, first + NEIGHBOUR_BYTES)]
+        end, left = first - 1, left - 1
+    if left:
+        yield from reversed(before[-left:])
+
+
 def cut_long_lines(data: bytes, most: int) -> bytes:
     """The same lines, none longer than the cap; looks at one place per cap, not at each line."""
     start, pieces, copied = 0, list[bytes](), 0

@@ -11,14 +11,14 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, tzinfo
 
-from probes import structured, text
+from probes import loghead, structured, text, unwrapped
 from probes.accessformat import Format
 from probes.accesslog import AccessLog
 from probes.base import ReplicaId
 from probes.loggroups import FIELD_BYTES, Group, Shelf
 from probes.loghits import LogHit, LogLine, Mark
 from probes.logmatch import BadPattern, Matcher
-from probes.logring import Arrivals, Tail, cut_long_lines, first_lines, last_lines
+from probes.logring import Arrivals, Tail, above_line, cut_long_lines, first_lines, last_lines
 from probes.logtime import LineClock
 
 __all__ = ["Arrivals", "BadPattern", "LogBook", "LogStream", "Matcher", "match_text"]
@@ -146,6 +146,7 @@ class LogStream:
             end = len(data)
             if end - start > _BLOCK_BYTES:
                 end = data.rfind(b"\n", start, start + _BLOCK_BYTES) + 1 or data.find(b"\n", start) + 1
+                end = unwrapped.whole(data, start, end)
             self._take_block(text.strip_escapes(cut_long_lines(data[start:end], LINE_BYTES)))
             start = end
 
@@ -154,7 +155,10 @@ class LogStream:
         self.seen += count
         if b'{"' in data:
             self.structured += data.count(b"}\n")
-        plain = structured.unfold(data.replace(b"\r\n", b"\n") if b"\r" in data else data)
+        given = unwrapped.unwrap(data.replace(b"\r\n", b"\n") if b"\r" in data else data)
+        plain = structured.unfold(given)
+        if plain.data is not given and not plain.folds:  # an engine's own file: a line of its object is one of the log
+            plain = structured.Unfolded(unwrapped.unwrap(plain.data))
         self.requests.take(data, plain.data, self._now)
         if self._awaiting:
             self._follow(plain.data)
@@ -174,6 +178,7 @@ class LogStream:
         latest: dict[int, tuple[int, Group, int, int]] = {}
         touched: set[int] = set()
         line, mark, record, lead = b"", Mark(0), b"", 0
+        dictated: bool | None = None
         for to, index in candidates:
             if to > end + 1:
                 start = data.rfind(b"\n", 0, to - 1) + 1
@@ -188,12 +193,17 @@ class LogStream:
                     at, stamp = self._clock.split(record)[0], 0
                 line, mark = data[start + stamp : end], Mark(number, at or self._read_at)
                 lead = structured.lead(line)
+                dictated = None
                 tried.clear()
             if index in tried:
                 continue
             tried.add(index)
             confirmed = self._matcher.confirm(index, line, lead, record)
             if confirmed is None:
+                continue
+            if dictated is None:
+                dictated = not lead and not record and self._is_dictated(line, data, start)
+            if dictated:
                 continue
             found, lies_at = confirmed
             group = self._group(index, found)
@@ -206,6 +216,14 @@ class LogStream:
             self._surround(data, index, group, first, last)
         for index in touched:
             self._shelves[index].shrink()
+
+    def _is_dictated(self, line: bytes, data: bytes, start: int) -> bool:
+        """Whether it is but part of a message of information; what stands above it tells."""
+        above = (
+            one[self._clock.stamped(one) :].decode(errors="replace")
+            for one in above_line(data, start, self._recent, _MOST_CONTEXT)
+        )
+        return loghead.is_dictated(line.decode(errors="replace"), above)
 
     def _group(self, index: int, found: re.Match[bytes]) -> Group:
         fields = tuple((k, v[:FIELD_BYTES]) for k, v in found.groupdict().items() if v is not None)

@@ -9,7 +9,7 @@ import codecs
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from probes import text
+from probes import text, unwrapped
 from probes.base import Frozen, ReplicaId
 from probes.loghits import LogHit, Mark
 from probes.logmatch import Matcher
@@ -108,6 +108,8 @@ class Paste:
             self._head += block[: HEAD_BYTES - len(self._head)]
         end = block.rfind(b"\n") + 1
         if end:
+            if not final:
+                end = unwrapped.whole(block, 0, end)
             self._take_lines(self._carry + block[:end])
             self._carry = block[end:]
         elif len(self._carry) <= LINE_BYTES:  # a line that never ends: its beginning is enough

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.base import PatternKey
-from probes.loghead import Place, fits
+from probes.loghead import Place, fits, is_dictated
 from probes.loghits import Pattern
 from probes.logs import Matcher, match_text
 
@@ -170,3 +170,50 @@ def test_a_hostile_front_is_judged_in_time_that_grows_with_its_length() -> None:
     for piece in ("a.", "[", "(", "a=", '"', "A.A", "x ", "[a](b)", "AError", "Error: ", "INFO "):
         assert fits("raised", piece * 30_000) in {True, False}
         assert fits("unquoted", piece * 30_000) in {True, False}
+
+
+INFORMED = [
+    ("INFO api.jobs last error was:", "OSError: [Errno 24] Too many open files"),
+    ("2026-11-22 09:22:25,407 INFO api.jobs the last answer was {", '  "detail": "sorry, too many clients already"'),
+    ("[2026-11-22 10:00:00 +0000] [1] [INFO] effective settings:", "  on_error: WORKER TIMEOUT (pid:7)"),
+    (
+        "DEBUG:    app.db: SELECT said FROM tickets WHERE said IN (",
+        "  'QueuePool limit of size 5 overflow 10 reached')",
+    ),
+]
+OTHERS = [
+    ("INFO api.jobs last error was:\nTraceback (most recent call last):", "OSError: [Errno 24] Too many open files"),
+    ("ERROR api.jobs last error was:", "OSError: [Errno 24] Too many open files"),
+    ("INFO api.jobs last error was:\n", "OSError: [Errno 24] Too many open files"),
+    ("INFO api.jobs last error was:", "ERROR api.jobs OSError: [Errno 24] Too many open files"),
+    ('INFO:     10.0.0.1:5 - "GET / HTTP/1.1" 200 OK', "OSError: [Errno 24] Too many open files"),
+    ("", "OSError: [Errno 24] Too many open files"),
+]
+
+
+@pytest.mark.parametrize(("above", "line"), INFORMED)
+def test_a_message_of_information_in_several_lines_dictates_them(above: str, line: str) -> None:
+    assert is_dictated(line, above.split("\n")[::-1])
+
+
+@pytest.mark.parametrize(("above", "line"), OTHERS)
+def test_what_another_wrote_below_a_message_of_information_is_its_own(above: str, line: str) -> None:
+    assert not is_dictated(line, above.split("\n")[::-1])
+
+
+@given(above=st.lists(st.text(max_size=80), max_size=20), line=st.text(max_size=200))
+def test_no_text_below_a_record_is_too_strange(above: list[str], line: str) -> None:
+    assert not is_dictated(line, ["Traceback (most recent call last):", *above])
+    assert not is_dictated("ERROR " + line, above)
+    is_dictated(line, above)
+
+
+@given(
+    lines=st.lists(st.from_regex(r"[ -~]{0,60}", fullmatch=True), max_size=8), level=st.sampled_from(["INFO", "DEBUG"])
+)
+def test_a_traceback_between_records_of_information_is_found(lines: list[str], level: str) -> None:
+    told = "".join(f"{level}:     app: {line}\n" for line in lines)
+    trace = 'Traceback (most recent call last):\n  File "/srv/a.py", line 1, in f\n    f()\nOSError: [Errno 24] x\n'
+    descriptors = Pattern(PatternKey("fd"), r"\[Errno 24\]", place="unquoted")
+    hits = match_text(Matcher([descriptors]), (told + trace + told).encode())
+    assert any("OSError: [Errno 24] x" in hit.sample for hit in hits)
