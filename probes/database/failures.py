@@ -78,7 +78,7 @@ def _of(error: BaseException, what: str) -> Failure:
         return Failure("timeout", what, "it did not answer in time", "check that this machine may reach it")
     if isinstance(error, socket.gaierror):
         why = "its name is not known on this machine"
-        return Failure("unreachable", what, why, "write it as the service's own network knows it in full")
+        return Failure("unreachable", what, why, "check it; a cluster's name is found in full (db.NAMESPACE.svc)")
     if isinstance(error, ConnectionRefusedError):
         return Failure("unreachable", what, "nothing listens there", "is the server up?")
     if isinstance(error, ConnectionError) and "rejected SSL" in str(error):

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from probes import text
 from probes.base import Failure
 from probes.target import Unreadable
 from probes.targets.kubernetes import answers, objects, servers
-from probes.targets.kubernetes.answers import Params
 from probes.targets.kubernetes.failures import Forbidden
 from probes.targets.kubernetes.objects_around import Service
-from probes.targets.kubernetes.servers import Name
+from probes.targets.kubernetes.servers import Name, Reader
 
 PORT = 4318
 """Of OTLP over HTTP (opentelemetry.io/docs/specs/otlp, "OTLP/HTTP Default Port")."""
@@ -21,13 +18,6 @@ _TRACES_ALONE = ("jaeger", "tempo", "zipkin")
 """Words in the names of Services that have the port, and refuse metrics."""
 _MOST_ASKED = 10
 _LIMIT = 64 << 20
-
-
-class Reader(Protocol):
-    """What is used of a client."""
-
-    async def get(self, path: str, params: Params | None = None, *, limit: int = ...) -> bytes:
-        """The answer to a GET."""
 
 
 class _Services(objects.Part, frozen=True):

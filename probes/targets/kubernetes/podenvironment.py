@@ -11,7 +11,6 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator, Mapping
-from typing import Protocol
 
 import msgspec
 
@@ -20,10 +19,10 @@ from probes.base import Failure, ReplicaId
 from probes.database import dsn
 from probes.target import Unreadable, Variables
 from probes.targets.kubernetes import answers, objects
-from probes.targets.kubernetes.answers import Params
 from probes.targets.kubernetes.failures import Forbidden
 from probes.targets.kubernetes.ids import replica_parts
 from probes.targets.kubernetes.kinds import KINDS
+from probes.targets.kubernetes.servers import Pods, Reader
 from probes.targets.kubernetes.template import expand
 
 _OF_DATABASES = re.compile(
@@ -33,17 +32,6 @@ _OF_DATABASES = re.compile(
 _MADE_OF = re.compile(r"\$\(([^)\s]+)\)")
 _LIMIT = 4 << 20
 """Of an answer with one object: the API server takes none above 3 MiB."""
-
-
-class Reader(Protocol):
-    """What is used of a client."""
-
-    async def get(self, path: str, params: Params | None = None, *, limit: int = ...) -> bytes:
-        """The answer to a GET."""
-
-
-class _Pods(objects.Part, frozen=True):
-    items: tuple[objects.Pod, ...] = ()
 
 
 class _Held(objects.Part, frozen=True):
@@ -71,7 +59,7 @@ async def _container(client: Reader, namespace: str, pod: str, name: str) -> obj
     """By a list, which who looks may do; a GET of a pod takes another right."""
     path = KINDS["Pod"].path(namespace)
     body = await client.get(path, {"fieldSelector": f"metadata.name={pod}"}, limit=_LIMIT)
-    for found in answers.decoded(path, body, _Pods).items:
+    for found in answers.decoded(path, body, Pods).items:
         for one in (found.spec or objects.PodSpec()).containers or ():
             if one.name == name:
                 return one

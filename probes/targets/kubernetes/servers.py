@@ -73,7 +73,9 @@ class _Services(objects.Part, frozen=True):
     items: tuple[_Service, ...] = ()
 
 
-class _Pods(objects.Part, frozen=True):
+class Pods(objects.Part, frozen=True):
+    """A list of pods."""
+
     items: tuple[objects.Pod, ...] = ()
 
 
@@ -149,7 +151,7 @@ async def _selected(client: Reader, name: Name, selector: dict[str, str], wanted
     body = await client.get(path, {"labelSelector": chosen, "limit": _MOST_PODS}, limit=_LIMIT)
     return [
         Spot(pod.status.pod_ip, port, name.namespace, pod.metadata.name)
-        for pod in answers.decoded(path, body, _Pods).items
+        for pod in answers.decoded(path, body, Pods).items
         if pod.metadata is not None
         and pod.metadata.name
         and name.pod in {None, pod.metadata.name}
