@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
-from probes import text
+from probes import several, text
 from probes.base import DeploymentId, NodeId, TargetId
 from probes.control import effective
 from probes.loghits import LogCoverage, LogHit
@@ -80,7 +80,7 @@ def build(
         name=text.clean(service or "", 200) if composed else leader.base.name,
         kind="compose-service" if composed else "container",
         framework=framework,
-        recognised_by=_recognised_by(recognition.why, replicas),
+        recognised_by=text.line(recognition.why, 300) + several.also(replicas),
         replicas=replicas,
         desired=len(members),
         server=command.server if command else None,
@@ -96,13 +96,6 @@ def build(
         hits=hits,
         logs=logs,
     )
-
-
-def _recognised_by(why: str, replicas: Sequence[Replica]) -> str:
-    """Why it is listed, and what else serves in the same container."""
-    others = dict.fromkeys(one.beside for replica in replicas for one in replica.others if one.beside)
-    beside = f"; in the same container: {', '.join(list(others)[:4])}" if others else ""
-    return text.line(why, 300) + text.line(beside, 300)
 
 
 def capabilities(members: Sequence[Container], joined: Mapping[str, str]) -> dict[Capability, str | None]:
