@@ -23,6 +23,8 @@ _BETWEEN_STACKS = 0.4
 _OF_SERVICE = frozenset({"timeout", "refused", "reset", "unreachable", "invalid"})
 HEALTH_AGAIN_SECONDS = 300.0
 """After so long the health paths are tried again where none was found."""
+UNREACHED_SECONDS = 25.0
+"""How much later a replica to which no connection is made is asked again, where many others wait."""
 _ELSEWHERE_SECONDS = 30.0
 """Between two searches for another path than the one that is not there; the twelve latest answers are kept for 60 s."""
 
@@ -87,12 +89,12 @@ class Asker:
         elif first is not None and first.error == "forbidden":
             self._readings.failed(job.replica, "proxy", _no_proxy(job))
 
-    async def health(self, job: Job) -> bool:
-        """The path of the pod's own check first; whether it is worth asking again soon."""
+    async def health(self, job: Job) -> float:
+        """The path of the pod's own check first; how many seconds later than usual it is worth asking again."""
         replica = self.replica(job)
         port = next(iter(self._ports_of(job)), None)
         if replica is None or port is None:
-            return True
+            return 0.0
         checked = [probe.path for probe in replica.probes or () if probe.handler == "http" and probe.path]
         paths = tuple(dict.fromkeys([*checked, *http.HEALTH_PATHS]))
         known = self._health.get(job.replica)
@@ -104,14 +106,21 @@ class Asker:
             if refused is not None:
                 await self._look_elsewhere(job.replica, port, refused)
             probes = self._readings.of(job.replica).loop_probes
-            return not (known is None and probes and probes[-1].status is not None)
+            if known is None and probes and probes[-1].status is not None:
+                return HEALTH_AGAIN_SECONDS
+            return 0.0 if self._heard(job.replica) else UNREACHED_SECONDS
         if sample.status is not None and sample.status != 404:
             self._health[job.replica] = sample.path
         elif sample.status == 404:
             self._health.pop(job.replica, None)
         if _its_own(sample):
             self._readings.probed(job.replica, health=sample)
-        return True
+        return 0.0 if sample.status is not None or self._heard(job.replica) else UNREACHED_SECONDS
+
+    def _heard(self, replica: ReplicaId) -> bool:
+        """Whether the service answered lately, or at least took the request: then the next one may tell more."""
+        probes = self._readings.of(replica).loop_probes
+        return bool(probes) and (probes[-1].status is not None or probes[-1].error == "timeout")
 
     async def _look_elsewhere(self, replica: ReplicaId, port: int, refused: str) -> None:
         """What its own check asks for is not there: which path does answer is what the check can be mended with."""

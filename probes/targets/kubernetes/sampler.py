@@ -20,7 +20,7 @@ from probes.schedule import Budget, Job, JobKind, Periods, answers_slowly, due, 
 from probes.servers import ServerCommand
 from probes.target import ReadOnly, Unreadable
 from probes.targets.kubernetes.access import ClusterAccess
-from probes.targets.kubernetes.asker import HEALTH_AGAIN_SECONDS, Asker
+from probes.targets.kubernetes.asker import UNREACHED_SECONDS, Asker
 from probes.targets.kubernetes.choice import FEW, chosen
 from probes.targets.kubernetes.kubelets import Kubelets
 from probes.targets.kubernetes.readings import Readings
@@ -218,8 +218,10 @@ class Sampler:
             self._spawn(job, self._asker.loop(job) if job.kind == "loop" else self._ask_health(job))
 
     async def _ask_health(self, job: Job) -> None:
-        if not await self._asker.health(job):
-            self._done["health", job.replica] = time.monotonic() + HEALTH_AGAIN_SECONDS
+        rest = await self._asker.health(job)
+        few = len(self._deployments()) <= FEW
+        if rest > UNREACHED_SECONDS or (rest and not few and job.deployment != self.interest.focused):
+            self._done["health", job.replica] = time.monotonic() + rest
 
     def _spawn(self, job: Job, work: Coroutine[Any, Any, None]) -> None:
         key = (job.kind, job.replica)
