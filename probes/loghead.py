@@ -119,13 +119,16 @@ def is_dictated(line: str, above: Iterable[str]) -> bool:
         return False
     indented = line[:1].isspace()
     for other in above:
-        if not other.strip() or "Traceback (most recent" in other or "Exception Group" in other:
+        said = other.lstrip()
+        if not said or said.startswith('File "') or "Traceback (most recent" in other or "Exception Group" in other:
             return False
+        if len(said) < len(other):  # no head of a record: what rich indents is put together elsewhere
+            continue
         level = _LEVEL.search(other[:_LONGEST])
         if level is not None and _is_head(other[: level.end()] + " "):
             announced = other.rstrip().endswith(_ANNOUNCES)
             return level["level"].lower() in _QUIET and (announced or (indented and bool(other[level.end() :].strip())))
-        indented = indented and (other[:1].isspace() or other.strip() in _BRACKETS_ALONE)
+        indented = indented and said.rstrip() in _BRACKETS_ALONE
     return False
 
 
