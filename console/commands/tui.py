@@ -73,9 +73,11 @@ def show(session: Session, config: configuration.Config, *, passing: bool = Fals
 
     What it changes is ``passing`` where all of it ends with the console.
     """
+    from console import heap
     from console.app import FastopsApp
     from console.commands._session import leave
 
+    heap.spare(session)
     app = FastopsApp(session, keymap=config.keys)
     try:
         app.run()

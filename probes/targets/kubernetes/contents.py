@@ -28,6 +28,8 @@ from probes.targets.kubernetes.views import PodView, TemplateView
 
 _AT_ONCE = 2
 _LOOK_SECONDS = 0.5
+_MANY_SECONDS = 3.0
+"""The same of a large fleet, where going through what is in trouble takes time itself."""
 _AGAIN_SECONDS = (10.0, 600.0)
 _REFUSED_SECONDS = 300.0
 _DEADLINE_SECONDS = 10.0
@@ -114,7 +116,7 @@ class Contents:
                 if self._running and len(due) > len(self._running):
                     await asyncio.wait(self._running, timeout=_LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
                 else:
-                    await asyncio.sleep(_LOOK_SECONDS)
+                    await asyncio.sleep(_LOOK_SECONDS if self._few() else _MANY_SECONDS)
         finally:
             undecided.looking = False
             self._fleet.again(undecided.spent())
