@@ -99,10 +99,10 @@ class Service:
 
 
 @contextmanager
-def serving(fastops: Fastops, folder: Path, url: str | None = None) -> Iterator[Service]:
+def serving(fastops: Fastops, folder: Path, url: str | None = None, source: str = SERVICE) -> Iterator[Service]:
     """Runs the service on a database."""
     folder.mkdir(exist_ok=True)
-    (folder / "main.py").write_text(SERVICE)
+    (folder / "main.py").write_text(source)
     port = free_port()
     environment = {} if url is None else {"DATABASE_URL": url}
     with running(uvicorn(port), folder, port, **environment):
