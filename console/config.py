@@ -40,6 +40,7 @@ import msgspec
 
 from console import target_config
 from console.target_config import TargetConfig
+from fixes import mistakes
 from fixes.policy import Override, Silence
 from probes.target import Options, Target
 from probes.text import line
@@ -146,7 +147,7 @@ def load(path: Path | None = None) -> Config:
     except OSError as error:
         raise BadConfig(f"{path} cannot be read: {error.strerror}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
-        raise BadConfig(f"{path} is not a valid configuration: {error}") from None
+        raise BadConfig(f"{path} is not a valid configuration: {mistakes.sentence(error)}") from None
     _ = config.interval_seconds, config.lookback_time, config.listening(None)
     for name, entry in config.targets.items():
         told = target_config.problem(name, entry)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from fixes import values
+from fixes import mistakes, values
 from fixes.model import Parameter, RemedyId, Severity, Signature, SignatureId, Verdict, View
 from fixes.signatures import _logged, _shared
 from probes import text
@@ -137,7 +137,7 @@ def _read(path: Path) -> File:
     try:
         return msgspec.toml.decode(data, type=File)
     except (msgspec.DecodeError, ValueError) as error:
-        raise _Bad(str(error)) from None
+        raise _Bad(mistakes.sentence(error)) from None
 
 
 def _check_free(identity: str, others: Collection[str]) -> None:

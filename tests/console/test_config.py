@@ -104,6 +104,7 @@ def test_the_environment_can_only_make_it_safer(
         ('[targets.docker]\nnamespace = "shop"\n', "Kubernetes alone"),
         ('[keys]\nfxi = "F"\n', "there is no key 'fxi'"),
         ('[keys]\nfix = "s"\n', "fix and sort are both on s"),
+        ('[signatures.memory-leak]\nseverity = "bad"\n', "'bad': it is one of info, warning, error, critical"),
         ("= = =\n", "not a valid configuration"),
         ("\udcff\n", "not a valid configuration"),
     ],

@@ -90,7 +90,7 @@ def test_it_is_explained_by_its_own_text(tmp_path: Path) -> None:
     [
         (FILE.replace("gateway-down", "oom-killed"), "id: there is a signature oom-killed already"),
         (FILE.replace("gateway-down", "Gateway Down"), "id: write lower-case"),
-        (FILE.replace('"error"', '"awful"'), "severity"),
+        (FILE.replace('"error"', '"awful"'), "severity cannot be 'awful': it is one of info, "),
         (FILE.replace("title", "titel"), "titel"),
         (FILE.replace('text = "Nobody can pay."\n', ""), "text"),
         (FILE.replace("Nobody can pay.", " "), "text: it is empty"),
