@@ -15,7 +15,7 @@ _HEAD = re.compile(
     rb"^(?P<front>(?:[^\n]{0,80}?\] | {2,40})?)(?P<level>DEBUG   |INFO    |WARNING |ERROR   |CRITICAL) "
     rb"(?P<said>\S[^\n]*)$"
 )
-_PATH = re.compile(rb" +(?P<path>[\w.\-<>]+\.py[\w]?(?::\d+)?) *$")
+_PATH = re.compile(rb"(?<! ) +(?P<path>[\w.\-<>]+\.py[\w]?(?::\d+)?) *$")
 _STAMP = re.compile(rb"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d) ")
 _ENGINES = re.compile(rb"[^\x1e]*\x1e |" + _STAMP.pattern)
 """What an engine puts before each line: a time, or the fields of its own file as ``structured`` leaves them."""

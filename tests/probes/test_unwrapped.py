@@ -123,6 +123,12 @@ def test_no_bytes_change_the_number_of_lines(said: bytes) -> None:
     assert 0 < whole(data, 0, len(data)) <= len(data)
 
 
+@pytest.mark.parametrize("filler", [b" ", b" a.py", b".py", b"a "])
+def test_a_hostile_line_is_read_in_time_that_grows_with_its_length(filler: bytes) -> None:
+    line = b"[04:51:47] INFO     x" + filler * (64_000 // len(filler)) + b"!"
+    assert unwrap(line + b"\n" + b" " * 20 + b"more\n").startswith(line)
+
+
 @pytest.mark.parametrize(
     "said",
     [
