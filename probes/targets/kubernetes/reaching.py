@@ -26,7 +26,7 @@ KEPT_SECONDS = 5.0
 """What one look of many deployments finds out about a name holds for all of them."""
 REST_SECONDS = (10.0, 160.0)
 """Before a server whose way failed is looked for again: doubled each time, up to the second."""
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_LOOPBACK = frozenset({"localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback"})
 _MOST_ALIASES = 3
 _Key = tuple[str, str, int]
 _OUTSIDE = "env:VAR with a DSN that is reached from here"
@@ -52,7 +52,7 @@ class Reaching:
     async def reach(self, replica: ReplicaId, known: Replica, host: str, port: int) -> Reached:
         """See :class:`probes.target.Reaches`."""
         namespace, pod, _ = replica_parts(replica)
-        if host in _LOOPBACK:  # something beside it in the pod, such as a proxy
+        if _is_itself(host):  # something beside it in the pod, such as a proxy
             return self._through(Spot(known.addresses.get("pod", pod), port, namespace, pod))
         if _is_address(host):
             found: Spot | str = Spot(host, port, namespace, None)
@@ -124,6 +124,11 @@ class Reaching:
                 if found is not None:
                     alias = found
                     break
+            if alias is None and (certain or "." not in host):  # here, a short name may be any other machine's
+                what = f"the host {text.clean(host, 253)}"
+                place = candidates[0].namespace if candidates else text.clean(namespace, 63)
+                why = f"the cluster has no Service of that name in the namespace {place}"
+                raise Unreadable(Failure("unreachable", what, why, f"check it, or give {_OUTSIDE}"))
             if alias is None:
                 return host
             host = alias
@@ -216,6 +221,18 @@ async def _connects(address: str, port: int) -> bool:
         return False
     writer.transport.abort()
     return True
+
+
+def _is_itself(host: str) -> bool:
+    """Whether it is the pod: no name or address of loopback may lead to this machine instead."""
+    name = host.rstrip(".").lower()
+    if name in _LOOPBACK or name.endswith(".localhost"):  # RFC 6761, section 6.3
+        return True
+    try:
+        found = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return found.is_loopback or found.is_unspecified
 
 
 def _is_address(host: str) -> bool:

@@ -119,6 +119,9 @@ async def test_an_alias_and_a_name_that_the_cluster_does_not_know_are_resolved_h
     for host in ("db", "again"):
         assert (await reached(Api(alias, again), host))[:3] == ("pg.example.org", 5432, None)
     assert (await reached(Api(), "db.example.org"))[:3] == ("db.example.org", 5432, None)
+    for host in ("db", "db_1", "db.shop.svc"):  # on this machine, a name without a dot may mean any other server
+        with pytest.raises(Unreadable, match="no Service of that name in the namespace shop"):
+            await reached(Api(), host)
     looped = service("loop", type="ExternalName", externalName="loop.shop.svc")
     assert (await reached(Api(looped), "loop")).way is None
 
@@ -132,7 +135,11 @@ async def test_a_private_address_is_asked_only_where_the_clusters_network_is_rea
     through = await reached(pods, "db")
     assert through.way is not None
     assert through.inside == "k8s/test"
-    assert (await reached(Api(), "localhost")).way is not None
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST.", "db.localhost", "127.0.1.1", "::1", "0.0.0.0"])
+async def test_loopback_is_the_pods_and_never_this_machines(host: str) -> None:
+    assert (await reached(Api(), host, leads=True)).way is not None
 
 
 async def test_what_one_deployment_found_out_holds_for_the_others_of_the_same_look() -> None:
