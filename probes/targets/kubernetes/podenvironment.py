@@ -8,7 +8,6 @@ the kubelet adds for Services, is not known.
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Iterator, Mapping
 
@@ -166,12 +165,12 @@ class _Texts(Mapping[str, str]):
         self._encoded = encoded
 
     def __getitem__(self, key: str) -> str:
-        value = msgspec.json.decode(self._raw[key], type=str)
+        value = msgspec.json.decode(self._raw[key], type=str | None) or ""
         if not self._encoded:
             return value
         try:
             return base64.b64decode(value).decode("utf-8", "replace")
-        except binascii.Error:
+        except ValueError:
             return ""
 
     def __iter__(self) -> Iterator[str]:

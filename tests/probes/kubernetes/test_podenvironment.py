@@ -116,6 +116,20 @@ async def test_what_may_not_be_read_is_named_and_so_is_what_is_made_of_it() -> N
     assert "in the namespace shop" in why.hint
 
 
+async def test_values_that_a_secret_cannot_have_break_nothing() -> None:
+    server = Server(env_from=[{"secretRef": {"name": "odd"}}], odd={"PGUSER": "me"})
+    sound = server.get
+
+    async def odd(path: str, params: Any = None, *, limit: int = 0) -> bytes:
+        body = json.loads(await sound(path, params, limit=limit))
+        if path == f"{SECRETS}/odd":
+            body["data"] |= {"PGHOST": None, "PGPASSWORD": "ä", "PGPORT": "%"}
+        return json.dumps(body).encode()
+
+    server.get = odd  # type: ignore[method-assign]
+    assert await server.read() == {"PGUSER": "me", "PGHOST": "", "PGPASSWORD": "", "PGPORT": ""}
+
+
 async def test_a_value_that_is_no_text_names_nothing() -> None:
     server = Server(env=[taken("PGHOST", "settings/host", "configMap")], settings={})
     assert await server.read() == {}
