@@ -58,6 +58,7 @@ class FastopsApp(Wishes, Turns):
         Report(snapshot=Snapshot(taken_at=datetime(1970, 1, 1, tzinfo=UTC), targets={})),
         init=False,
         always_update=False,
+        repaint=False,
     )
 
     def __init__(

@@ -40,7 +40,8 @@ class OpsScreen(Screen[None]):
     OpsScreen.-replay { border: heavy $replay; border-title-color: $replay; border-subtitle-color: $replay; }
     """
 
-    report: reactive[Report] = reactive(EMPTY, init=False, always_update=False)
+    # What shows something of it is told: a repaint of the whole screen at each report would be for nothing.
+    report: reactive[Report] = reactive(EMPTY, init=False, always_update=False, repaint=False)
     mode: reactive[Mode] = reactive(Mode(), init=False)
 
     def __init__(self, report: Report = EMPTY, mode: Mode | None = None) -> None:
