@@ -11,6 +11,7 @@ from probes import text
 from probes.targets.kubernetes import answers, failures, websocket
 from probes.targets.kubernetes.answers import Params
 from probes.targets.kubernetes.failures import ApiError, Forbidden, Gone, Status
+from probes.targets.kubernetes.kinds import KINDS
 from probes.targets.kubernetes.place import Place
 from probes.targets.kubernetes.reads import ANSWER_LIMIT, ERRORS, Reads
 from probes.targets.kubernetes.session import Session
@@ -114,7 +115,8 @@ class ApiClient(Reads):
 
         ``ReadOnly`` in read-only mode, before a byte is sent. Raises :class:`Unreadable` as for reads.
         """
-        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/portforward"
+        # The pod's name may be an EndpointSlice's word for it, which the API server does not check.
+        path = f"{KINDS['Pod'].path(namespace, pod)}/portforward"
         params = {"ports": port}
         headers = {**websocket.handshake(), "sec-websocket-protocol": websocket.V4}
         what = f"port {port} of the pod {text.clean(f'{namespace}/{pod}', 250)}"

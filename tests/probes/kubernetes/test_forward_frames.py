@@ -104,3 +104,18 @@ async def test_a_way_that_failed_is_not_tried_again_at_once(monkeypatch: pytest.
                 assert len(script.requests) == asked
         finally:
             await client.close()
+
+
+async def test_a_pods_name_that_an_endpointslice_made_up_leads_to_no_other_path() -> None:
+    async with scripted(answer(404, refusal(404, "no such pod"))) as script:
+        client = ApiClient(script.place, read_only=False)
+        try:
+            for name in ("a/../../../kube-system/pods/b", "b/attach#", "b/exec?command=id&x="):
+                with pytest.raises(Unreadable):
+                    await Forwarded(client, SPOT._replace(pod=name)).open()
+            for one in script.requests:
+                assert one.path.startswith("/api/v1/namespaces/shop/pods/")
+                assert one.path.removeprefix("/api/v1/namespaces/shop/pods/").count("/") == 1
+                assert one.path.endswith("/portforward?ports=5432")
+        finally:
+            await client.close()
