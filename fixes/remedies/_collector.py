@@ -10,8 +10,8 @@ from probes.model import Deployment
 from probes.target import Refused
 from probes.text import clean
 
-SOURCE = "Prometheus"
-"""What the figures' source begins with where they come from a Prometheus server."""
+SOURCE = "Prometheus, http_server_"
+"""What the figures' source begins with where a Prometheus server has OpenTelemetry's own: others prove nothing."""
 EVERY_SECONDS = 60.0
 """As OpenTelemetry has it, where nothing else is said."""
 _NAMES = ("OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES")

@@ -22,6 +22,7 @@ FACTS: dict[str, Value] = {"here": True, "near": "172.17.0.1", "endpoint": ENDPO
 PACKAGES = {"fastapi": "0.143.0", "opentelemetry-sdk": "1.45.2", "opentelemetry-exporter-otlp-proto-http": "1.45.2"}
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
+NAMES = ("http_server_request_duration_seconds", "http_request_duration_seconds")
 COLLECTOR = "http://otel-collector.obs.svc:4318/v1/metrics"
 
 
@@ -184,7 +185,9 @@ def test_it_is_proved_by_what_arrives() -> None:
     assert isinstance(judged(shop()), Undecided)
     assert judged(replace(shop(), latency=Latency(NOW, source="telemetry (OTLP) over 1m"))) == SILENT
     assert isinstance(judged(pods()), Undecided)
-    assert judged(replace(pods(), latency=Latency(NOW, source="Prometheus, x over 5m"))) == SILENT
+    told = {name: replace(pods(), latency=Latency(NOW, source=f"Prometheus, {name} over 5m")) for name in NAMES}
+    assert judged(told["http_server_request_duration_seconds"]) == SILENT
+    assert isinstance(judged(told["http_request_duration_seconds"]), Undecided), "that was there before"
 
 
 def test_it_answers_no_finding_and_is_in_no_catalogue_of_failures() -> None:
