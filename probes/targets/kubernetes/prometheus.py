@@ -7,6 +7,7 @@ the API server's service proxy, so nothing has to be forwarded.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from urllib.parse import urlsplit, urlunsplit
@@ -26,6 +27,8 @@ from probes.transport import Endpoint, open_client
 SOURCE = "Prometheus"
 QUERY_SECONDS = 15.0
 ANSWER_LIMIT = 64 << 20
+_HISTOGRAMS_SECONDS = 300.0
+"""Between two looks which histograms of requests there are."""
 _NOT_IT = (
     "alertmanager",
     "exporter",
@@ -56,7 +59,8 @@ class Prometheus:
         """``url`` of a server, or a Service behind ``client``. Raises :class:`Unreadable` for a URL that is none."""
         self._client = client
         self._path = ""
-        self._histogram: tuple[str, float] | None = None
+        self._histograms: tuple[tuple[str, float], ...] = ()
+        self._histograms_until = 0.0
         self._http: httpx.AsyncClient | None = None
         if url is not None:
             self.where = text.line(url, 200)
@@ -108,13 +112,20 @@ class Prometheus:
         ``owner`` maps ``NAMESPACE/POD`` to the deployment.
         """
         namespaces = {one.partition("/")[0] for one in owner}
-        if self._histogram is None:
+        if time.monotonic() >= self._histograms_until:
             there = {one.metric.get("__name__", "") for one in await self._vector(promql.histogram(namespaces))}
-            self._histogram = next((one for one in HISTOGRAMS if f"{one[0]}_bucket" in there), None)
-        if self._histogram is None:
-            return {}
-        name, unit = self._histogram
-        queries = promql.requests(name, namespaces)
+            self._histograms = tuple(one for one in HISTOGRAMS if f"{one[0]}_bucket" in there)
+            self._histograms_until = time.monotonic() + (_HISTOGRAMS_SECONDS if self._histograms else 0.0)
+        found: dict[DeploymentId, Latency] = {}
+        for name, unit in self._histograms:
+            found = await self._counted_by(name, unit, owner) | found
+        return found
+
+    async def _counted_by(
+        self, name: str, unit: float, owner: Mapping[str, DeploymentId]
+    ) -> dict[DeploymentId, Latency]:
+        """What one histogram tells: services of one cluster count by different ones."""
+        queries = promql.requests(name, {one.partition("/")[0] for one in owner})
         buckets = promql.buckets(await self._vector(queries["buckets"]), owner, unit)
         counted = promql.errors(await self._vector(queries["status"]), owner)
         now = datetime.now(UTC)

@@ -62,6 +62,9 @@ def exposition(seconds: float) -> str:
         lines.append(
             f'http_request_duration_seconds_count{{namespace="shop",pod="web-1",status="{status}"}} {requests * share}'
         )
+    for le, share in (("0.25", 0.5), ("+Inf", 1.0)):  # another service, by OpenTelemetry's name
+        of = f'namespace="shop",pod="api-1",http_response_status_code="200",le="{le}"'
+        lines.append(f"http_server_request_duration_seconds_bucket{{{of}}} {requests * share}")
     return "\n".join(lines) + "\n"
 
 
@@ -179,6 +182,18 @@ async def test_latency_is_that_of_the_deployments_pods_together_with_the_share_o
     assert 0 < latency.requests_per_second < 15  # a rate over minutes of which only seconds are there
     assert latency.error_ratio == pytest.approx(0.2, rel=0.05)
     assert "http_request_duration_seconds" in latency.source
+
+
+async def test_services_that_count_by_different_names_are_all_told(server: str) -> None:
+    prometheus = Prometheus(server)
+    api = DeploymentId("k8s/here/shop/Deployment/api")
+    try:
+        found = await prometheus.latency({"shop/web-1": WEB, "shop/api-1": api})
+    finally:
+        await prometheus.close()
+    assert ", http_request_duration_seconds over" in found[WEB].source
+    assert ", http_server_request_duration_seconds over" in found[api].source
+    assert found[api].p50_seconds == pytest.approx(0.25, rel=0.1)
 
 
 def towards(host: str) -> str:
