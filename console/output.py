@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from console import tables
 from console.contract import WatchOut, cpu, latency, memory
 from console.tables import Column
+from fixes.explain import severity_rank
 from fixes.model import Entry, Evidence, Finding, Plan, Report
 from fixes.values import byte_text
 from probes import pooltext
@@ -203,9 +204,9 @@ def table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
 def cells(one: Deployment, report: Report) -> tuple[str, ...]:
     """A deployment's row: its worst severity, without a finding ``ok`` only for what runs; below :data:`COLUMNS`."""
     found = report.of(one.id)
-    worst = found[0] if found else None
+    first = found[0] if found else None
     return (
-        worst.severity if worst is not None else "ok" if one.running else "stopped",
+        min(found, key=severity_rank).severity if found else "ok" if one.running else "stopped",
         one.id,
         f"{one.server or '?'} {one.server_version or ''}".strip(),
         f"{sum(r.ready is True for r in one.replicas)}/{one.desired if one.desired is not None else '?'}",
@@ -214,7 +215,7 @@ def cells(one: Deployment, report: Report) -> tuple[str, ...]:
         _cpu(one),
         "–" if one.restarts is None else str(one.restarts),
         _p95(one),
-        f"{worst.signature}{f' and {len(found) - 1} more' if len(found) > 1 else ''}" if worst else "",
+        f"{first.signature}{f' and {len(found) - 1} more' if len(found) > 1 else ''}" if first else "",
     )
 
 
@@ -284,5 +285,4 @@ def _p95(one: Deployment) -> str:
 
 def rank(found: tuple[Finding, ...]) -> int:
     """Where a deployment with these findings stands: the worst ones first."""
-    order = {"critical": 0, "error": 1, "warning": 2, "info": 3}
-    return order[found[0].severity] if found else 4
+    return min(map(severity_rank, found), default=1)

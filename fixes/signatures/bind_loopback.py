@@ -5,7 +5,8 @@ health checks from outside are refused, while everything looks fine in the log. 
 ``PORT`` is set) bind 127.0.0.1 by default.
 
 What proves it. The listening sockets of a running replica: all on 127.0.0.0/8 or ::1, or the published port is. Where
-sockets cannot be read: the address of the latest start-up line, else of the arguments.
+sockets cannot be read: the address of the latest start-up line, else of the arguments. A pasted log tells where the
+server listens and not where it runs: a warning, on the condition that it is in a container.
 
 What it is not. A local process: loopback is right there. A helper's own socket (a cache, a debugger) while the server
 does not listen yet, or listens on a Unix socket. Host networking. A network shared with another container, or
@@ -21,7 +22,7 @@ import ipaddress
 from datetime import timedelta
 from typing import NamedTuple
 
-from fixes.model import SILENT, Evidence, Fires, RemedyId, Signature, SignatureId, Undecided, Verdict, View
+from fixes.model import PASTED, SILENT, Evidence, Fires, RemedyId, Signature, SignatureId, Undecided, Verdict, View
 from fixes.proof import BY_SETTINGS
 from fixes.signatures import _bind_loopback_examples, _kubernetes, _shared, _wording
 from probes import server_settings
@@ -55,9 +56,12 @@ def detect(view: View) -> Verdict:
     first = found[0]
     place = f"{first.address}:{first.port}" if first.port else first.address
     where = "the container" if len(view.deployment.running) == 1 else f"{len(found)} of its containers"
+    reached = f"nothing outside {where} reaches it"
+    if view.deployment.target == PASTED:  # a log does not tell where its server runs
+        reached = "if that is in a container, nothing outside it reaches it"
     return Fires(
-        severity="critical",
-        title=f"the server listens on {place} only: nothing outside {where} reaches it",
+        severity="warning" if view.deployment.target == PASTED else "critical",
+        title=f"the server listens on {place} only: {reached}",
         evidence=tuple(seen.evidence for seen in found[:8]),
         count=len(found),
         facts={

@@ -151,7 +151,7 @@ def _gave_up_waiting(hit: LogHit) -> bool:
     return False
 
 
-_QUEUE_LINE = (
+QUEUE_LINE = (
     "sqlalchemy.exc.TimeoutError: QueuePool limit of size 5 overflow 10 reached, connection timed out, timeout 30.00 "
     "(Background on this error at: https://sqlalche.me/e/20/3o7r)\n"
 )
@@ -174,21 +174,21 @@ SIGNATURE = Signature(
     patterns=(QUEUE, PSYCOPG, PSYCOPG2, ACQUIRE, CONNECTING, REFUSED),
     explains=(SignatureId("unhandled-exceptions"), SignatureId("slow-requests")),
     fires=(
-        Example("SQLAlchemy", _QUEUE_LINE),
-        Example("SQLAlchemy in JSON", '{"level": "ERROR", "exc": "Traceback...\\n' + _QUEUE_LINE.strip() + '"}\n'),
-        Example("SQLAlchemy in other words", f"ERROR:app:could not load the cart: {_QUEUE_LINE[29:]}"),
+        Example("SQLAlchemy", QUEUE_LINE),
+        Example("SQLAlchemy in JSON", '{"level": "ERROR", "exc": "Traceback...\\n' + QUEUE_LINE.strip() + '"}\n'),
+        Example("SQLAlchemy in other words", f"ERROR:app:could not load the cart: {QUEUE_LINE[29:]}"),
         Example(
             "SQLAlchemy in other words in JSON",
             '{"level": "error", "message": "could not load: ('
-            + _QUEUE_LINE[:27]
+            + QUEUE_LINE[:27]
             + ") "
-            + _QUEUE_LINE[29:].strip()
+            + QUEUE_LINE[29:].strip()
             + '"}\n',
         ),
         Example(
             "SQLAlchemy in a worker of tasks",
             "[2026-11-22 11:59:30,000: ERROR/ForkPoolWorker-1] Task mail[3f] raised unexpected: TimeoutError('"
-            + _QUEUE_LINE[29:].strip()
+            + QUEUE_LINE[29:].strip()
             + "')\n",
         ),
         Example("psycopg_pool", "psycopg_pool.PoolTimeout: couldn't get a connection after 30.00 sec\n"),
@@ -230,12 +230,12 @@ SIGNATURE = Signature(
         Example("53300 itself", "asyncpg.exceptions.TooManyConnectionsError: sorry, too many clients already\n"),
         Example(
             "an application that logs what a ticket says",
-            f'INFO:app:support ticket says "{_QUEUE_LINE.strip()}"\n'
-            f"INFO:chat:user: {_QUEUE_LINE}"
-            f'WARNING:chat:blocked the prompt "{_QUEUE_LINE.strip()}"\n'
+            f'INFO:app:support ticket says "{QUEUE_LINE.strip()}"\n'
+            f"INFO:chat:user: {QUEUE_LINE}"
+            f'WARNING:chat:blocked the prompt "{QUEUE_LINE.strip()}"\n'
             "INFO:app:they write that they couldn't get a connection after 30.00 sec\n"
-            '{"level": "info", "event": "prompt", "text": "why? ' + _QUEUE_LINE.strip() + '"}\n'
-            '{"level": "info", "message": "why this?\\n' + _QUEUE_LINE.strip() + '"}\n',
+            '{"level": "info", "event": "prompt", "text": "why? ' + QUEUE_LINE.strip() + '"}\n'
+            '{"level": "info", "message": "why this?\\n' + QUEUE_LINE.strip() + '"}\n',
         ),
         Example("a search for the words", 'INFO:     10.0.0.1:1 - "GET /?q=QueuePool+limit HTTP/1.1" 200 OK\n'),
     ),

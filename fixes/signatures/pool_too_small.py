@@ -6,7 +6,8 @@ use, the next peak waits, and after ``pool_timeout`` (30 s) requests fail.
 What proves it. The pool's own status in the log (``Pool size: 5 Connections in pool: … Current Checked out connections:
 12``), which many services write or return from a health path: 80 % of the default's 15 in use at the peak.
 
-What it is not. A pool that was never above half. One that is exhausted already: ``pool-exhausted`` says so.
+What it is not. A pool that was never above half. One that is exhausted already: ``pool-exhausted`` says so, and no
+more than that, for connections that are never given back use up any size.
 
 What to do. Give connections back sooner; then 20 + 30 if the server's budget allows, ``pool_timeout`` 10,
 ``pool_recycle=3600``, ``pool_pre_ping=True``.
@@ -14,8 +15,8 @@ What to do. Give connections back sooner; then 20 + 30 if the server's budget al
 
 from __future__ import annotations
 
-from fixes.model import Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
-from fixes.signatures import _database, _shared
+from fixes.model import SILENT, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.signatures import _database, _shared, pool_exhausted
 
 STATUS = _database.pattern(
     "pool-status",
@@ -34,6 +35,8 @@ def detect(view: View) -> Verdict:
     high = [hit for hit in hits if int(hit.fields["used"]) >= NEAR * capacity]
     if not high:
         return _shared.unseen(view)
+    if view.hits(pool_exhausted.QUEUE.key):
+        return SILENT
     peak = max(int(hit.fields["used"]) for hit in high)
     first, last = _shared.span([place for hit, place in _shared.places(view, STATUS) if hit in high])
     return Fires(
@@ -62,7 +65,6 @@ SIGNATURE = Signature(
     remedies=(RemedyId("resize-pool"), RemedyId("advise")),
     source="sqlalchemy/pool/impl.py QueuePool.status and its defaults (1.4 to 2.1)",
     patterns=(STATUS,),
-    explains=(SignatureId("pool-exhausted"),),
     fires=(
         Example("12 of 15", _status(5, 7, 12)),
         Example("all of them at the peak, few now", _status(5, 10, 15) + _status(5, -2, 3)),
@@ -71,5 +73,6 @@ SIGNATURE = Signature(
         Example("half of it", _status(5, 2, 7)),
         Example("at rest", _status(5, -4, 1)),
         Example("a larger pool", _status(20, -8, 12)),
+        Example("used up already", _status(5, 10, 15) + pool_exhausted.QUEUE_LINE),
     ),
 )
