@@ -2,7 +2,8 @@
 
 ``RichHandler`` writes in columns: a time (or as many spaces), the level, the message, and where it was said. A message
 goes on below, in the column where it began; its tracebacks, and those of Typer and ``fastapi run``, are boxes. A record
-becomes the lines that were logged, and empty ones after them, so that lines are counted as before.
+becomes the lines that were logged, and empty ones, so that lines are counted as before: what a traceback ends with
+stays at its place.
 
 A break is rich's own where the next word would not have fitted; any other was in the message.
 """
@@ -29,6 +30,7 @@ _CODE = re.compile(r"^ *❱ *\d+ (?P<code>.*)$")
 _RAISED = re.compile(
     r"(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Timeout|Exceeded|Group|Greenlet|Exit|Interrupt)(?::|$)"
 )
+_HEADER = b"Traceback (most recent call last):"
 _QUIET = (b"DEBUG", b"INFO")
 _MOST_LINES = 400
 """Of one record; what is longer is left as it is from there on."""
@@ -53,9 +55,11 @@ def _unwrapped(lines: list[bytes]) -> list[bytes]:
     made: list[bytes] = []
     at = 0
     while at < len(lines):
-        end, said = _record(lines, at)
-        made += said
-        made += [b""] * (end - at - len(said))
+        end, said, joined = _record(lines, at)
+        empty = [b""] * (end - at - len(said))
+        headers = [index for index, one in enumerate(said) if one.startswith(_HEADER)]
+        first, joined = (headers[-1], joined) if headers else (len(said), 0)
+        made += [*said[:first], *empty[joined:], *said[first:], *empty[:joined]]
         at = end
     return made
 
@@ -68,8 +72,8 @@ def whole(data: bytes, start: int, end: int) -> int:
     return cut if cut > least else end
 
 
-def _record(lines: list[bytes], at: int) -> tuple[int, list[bytes]]:
-    """Where the record that begins here ends, and what it says, in no more lines."""
+def _record(lines: list[bytes], at: int) -> tuple[int, list[bytes], int]:
+    """Where the record that begins here ends, what it says in no more lines, and how many were joined to the last."""
     line = lines[at]
     if line.lstrip().startswith(_TOP):
         column = len(line) - len(line.lstrip())
@@ -77,10 +81,10 @@ def _record(lines: list[bytes], at: int) -> tuple[int, list[bytes]]:
         return _told(lines, end, column, said, _columns(line.rstrip()) - column, at)
     head = _HEAD.match(line) if b"  " in line or b"] " in line else None
     if head is None:
-        return at + 1, [line]
+        return at + 1, [line], 0
     column = head.start("said")
     if at + 1 == len(lines) or not _is_below(lines[at + 1], column):
-        return at + 1, [line]
+        return at + 1, [line], 0
     path = _PATH.search(line, column)
     message = line[: path.start()] if path else line.rstrip()
     if path:
@@ -88,13 +92,15 @@ def _record(lines: list[bytes], at: int) -> tuple[int, list[bytes]]:
     else:
         width = max(_columns(one) for one in lines[at : at + 8] if _is_below(one, column) or one is line) - column
     where = b" " + path["path"] if path else b""
-    end, said = _told(lines, at + 1, column, [message[column:]], width, at, quiet=head["level"].strip() in _QUIET)
-    return end, [message[:column] + said[0] + where, *said[1:]]
+    end, said, joined = _told(
+        lines, at + 1, column, [message[column:]], width, at, quiet=head["level"].strip() in _QUIET
+    )
+    return end, [message[:column] + said[0] + where, *said[1:]], joined
 
 
 def _told(
     lines: list[bytes], at: int, column: int, said: list[bytes], width: int, first: int, *, quiet: bool = False
-) -> tuple[int, list[bytes]]:
+) -> tuple[int, list[bytes], int]:
     """Goes on with a message in its column; ``said`` is what stands above.
 
     What a ``quiet`` record says in several lines is one message: none of them is an error of its own.
@@ -103,16 +109,17 @@ def _told(
     boxed = bool(said) and column >= 0 and lines[at - 1].lstrip().startswith(_BOTTOM)
     if said and not boxed:
         last = said[-1].decode(errors="replace")
-    in_traceback = boxed
+    in_traceback, joined = boxed, 0
     while at < end and (_is_below(lines[at], column) if column else boxed and _goes_on(lines[at], last, width)):
         line = lines[at]
         if line.lstrip().startswith(_TOP):
             at, frames = _box(lines, at, len(line) - len(line.lstrip()))
             said += frames
-            last, boxed, in_traceback = "", True, True
+            last, boxed, in_traceback, joined = "", True, True, 0
             continue
         text = line[column:].decode(errors="replace").rstrip()
         begins = text.startswith(("Traceback (most", "During handling of", "The above exception"))
+        count = len(said)
         if said and quiet and not in_traceback and not begins:
             said[-1] += (
                 b"" if _is_wrapped(last, text, width) and _is_cut(last, width) else b" "
@@ -121,10 +128,11 @@ def _told(
             said[-1] += (b"" if _is_cut(last, width) else b" ") + text.encode()
         else:
             said.append(text.encode())
+        joined = joined + 1 if len(said) == count else 0
         in_traceback = in_traceback or text.startswith("Traceback (most")
         last = text
         at += 1
-    return at, said
+    return at, said, joined
 
 
 def _is_below(line: bytes, column: int) -> bool:
@@ -154,7 +162,7 @@ def _box(lines: list[bytes], at: int, column: int) -> tuple[int, list[bytes]]:
     """The traceback in a box as Python writes it, in no more lines than the box has; another box as it is."""
     if b"Traceback" not in lines[at]:
         return at + 1, [lines[at]]
-    said = ["Traceback (most recent call last):"]
+    said = [_HEADER.decode()]
     end, broken, last = at + 1, "", ""
     width = _columns(lines[at].strip()) - len("│  │")
     while end < len(lines) and end - at < _MOST_LINES:

@@ -101,6 +101,15 @@ def test_a_line_keeps_its_number() -> None:
     assert lines["pool-exhausted"] == (9,)
 
 
+@WIDTHS
+@pytest.mark.parametrize("boxes", [False, True])
+def test_what_a_traceback_ends_with_keeps_its_number(width: int, boxes: bool) -> None:
+    said = written(width, boxes=boxes).encode()
+    (before,) = [at for at, line in enumerate(said.split(b"\n")) if b" ConnectionRefusedError: [Errno" in line]
+    (after,) = [at for at, line in enumerate(unwrap(said).split(b"\n")) if line.startswith(b"ConnectionRefusedError:")]
+    assert after == before
+
+
 def test_a_record_at_the_edge_of_a_block_is_whole() -> None:
     one = written(80)
     line = 'INFO:     10.0.0.1:5 - "GET / HTTP/1.1" 200 OK\n'
