@@ -19,12 +19,15 @@ from collections.abc import Mapping
 
 from fixes.model import Finding, Parameter, Remedy, RemedyId
 from fixes.remedies import _facts
+from fixes.values import byte_text
 from probes.base import Value
 from probes.intent import Desired, Intent
 from probes.model import Deployment, Node
 
 REQUESTS = 1000
 JITTER = 100
+FITS = 0.5
+"""Of a memory limit for what is added between two births of a worker: the application itself needs the rest."""
 UVICORN_REPLACES = (0, 30)
 """Since this release uvicorn's master replaces workers that end."""
 UVICORN_SPREADS = (0, 41)
@@ -60,13 +63,31 @@ def _intend(deployment: Deployment, _finding: Finding, values: Mapping[str, Valu
     return Desired(gunicorn=dict(values), server="uvicorn" if deployment.server == "uvicorn" else None)
 
 
-def _cautions(deployment: Deployment, finding: Finding, _values: Mapping[str, Value]) -> tuple[str, ...]:
+def _cautions(deployment: Deployment, finding: Finding, values: Mapping[str, Value]) -> tuple[str, ...]:
     said = []
     if finding.signature == "memory-leak":
-        said.append("Recycling bounds the leak; `profile` and `advise` help to find it.")
+        said.append(f"{_bounds(deployment, finding, values)} `profile` and `advise` help to find the leak.")
     if not _spreads(deployment):
         said.append("This uvicorn has no jitter (0.41 brought it): workers may end at about the same time.")
     return tuple(said)
+
+
+def _bounds(deployment: Deployment, finding: Finding, values: Mapping[str, Value]) -> str:
+    """Whether what the workers' requests add fits, where it is known what one adds."""
+    requests = _number(values.get("max_requests")) + _number(values.get("max_requests_jitter"))
+    each, limit = _number(finding.facts.get("bytes_per_request")), _facts.memory_limit(deployment)
+    if each <= 0:
+        return f"Recycling bounds the leak only if {requests} requests of each worker fit into the memory."
+    workers = _facts.worker_count(deployment) or 1
+    adds = f"{requests} requests add about {byte_text(requests * each)} to each of {workers} workers"
+    if limit is None or workers * requests * each <= limit * FITS:
+        return f"Recycling bounds the leak: {adds}."
+    most = max(1, int(limit * FITS / (workers * each)))
+    return f"{adds}, and the limit is {byte_text(limit)}: choose {most} or fewer, or the leak comes to it first."
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def _spreads(deployment: Deployment) -> bool:

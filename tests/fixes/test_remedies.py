@@ -375,6 +375,24 @@ def test_recycling_needs_two_workers_under_a_manager() -> None:
 
 
 @pytest.mark.parametrize(
+    ("each", "requests", "says"),
+    [
+        (None, 1000, "only if 1100 requests of each worker fit into the memory."),
+        (2 << 10, 1000, "bounds the leak: 1100 requests add about 2.1 MiB to each of 2 workers."),
+        (2 << 20, 1000, "and the limit is 512 MiB: choose 64 or fewer, or the leak comes to it first."),
+        (2 << 20, -40, "bounds the leak: 60 requests add about 120 MiB to each of 2 workers."),
+    ],
+)
+def test_recycling_is_said_to_bound_a_leak_where_it_does(each: int | None, requests: int, says: str) -> None:
+    leaking = container(limit=512 * MIB, settings={"workers": 2})
+    facts = {} if each is None else {"bytes_per_request": each}
+    values = {"max_requests": requests, "max_requests_jitter": 100}
+    remedy = remedies()[RemedyId("enable-worker-recycling")]
+    (said,) = remedy.cautions(leaking, finding("memory-leak", facts=facts), values)
+    assert says in said
+
+
+@pytest.mark.parametrize(
     ("release", "settings"),
     [
         ("0.41.0", {"max_requests": 1000, "max_requests_jitter": 100}),
