@@ -125,6 +125,8 @@ class LocalDrafter:
             raise Refused(f"{path} cannot be written by this user.")
         environment = self._procfs.environ(master.pid) or {}
         after = settings_file.edited(before or "", settings, environment)
+        if after == before:  # written since it was read last: what its master told of itself may be newer
+            return []
         identity, title = f"file:{path}", str(path)
         return [
             Step(
