@@ -128,6 +128,7 @@ class LocalDrafter:
         if after == before:  # written since it was read last: what its master told of itself may be newer
             return []
         identity, title = f"file:{path}", str(path)
+        notes = [] if before is not None else [f"Every gunicorn that starts in {directory} without --config reads it."]
         return [
             Step(
                 action="reload",
@@ -135,7 +136,7 @@ class LocalDrafter:
                 before=documents.document(identity, "gunicorn-config", title, before or ""),
                 after=documents.document(identity, "gunicorn-config", title, after),
                 subject=master.replica,
-                arguments={"path": str(path), "created": before is None, "resumable": True},
+                arguments={"path": str(path), "created": before is None, "resumable": True, "notes": notes},
             )
         ]
 

@@ -63,7 +63,7 @@ class Reloader:
             await self._try(master, path, step, change, progress)
             if present is not None:
                 _write(backup, present, None)
-            _write(path, step.after.text, path if present is not None else None)
+            _write(path, step.after.text, path if present is not None else None, readable_by=master.key.uid)
         data = {"path": str(path), "backup": None if created else str(backup), "created": created}
         point = RestorePoint(action="reload", subject=step.subject, left=step.after.version, data=data)
         try:

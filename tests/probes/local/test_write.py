@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from fixes.apply import Fixer
 from fixes.journal import Journal, blanked
 from fixes.model import ChangeId, Done, Entry, RemedyId, SignatureId
+from probes import atomic
 from probes.base import DeploymentId
 from probes.intent import Desired, Intent, Restart, Step
 from probes.model import Deployment
@@ -94,14 +96,28 @@ async def test_a_setting_reaches_the_workers_by_a_hup_and_is_taken_back(tmp_path
         assert not backup.exists()
 
 
-async def test_a_file_is_made_where_there_was_none_and_removed_by_the_undo(tmp_path: Path) -> None:
+async def test_a_file_is_made_where_there_was_none_and_removed_by_the_undo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readers: dict[str, int | None] = {}
+    replace = atomic.replace
+
+    def noted(path: Path, data: bytes, temporary: Path, *, like: Path | None = None, reader: int | None = None) -> None:
+        readers[path.name] = reader
+        replace(path, data, temporary, like=like, reader=reader)
+
+    monkeypatch.setattr(atomic, "replace", noted)
     async with service(tmp_path / BARE, config=None) as (watch, deployment, _):
         (step,) = await plan(watch, deployment, Desired(gunicorn={"max_requests": 1000}))
         assert step.before.text == ""
+        assert step.arguments["notes"] == [
+            f"Every gunicorn that starts in {tmp_path / BARE} without --config reads it."
+        ]
         writer = watch.target.writer()
         point = await writer.perform(step, CHANGE, said)
         config = tmp_path / BARE / "gunicorn.conf.py"
         assert config.read_text() == "max_requests = 1000\n"
+        assert readers["gunicorn.conf.py"] == os.geteuid(), "who runs the service reads it, whoever writes it"
         await watch.until(lambda all_: all_[BARE].setting("max_requests") == 1000)
         await writer.restore(point, CHANGE, said)
         assert not config.exists()
