@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
+from probes import addresses
 from probes.base import TargetId
 from probes.database.attribution import plain
 from probes.database.sockets import near
@@ -33,7 +34,7 @@ class Pods:
         clusters: dict[_Range, set[TargetId]] = {}
         for one in deployments:
             for address in _addresses(one) if one.target.startswith("k8s/") else ():
-                made = _ip(address)
+                made = addresses.parsed(address)
                 if made is None:
                     continue
                 self._ranges[address] = found = _range(made)
@@ -53,7 +54,7 @@ class Pods:
         found = self._ranges.get(address)
         if found is None:
             return address in self._ranges
-        asked = _ip(plain(server))
+        asked = addresses.parsed(plain(server))
         return asked is not None and found not in self._shared and (_is_private(asked) or near(server, address))
 
 
@@ -65,13 +66,6 @@ def _addresses(one: Deployment) -> Iterator[str]:
 
 def _range(address: IPv4Address | IPv6Address) -> _Range | None:
     return ip_network(f"{address}/{_RANGES[address.version]}", strict=False) if _is_private(address) else None
-
-
-def _ip(address: str) -> IPv4Address | IPv6Address | None:
-    try:
-        return ip_address(address)
-    except ValueError:
-        return None
 
 
 def _is_private(address: IPv4Address | IPv6Address) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
@@ -11,7 +10,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from probes import stack, text, wire
+from probes import addresses, stack, text, wire
 from probes.base import Failure, ReplicaId
 from probes.http import LOOP_PATH, user_agent
 from probes.model import Replica, StackSample
@@ -86,7 +85,7 @@ class ClusterAccess:
         inside = address is not None and self._direct.get(replica) == (address, True)
         if host in {"localhost", "127.0.0.1", "::1"} and inside and address is not None:
             host = address
-        if not inside or not _is_address(host):
+        if not inside or addresses.parsed(host) is None:
             why = "it is known to the cluster alone" if inside else "the cluster's network is not reached from here"
             hint = "run fastops in the cluster, or where its network is"
             raise Unreadable(Failure("unreachable", f"{text.clean(host, 200)}:{port}", why, hint))
@@ -233,12 +232,4 @@ async def _connects(address: str, port: int) -> bool:
     except (OSError, TimeoutError):
         return False
     writer.transport.abort()
-    return True
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
     return True

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import socket
 import threading
+
+from probes import addresses
 
 
 class Name:
@@ -19,7 +20,7 @@ class Name:
 
     def __init__(self, host: str) -> None:
         self._host = host
-        self._known = _is_address(host)
+        self._known = _needs_no_lookup(host)
         self._asking: asyncio.Future[None] | None = None
 
     async def known(self) -> None:
@@ -37,7 +38,7 @@ class Name:
 
     def doubt(self) -> None:
         """No connection was made: the name is looked up here again."""
-        self._known = _is_address(self._host)
+        self._known = _needs_no_lookup(self._host)
 
 
 def _ask(host: str, loop: asyncio.AbstractEventLoop, told: asyncio.Future[None]) -> None:
@@ -65,9 +66,5 @@ def _seen(told: asyncio.Future[None]) -> None:
         told.exception()
 
 
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return host == "localhost"
-    return True
+def _needs_no_lookup(host: str) -> bool:
+    return host == "localhost" or addresses.parsed(host) is not None

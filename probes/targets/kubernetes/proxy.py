@@ -6,6 +6,8 @@ import ipaddress
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from probes import addresses
+
 SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
@@ -44,30 +46,23 @@ def _excluded(host: str, port: int, listed: str) -> bool:
 def _matches(host: str, port: int, rule: str) -> bool:
     if rule == "*":
         return True
-    address = _address(host)
+    address = addresses.parsed(host)
     if "/" in rule:
         try:
             return address is not None and address in ipaddress.ip_network(rule, strict=False)
         except ValueError:
             return False
     name, separator, wanted = rule.rpartition(":")
-    if separator and wanted.isdecimal() and _address(rule) is None:
+    if separator and wanted.isdecimal() and addresses.parsed(rule) is None:
         if int(wanted) != port:
             return False
         rule = name.strip("[]")
     if address is not None:
-        return _address(rule) == address
+        return addresses.parsed(rule) == address
     rule = rule.removeprefix("*")
     return host.endswith(rule) if rule.startswith(".") else host == rule or host.endswith(f".{rule}")
 
 
 def _loopback(host: str) -> bool:
-    address = _address(host)
+    address = addresses.parsed(host)
     return host == "localhost" or (address is not None and address.is_loopback)
-
-
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(host)
-    except ValueError:
-        return None

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import NamedTuple
 
-from probes import text
+from probes import addresses, text
 from probes.base import Failure, ReplicaId
 from probes.model import Replica
 from probes.target import Reached, Unreadable
@@ -54,16 +53,17 @@ class Reaching:
         namespace, pod, _ = replica_parts(replica)
         if _is_itself(host):  # something beside it in the pod, such as a proxy
             return self._through(Spot(known.addresses.get("pod", pod), port, namespace, pod))
-        if _is_address(host):
+        if addresses.parsed(host) is not None:
             found: Spot | str = Spot(host, port, namespace, None)
         else:
             found = await self._find(namespace, host, port)
         if isinstance(found, str):
             return Reached(found, port)
-        if not _is_address(found.address):  # an EndpointSlice of names
+        address = addresses.parsed(found.address)
+        if address is None:  # an EndpointSlice of names
             return Reached(found.address, found.port)
         inside = self._client.place.target
-        if found.pod is None and ipaddress.ip_address(found.address).is_global:
+        if found.pod is None and address.is_global:
             return Reached(found.address, found.port)
         if await self._leads(replica) and (found.pod is None or await _connects(found.address, found.port)):
             return Reached(found.address, found.port, inside=inside if found.pod is not None else None)
@@ -228,16 +228,5 @@ def _is_itself(host: str) -> bool:
     name = host.rstrip(".").lower()
     if name in _LOOPBACK or name.endswith(".localhost"):  # RFC 6761, section 6.3
         return True
-    try:
-        found = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return found.is_loopback or found.is_unspecified
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+    found = addresses.parsed(host)
+    return found is not None and (found.is_loopback or found.is_unspecified)
