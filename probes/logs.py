@@ -12,7 +12,6 @@ import re
 from datetime import UTC, datetime, tzinfo
 
 from probes import loghead, structured, text, unwrapped
-from probes.accessformat import Format
 from probes.accesslog import AccessLog
 from probes.base import ReplicaId
 from probes.loggroups import FIELD_BYTES, Group, Shelf
@@ -21,7 +20,7 @@ from probes.logmatch import BadPattern, Matcher
 from probes.logring import Arrivals, Tail, above_line, cut_long_lines, first_lines, last_lines
 from probes.logtime import LineClock
 
-__all__ = ["Arrivals", "BadPattern", "LogBook", "LogStream", "Matcher", "match_text"]
+__all__ = ["Arrivals", "BadPattern", "LogStream", "Matcher", "match_text"]
 
 LINE_BYTES = 64 * 1024
 """A longer line is cut here; the rest of it is neither matched nor kept."""
@@ -29,7 +28,6 @@ RING_BYTES = 256 * 1024
 """Of the latest lines of each replica, kept for the log view."""
 _BLOCK_BYTES = 128 * 1024
 _MOST_CONTEXT = 20
-_ENOUGH_LINES = 20
 
 
 class LogStream:
@@ -253,66 +251,6 @@ class LogStream:
             if group.wanted:
                 waiting[id(group)] = (index, group)
         self._awaiting = list(waiting.values())
-
-
-class LogBook:
-    """The logs of one deployment: a stream per replica and source, their lines numbered as they arrived."""
-
-    def __init__(self, matcher: Matcher, *, zone: tzinfo = UTC, ring_bytes: int = RING_BYTES) -> None:
-        self._matcher = matcher
-        self._zone = zone
-        self._ring_bytes = ring_bytes
-        self._arrivals = Arrivals()
-        self._streams: dict[tuple[ReplicaId, str | None], LogStream] = {}
-        self._requests: dict[ReplicaId, tuple[AccessLog, ...]] = {}
-        self._form: Format | None = None
-
-    def stream(self, replica: ReplicaId, source: str | None = None) -> LogStream:
-        """The stream of a replica from one source (its output, what is said of it), opened where there is none."""
-        found = self._streams.get((replica, source))
-        if found is None:
-            found = self._streams[replica, source] = LogStream(
-                self._matcher,
-                replica,
-                source,
-                arrivals=self._arrivals,
-                zone=self._zone,
-                ring_bytes=self._ring_bytes,
-            )
-            found.requests.expect(self._form)
-            self._requests[replica] = (*self._requests.get(replica, ()), found.requests)
-        return found
-
-    def drop(self, replica: ReplicaId) -> None:
-        """Forgets a replica that is gone."""
-        self._streams = {key: stream for key, stream in self._streams.items() if key[0] != replica}
-        self._requests.pop(replica, None)
-
-    def expect(self, form: Format | None) -> None:
-        """The format of the access logs among them; said before the first line, its past is understood, too."""
-        self._form = form
-        for stream in self._streams.values():
-            stream.requests.expect(form)
-
-    def requests(self, replica: ReplicaId) -> tuple[AccessLog, ...]:
-        """What the logs of a replica say of its requests."""
-        return self._requests.get(replica, ())
-
-    @property
-    def structured_ratio(self) -> float | None:
-        """How many of the lines are JSON objects, in tenths; ``None`` below 20 lines. Events are none of them."""
-        own = [stream for stream in self._streams.values() if stream.source != "event"]
-        seen = sum(stream.seen for stream in own)
-        return round(sum(stream.structured for stream in own) / seen, 1) if seen >= _ENOUGH_LINES else None
-
-    def hits(self, since: datetime | None = None) -> tuple[LogHit, ...]:
-        """The hits of all replicas."""
-        return tuple(hit for stream in self._streams.values() for hit in stream.hits(since))
-
-    def lines(self, after: int = 0) -> tuple[LogLine, ...]:
-        """The kept lines of all replicas in order of arrival, numbers above ``after``."""
-        found = [line for stream in self._streams.values() for line in stream.lines(after)]
-        return tuple(sorted(found, key=lambda line: line.number))
 
 
 def match_text(

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from probes import accessformat
 from probes.accesslog import BYTES_PER_SECOND, AccessLog
 from probes.base import ReplicaId
-from probes.logs import LogBook, Matcher
+from probes.logbook import LogBook
+from probes.logs import Matcher
 from probes.traffic import Traffic, together
 
 START = 1_800_000_000

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from probes.base import PatternKey, ReplicaId
+from probes.logbook import LogBook
 from probes.loggroups import BYTES_PER_PATTERN, GROUPS_PER_PATTERN, MARKS
 from probes.loghits import LogHit, Pattern
-from probes.logs import LINE_BYTES, BadPattern, LogBook, LogStream, Matcher, match_text
+from probes.logs import LINE_BYTES, BadPattern, LogStream, Matcher, match_text
 
 REPLICA = ReplicaId("r")
 SINCE = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from probes.base import ReplicaId
-from probes.logs import LogBook, Matcher
+from probes.logbook import LogBook
+from probes.logs import Matcher
 
 PLAIN = b'2026-11-22T09:00:00Z INFO:     10.0.0.1:5 - "GET / HTTP/1.1" 200 OK\n'
 RECORD = b'2026-11-22T09:00:00Z {"level": "INFO", "message": "up"}\n'

@@ -12,8 +12,9 @@ import msgspec
 from probes import accessformat
 from probes.base import DeploymentId, NodeId, ReplicaId, TargetId
 from probes.latency import latency
+from probes.logbook import LogBook
 from probes.loghits import LogCoverage, LogLine
-from probes.logs import LogBook, Matcher
+from probes.logs import Matcher
 from probes.model import Deployment
 from probes.scrapes import Scrapes
 from probes.target import Options

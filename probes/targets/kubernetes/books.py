@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from probes import accessformat
 from probes.accesslog import AccessLog
 from probes.base import DeploymentId, ReplicaId
+from probes.logbook import LogBook
 from probes.loghits import LogHit, LogLine
-from probes.logs import RING_BYTES, LogBook, Matcher
+from probes.logs import RING_BYTES, Matcher
 from probes.model import Deployment
 from probes.targets.kubernetes import happenings, logs
 from probes.targets.kubernetes.follower import Log

@@ -12,8 +12,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from probes.base import ReplicaId
+from probes.logbook import LogBook
 from probes.loghits import LogCoverage, LogHit, LogLine
-from probes.logs import LogBook, Matcher
+from probes.logs import Matcher
 from probes.targets.local import journal
 from probes.targets.local.find import Master
 from probes.targets.local.follow import Follower
