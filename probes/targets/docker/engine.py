@@ -23,8 +23,8 @@ from probes.targets.docker.container import Container
 from probes.targets.docker.files import Files
 from probes.targets.docker.fleet import Fleet
 from probes.targets.docker.measure import LocalMeter
+from probes.targets.docker.ports import port_of
 from probes.targets.docker.recognition import Recogniser
-from probes.targets.docker.sampler import port_of
 
 _INSPECTS_AT_ONCE = 8
 _LIST_SECONDS = 5.0

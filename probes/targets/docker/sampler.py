@@ -18,6 +18,7 @@ from probes.target import Unreadable
 from probes.targets.docker.access import DockerAccess
 from probes.targets.docker.container import Container
 from probes.targets.docker.measure import LocalMeter, Reading, Subject
+from probes.targets.docker.ports import port_of
 from probes.targets.docker.remote import RemoteMeter
 
 TICK_SECONDS = 1.0
@@ -285,20 +286,6 @@ class Sampler:
             if not found.idle:
                 pids = [found.pid]
             await asyncio.sleep(_BETWEEN_STACKS)
-
-
-def port_of(container: Container) -> int | None:
-    """The port on which the service is asked: where it listens, where it says that it does, what is published."""
-    command = container.known.command if container.known else None
-    said = [port for _, port in command.binds()] if command else []
-    listeners = container.reading.listeners if container.reading else None
-    heard = [one.port for one in listeners or ()]
-    both = [port for port in said if port in heard]
-    published = [one.container_port for one in container.base.ports]
-    if listeners is not None and not heard:
-        return next(iter(said), None)
-    likely = [*both, *(port for port in published if port in heard), *heard, *said, *published, *container.exposed]
-    return next(iter(likely), None)
 
 
 def saturated(container: Container) -> bool:

@@ -27,10 +27,11 @@ from probes.targets.docker.engine import Engine, meminfo
 from probes.targets.docker.files import Files
 from probes.targets.docker.fleet import Fleet
 from probes.targets.docker.measure import LocalMeter
+from probes.targets.docker.ports import port_of
 from probes.targets.docker.preserve import preserve
 from probes.targets.docker.recognition import Recogniser
 from probes.targets.docker.remote import RemoteMeter
-from probes.targets.docker.sampler import Sampler, port_of
+from probes.targets.docker.sampler import Sampler
 from probes.targets.docker.tunnel import Tunnel
 
 _PUBLISH_SECONDS = 0.15
