@@ -29,7 +29,7 @@ def detect(view: View) -> Verdict:
     if worker is None or not worker.open_files_limit or worker.open_files_limit > LOW:
         return SILENT
     peak = _peak(view, worker)
-    used = f", {peak:.0f} of it were open" if peak else ""
+    used = f", {peak:.0f} of them were in use" if peak else ""
     return Fires(
         severity="warning" if peak and peak > worker.open_files_limit / 2 else "info",
         title=f"a worker may have {worker.open_files_limit} files and connections open{used}",
