@@ -12,6 +12,7 @@ from tests.cluster.runner import KubeLab
 from tests.console._fastops import Fastops, until
 from tests.databases import PODS, Postgres, bridge
 from tests.lab.case import uvicorn
+from tests.parts import missing
 
 SERVICE = Path(__file__).parents[1] / "probes" / "database" / "services" / "shop.py"
 
@@ -22,7 +23,7 @@ def test_connections_of_pods_are_known_by_the_pods_addresses(
 ) -> None:
     host = bridge(PODS)
     if host is None:
-        pytest.skip("the cluster's pods are not on a bridge of this machine")
+        missing("the cluster's pods are not on a bridge of this machine", "FASTOPS_REQUIRE_CLUSTER")
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "code"}}
     case = KubeCase(
         "connected",

@@ -25,6 +25,7 @@ from tests.cluster import accounts
 from tests.cluster.case import KubeCase, Pods
 from tests.cluster.runner import KubeLab
 from tests.databases import PODS, Postgres, bridge
+from tests.parts import missing
 
 RELAY = """
 import asyncio, sys
@@ -73,7 +74,7 @@ def relayed(cluster: Any, kube_api: Any, make_namespace: Any, postgres_server: P
     """A pod with its credentials in a Secret, which is at the same time the relay that they lead to."""
     host = bridge(PODS)
     if host is None:
-        pytest.skip("the cluster's pods are not on a bridge of this machine")
+        missing("the cluster's pods are not on a bridge of this machine", "FASTOPS_REQUIRE_CLUSTER")
     namespace = make_namespace()
     case = KubeCase(
         "relay",
