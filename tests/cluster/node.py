@@ -51,10 +51,12 @@ def prepare(place: Place) -> None:
         noted.write_text(json.dumps(before))
     for folder in _cgroups(place, make=True):
         folder.mkdir(exist_ok=True)
-    if not Path("/sys/class/net", place.holder).exists():
-        run("ip", "link", "add", place.holder, "type", "bridge")
-        run("ip", "address", "add", f"{place.node}/32", "dev", place.holder)
-        run("ip", "link", "set", place.holder, "up")
+    # The first pod would make the pods' bridge as well: servers outside are to listen on it before there is one.
+    for link, address in ((place.holder, f"{place.node}/32"), (place.bridge, place.gateway)):
+        if not Path("/sys/class/net", link).exists():
+            run("ip", "link", "add", link, "type", "bridge")
+            run("ip", "address", "add", address, "dev", link)
+            run("ip", "link", "set", link, "up")
     if _rule(place, "-C"):
         _rule(place, "-I")
 

@@ -76,6 +76,11 @@ class Place:
         return f"{self.network}.0.0/17"
 
     @cached_property
+    def gateway(self) -> str:
+        """This machine's address on the pods' bridge, with the length of their network."""
+        return f"{self.network}.0.1/17"
+
+    @cached_property
     def node(self) -> str:
         """The node's address: one of this machine only, since endpoints refuse loopback."""
         return f"{self.network}.255.1"
