@@ -41,7 +41,10 @@ AGAIN_PER_SECOND = 4.0
 """So many of them at most, the longest waiting first: a fleet at rest costs the same whatever its size."""
 _AGAIN_AT_ONCE = 60.0
 _READING = timedelta(seconds=5)
-"""While a target is being read for the first time, what is known of a deployment comes in parts: not each is judged."""
+"""While a target is being read for the first time, what is known of a deployment comes in parts: not each is judged.
+
+Half of a deployment's replicas are no ground for a verdict: only where a list takes longer than this they are one.
+"""
 _UNHURRIED = timedelta(minutes=1)
 """Where nothing was found, a moment later does."""
 
@@ -49,11 +52,14 @@ _UNHURRIED = timedelta(minutes=1)
 class _Known:
     """What is known of one deployment between two steps."""
 
-    __slots__ = ("deployment", "judged_at", "open", "report", "silenced", "undecided")
+    __slots__ = ("deployment", "judged_at", "judged_whole", "open", "report", "seen_at", "silenced", "undecided")
 
-    def __init__(self) -> None:
+    def __init__(self, now: datetime) -> None:
+        self.seen_at = now
         self.deployment: Deployment | None = None
         self.judged_at: datetime | None = None
+        self.judged_whole = False
+        """It was judged once its target had been listed."""
         self.open: dict[SignatureId, Opened] = {}
         self.undecided: tuple[Open, ...] = ()
         self.report: tuple[Finding, ...] = ()
@@ -95,6 +101,7 @@ class Tracker:
         for known, deployment, state in self._due(live, now):
             node = None if deployment.node is None else state.nodes.get(deployment.node)
             self._judge_all(known, deployment, history, now, node, opened, closed, state.deployments)
+            known.judged_whole = state.listed
         return Report(
             snapshot=snapshot,
             findings={identity: known.report for identity, known in sorted(self._known.items()) if known.report},
@@ -168,9 +175,10 @@ class Tracker:
             for deployment in state.deployments.values():
                 known = self._known.get(deployment.id)
                 if known is None:
-                    known = self._known[deployment.id] = _Known()
+                    known = self._known[deployment.id] = _Known(now)
                 if known.deployment is not deployment or known.judged_at is None:
-                    if state.complete or known.judged_at is None or now - known.judged_at >= _READING:
+                    anew = state.complete or (state.listed and not (known.judged_whole and known.judged_at))
+                    if anew or now - (known.judged_at or known.seen_at) >= _READING:
                         changed.append((known, deployment, state))
                     continue
                 hurried = bool(known.open or deployment.hits)

@@ -231,7 +231,9 @@ class Replica(Frozen, frozen=True):
     name: str
     state: ReplicaState
     ready: bool | None = None
-    """Running and, where there is a health check, healthy."""
+    """Running and, where there is a health check, healthy; of a pod, whether it takes traffic at all."""
+    held_by: str | None = None
+    """Why a pod takes no traffic although its serving container is well: another container, a gate, a silent node."""
     started_at: datetime | None = None
     finished_at: datetime | None = None
     created_at: datetime | None = None
@@ -283,7 +285,7 @@ class Replica(Frozen, frozen=True):
     heartbeats: tuple[Heartbeat, ...] = ()
     """Of its workers, as gunicorn's control socket told them last."""
     waiting: Waiting | None = None
-    """Why it does not run, where an orchestrator says so."""
+    """Why it, or a container beside it, does not run, where an orchestrator says so."""
     last_end: Ended | None = None
     """How its previous run ended, where an orchestrator says so."""
     probes: tuple[ProbeSpec, ...] | None = None
@@ -369,6 +371,11 @@ class Deployment(Frozen, frozen=True):
     unreadable: tuple[Failure, ...] = ()
 
     @property
+    def ready(self) -> int:
+        """How many replicas are ready; one that was told to go gets no new requests."""
+        return sum(one.ready is True and not one.terminating for one in self.replicas)
+
+    @property
     def running(self) -> tuple[Replica, ...]:
         """The replicas that run now."""
         return tuple(r for r in self.replicas if r.state == "running")
@@ -408,6 +415,8 @@ class TargetState(Frozen, frozen=True):
     """Those that differ from the state published before, removed ones included."""
     complete: bool = False
     """Every deployment was listed and measured at least once since the link came up: what ``scan`` waits for."""
+    listed: bool = True
+    """What there is was listed to its end: until then deployments may lack replicas, and others may be missing."""
 
 
 class Snapshot(Frozen, frozen=True):

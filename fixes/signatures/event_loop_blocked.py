@@ -61,6 +61,8 @@ def detect(view: View) -> Verdict:
 
 
 def _replica(view: View, replica: Replica) -> Verdict:
+    if not (replica.loop_probes or replica.stacks or replica.heartbeats):
+        return SILENT  # nothing was asked: so it is with most of a large fleet
     since = max(view.start, view.now - FRESH)
     if replica.started_at is not None:
         since = max(since, replica.started_at + _loop.START_UP)

@@ -56,6 +56,7 @@ class Bench:
         self.now = NOW
         self.link = Link("live", NOW)
         self.complete = True
+        self.listed = True
         self.deployments: dict[DeploymentId, Deployment] = {API: followed(_cases.deployment())}
 
     def step(self, seconds: float = 10, changed: bool = True) -> Report:
@@ -65,7 +66,9 @@ class Bench:
                 d: replace(v, logs=replace(v.logs, until=self.now if v.logs.until else None))
                 for d, v in self.deployments.items()
             }
-        state = TargetState(TARGET, self.link, self.now, deployments=self.deployments, complete=self.complete)
+        state = TargetState(
+            TARGET, self.link, self.now, deployments=self.deployments, complete=self.complete, listed=self.listed
+        )
         return self.tracker.advance(Snapshot(self.now, {TARGET: state}), History(), self.now)
 
 
@@ -257,6 +260,34 @@ def test_while_a_target_is_read_not_each_part_of_it_is_judged_and_the_whole_is()
     bench.complete = True
     bench.step(0.2)
     assert said.asked == 2
+
+
+def test_what_may_lack_replicas_is_not_judged_until_it_is_listed() -> None:
+    said = Said()
+    bench = Bench(said)
+    bench.complete = bench.listed = False
+    for _ in range(5):
+        bench.step(0.2)
+    assert said.asked == 0
+    bench.listed = True
+    bench.step(0.2)
+    assert said.asked == 1
+
+
+def test_a_list_that_takes_long_is_judged_as_far_as_it_came_and_at_once_when_it_is_whole() -> None:
+    said = Said()
+    bench = Bench(said)
+    bench.complete = bench.listed = False
+    bench.step()
+    bench.step(6)
+    assert said.asked == 1
+    bench.step(0.2)
+    assert said.asked == 1
+    bench.listed = True
+    bench.step(0.2)
+    assert said.asked == 2
+    bench.step(0.2)
+    assert said.asked == 2, "measurements come in parts, too"
 
 
 def test_an_open_finding_is_judged_again_as_time_passes() -> None:

@@ -155,10 +155,16 @@ class Fleet:
         if self._dirty:
             self.woken.set()
 
-    def refresh(self) -> frozenset[DeploymentId]:
-        """Builds what is dirty anew; the ids of those that differ from before."""
+    def refresh(self, *, new_alone: bool = False) -> frozenset[DeploymentId]:
+        """Builds what is dirty anew; the ids of those that differ from before.
+
+        ``new_alone`` leaves what stands in the list for later: while lists come in, more of it is told with each page.
+        """
         oldest = self.oldest()
         dirty, self._dirty = self._dirty, {}
+        if new_alone:
+            self._dirty = {one: None for one in dirty if one.id in self.deployments}
+            dirty = {one: None for one in dirty if one not in self._dirty}
         changed: set[DeploymentId] = set()
         for group in dirty:
             if group.empty:

@@ -27,6 +27,8 @@ from probes.targets.kubernetes.preserve import preserve
 _PUBLISH_SECONDS = 0.15
 """Between two publications: readings that come together are told together."""
 _LISTING_SECONDS = 0.6
+_PARTLY_SECONDS = 3.0
+"""While lists come in, what is shown already is told anew so often; what is new to the list is told at once."""
 _MANY = 50
 """With more deployments than this, each is told less often while lists come in that tell more and more of it."""
 _BACKOFF_SECONDS = (0.5, 15.0)
@@ -65,6 +67,7 @@ class KubernetesTarget:
         self._link = Link(state="connecting", since=datetime.now(UTC))
         self._live_until: datetime | None = None
         self._live_at = 0.0
+        self._refreshed_at = 0.0
         self._complete = False
         self._publish: Callable[[TargetState], None] = lambda _: None
 
@@ -142,8 +145,10 @@ class KubernetesTarget:
             if woken or complete != self._complete:
                 self._complete = complete
                 self._tell()
-            listing = self._link.state == "live" and not self._mirror.listed and len(self._fleet.deployments) > _MANY
-            await asyncio.sleep(_LISTING_SECONDS if listing else _PUBLISH_SECONDS)
+            await asyncio.sleep(_LISTING_SECONDS if self._lists_many() else _PUBLISH_SECONDS)
+
+    def _lists_many(self) -> bool:
+        return self._link.state == "live" and not self._mirror.listed and len(self._fleet.deployments) > _MANY
 
     def _is_complete(self) -> bool:
         if self._link.state != "live" or not self._mirror.listed:
@@ -153,7 +158,10 @@ class KubernetesTarget:
         return asyncio.get_running_loop().time() - self._live_at > _PATIENCE_SECONDS
 
     def _tell(self) -> None:
-        changed = self._fleet.refresh()
+        at = asyncio.get_running_loop().time()
+        partly = self._lists_many() and at - self._refreshed_at < _PARTLY_SECONDS
+        changed = self._fleet.refresh(new_alone=partly)
+        self._refreshed_at = self._refreshed_at if partly else at
         self._observing.update(changed)
         now = datetime.now(UTC)
         if self._link.state == "live":
@@ -169,6 +177,7 @@ class KubernetesTarget:
                 deployments=dict(self._fleet.deployments),
                 changed=changed,
                 complete=self._complete,
+                listed=self._mirror.listed,
             )
         )
 

@@ -125,6 +125,21 @@ def test_what_a_command_does_not_let_be_changed_is_no_capability(command: list[s
     assert found["probes"] is None
 
 
+def test_a_commands_locks_follow_the_variables_that_it_uses_whatever_else_differs() -> None:
+    def locks(**environment: str) -> bool:
+        command = ["sh", "-c", 'exec sh -c "$START"']
+        env = [{"name": name, "value": value} for name, value in environment.items()]
+        pods = {"containers": [container(command=command, args=[], env=env)]}
+        annotated = {"annotations": {"fastops.io/enable": "true"}}
+        spec = {"template": {"metadata": {"labels": {"app": "web"}}, "spec": pods}}
+        found = Given().put("deployments", workload(metadata=annotated, spec=spec))[WEB].capabilities
+        return found["gunicorn"] is not None
+
+    served = locks(START="exec gunicorn $APP", APP="web:app", RELEASE="1")
+    assert locks(START="exec gunicorn $APP", APP="web:app", RELEASE="2") == served
+    assert locks(START="exec ./serve", APP="web:app", RELEASE="1")
+
+
 def test_an_event_of_one_pod_rebuilds_its_own_workload_alone() -> None:
     given = Given().put("pods", pod("web-abc-1"), pod("web-abc-2"), pod("other", of=owner("StatefulSet", "other")))
     before = dict(given.fleet.deployments)
@@ -133,6 +148,17 @@ def test_an_event_of_one_pod_rebuilds_its_own_workload_alone() -> None:
     assert given["shop/StatefulSet/other"] is before[given["shop/StatefulSet/other"].id]
     assert given[WEB] is not before[given[WEB].id]
     assert given[WEB].replicas[1] is before[given[WEB].id].replicas[1]
+
+
+def test_while_lists_come_in_what_is_shown_waits_and_what_is_new_is_built() -> None:
+    given = Given().put("pods", pod("web-abc-1"))
+    views = page("pods", pod("web-abc-2"), pod("other", of=owner("StatefulSet", "other"))).views
+    for view in views:
+        given.fleet.take(None, view)
+    assert given.fleet.refresh(new_alone=True) == {given["shop/StatefulSet/other"].id}
+    assert len(given[WEB].replicas) == 1
+    assert given.fleet.refresh() == {given[WEB].id}
+    assert len(given[WEB].replicas) == 2
 
 
 def test_an_event_that_changes_nothing_shown_changes_nothing() -> None:
