@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -17,6 +18,8 @@ Params = Mapping[str, object]
 """Query parameters; a sequence is repeated (``command=a&command=b``), ``None`` is left out."""
 BODY_LIMIT = 1 << 20
 """Of what a service behind the proxy answers, as :class:`probes.target.Answer` says, and of errors."""
+_HEAD_BYTES = 8192
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 T = TypeVar("T")
 
 
@@ -50,6 +53,11 @@ class _ErrorEvent(Frozen, frozen=True):
 
 def following(path: str, body: bytes) -> str | None:
     """The token of the page after this one; ``None`` after the last. Raises :class:`Unreadable`."""
+    # The API server writes a list's metadata first; anything else is looked at whole.
+    head, items, _ = body[:_HEAD_BYTES].partition(b',"items":[')
+    with contextlib.suppress(*_UNREADABLE):
+        if items and b'"metadata":{' in head:
+            return msgspec.json.decode(head + b"}", type=_List).metadata.next or None
     return decoded(path, body, _List).metadata.next or None
 
 
@@ -68,7 +76,7 @@ def decoded(path: str, body: bytes, kind: type[T]) -> T:
     """JSON of a known shape. Raises :class:`Unreadable` (``unexpected-answer``)."""
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         why = f"the answer is not understood: {text.line(str(error), 200)}"
         hint = "is this a Kubernetes API server, or a proxy that wants a login?"
         raise Unreadable(Failure("unexpected-answer", f"GET {text.clean(path, 300)}", why, hint)) from None
