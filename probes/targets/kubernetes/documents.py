@@ -20,6 +20,9 @@ from probes.targets.kubernetes.views import TemplateView
 
 AT_ONCE = 8
 PER_SECOND = 25.0
+BURST = 200
+"""So many may be asked as fast as they answer, as long as nobody was for a while: kubectl itself discovers what a
+server offers by up to 300 at once, then 50 a second."""
 TIMEOUT_SECONDS = 3.0
 _AGAIN_SECONDS = (3.0, 600.0)
 """A service that starts does not answer yet: it is asked again so long after, then twice that, up to so long."""
@@ -72,6 +75,8 @@ class Documents:
         self._rest_until = 0.0
         self._next = 0.0
         self._version = -1
+        self._paced = 0.0
+        """When the next may be asked at the long-term pace."""
         self._running: set[asyncio.Task[None]] = set()
         self.failure: Failure | None = None
         """Why nobody may be asked."""
@@ -95,12 +100,17 @@ class Documents:
                     task = asyncio.create_task(self._ask(client, one))
                     self._running.add(task)
                     task.add_done_callback(self._running.discard)
-                    await asyncio.sleep(1 / PER_SECOND)
+                    await asyncio.sleep(self._pause(time.monotonic()))
                 await asyncio.sleep(_LOOK_SECONDS)
         finally:
             for task in self._running:
                 task.cancel()
             await asyncio.gather(*self._running, return_exceptions=True)
+
+    def _pause(self, now: float) -> float:
+        """Seconds until the next may be asked, after one was."""
+        self._paced = max(self._paced, now - BURST / PER_SECOND) + 1 / PER_SECOND
+        return max(0.0, self._paced - now)
 
     def _due(self) -> list[Asked]:
         now = time.monotonic()

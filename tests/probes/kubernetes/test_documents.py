@@ -116,6 +116,18 @@ async def test_no_more_than_a_few_are_asked_at_once() -> None:
     assert len(fleet.ids()) == len(services.asked) == 40
 
 
+def test_a_burst_is_asked_at_once_and_more_than_it_at_a_steady_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PER_SECOND", 25.0)
+    documents = Documents(given().fleet)
+    now, waited = 1000.0, []
+    for _ in range(module.BURST + 50):
+        waited.append(documents._pause(now))
+        now += waited[-1]
+    assert waited[: module.BURST] == [0.0] * module.BURST
+    assert waited[-50:] == pytest.approx([1 / 25] * 50)
+    assert documents._pause(now + 4.0) == 0.0
+
+
 async def test_where_nobody_is_reached_asking_rests() -> None:
     fleet = given(60)
     services = Services({}, took_seconds=0.01)
