@@ -209,7 +209,7 @@ def cells(one: Deployment, report: Report) -> tuple[str, ...]:
         min(found, key=severity_rank).severity if found else "ok" if one.running else "stopped",
         one.id,
         f"{one.server or '?'} {one.server_version or ''}".strip(),
-        f"{sum(r.ready is True for r in one.replicas)}/{one.desired if one.desired is not None else '?'}",
+        f"{one.ready}/{one.desired if one.desired is not None else '?'}",
         str(len(one.workers)) if one.workers or not one.running else "–",
         _memory(one),
         _cpu(one),

@@ -21,6 +21,8 @@ class Waiting(Frozen, frozen=True):
     ``Unschedulable``, ``FailedCreate``, …"""
     message: str | None = None
     since: datetime | None = None
+    container: str | None = None
+    """Which container it is, where it is another one of the pod than the one that serves."""
 
 
 class Ended(Frozen, frozen=True):

@@ -30,7 +30,7 @@ WORKER_COLUMNS = (
 
 def head(deployment: Deployment, now: datetime, width: int = 0) -> Text:
     """One line that says what it is and how it stands; a name that leaves that no room has lines of its own."""
-    ready = sum(1 for r in deployment.running if r.ready is not False)
+    ready = sum(1 for r in deployment.running if r.ready is not False and not r.terminating)
     desired = deployment.desired if deployment.desired is not None else len(deployment.replicas)
     text = _named(deployment)
     alone = 0 < width < text.cell_len + LEAST_HEAD

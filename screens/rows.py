@@ -44,7 +44,7 @@ def make(deployment: Deployment, findings: Sequence[Finding], link: LinkState) -
     severity = words.worst(findings)
     cause = next((f for f in findings if f.severity == severity), None)
     used = _total(r.memory.used_bytes for r in running)
-    ready = [r for r in running if r.ready is not False]
+    ready = [r for r in running if r.ready is not False and not r.terminating]
     return Row(
         id=deployment.id,
         name=deployment.name,

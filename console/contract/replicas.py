@@ -33,8 +33,10 @@ class InstanceOut(Out, frozen=True):
     revision: str | None
     """Of the template that it was made from, where an orchestrator counts them."""
     terminating: bool
+    held_by: str | None
+    """Why a pod takes no traffic although its serving container is well: another container, a gate, a silent node."""
     waiting: Waiting | None
-    """Why it does not run, where an orchestrator says so."""
+    """Why it, or a container beside it, does not run, where an orchestrator says so."""
     last_end: Ended | None
     """How its previous run ended, where an orchestrator says so."""
     memory_bytes: int | None
@@ -79,6 +81,7 @@ def instance(one: Replica) -> InstanceOut:
         node=one.node,
         revision=one.revision,
         terminating=one.terminating,
+        held_by=one.held_by,
         waiting=one.waiting,
         last_end=one.last_end,
         memory_bytes=one.memory.used_bytes,

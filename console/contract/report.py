@@ -137,7 +137,7 @@ def deployment(one: Deployment, report: Report) -> DeploymentOut:
         recognised_by=one.recognised_by,
         server=one.server,
         server_version=one.server_version,
-        replicas=ReplicasOut(sum(r.ready is True for r in one.replicas), one.desired),
+        replicas=ReplicasOut(one.ready, one.desired),
         restarts=one.restarts,
         coverage=coverage(one),
         workers=tuple(worker(w) for r in one.replicas for w in r.processes),

@@ -106,6 +106,11 @@ def waiting(reason: str, seconds: float = 180, message: str | None = None, **cha
     return pod(**(plain | changes))
 
 
+def of_another(reason: str, container: str = "agent", message: str | None = None) -> Waiting:
+    """What a container beside the one that serves waits for."""
+    return Waiting(reason, f"container {container}: {message or reason}", ago(30), container)
+
+
 def ended(reason: str, code: int, seconds_ago: float = 60, ran_seconds: float = 30, **changes: object) -> Ended:
     """The previous run of a pod's container: how it ended, so long ago."""
     began = ago(seconds_ago + ran_seconds)

@@ -79,7 +79,7 @@ def _has_passed(view: View, hit: LogHit, place: At) -> bool:
     if replica is None or not _kubernetes.runs(view):
         return False
     if hit.fields["probe"] != "Liveness":
-        return bool(replica.ready)
+        return bool(replica.ready) or replica.held_by is not None
     check = next((one for one in replica.probes or () if one.role == "liveness"), None)
     if check is None or place.at is None or any(at.line >= place.line for _, at in kills(view)):
         return False

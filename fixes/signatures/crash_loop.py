@@ -27,7 +27,8 @@ from probes.model import Deployment, Event, Replica
 
 BACK_OFF = _wording.unquoted(
     "kubernetes/crash-loop",
-    r"(?:^|[\s\":=])CrashLoopBackOff(?:[\s\",:]|$)|Back-off (?:\S+ )?restarting failed container",
+    r"(?:^|[\s\":=])CrashLoopBackOff(?:[\s\",:]|$)|Back-off (?:\S+ )?restarting failed container"
+    r"(?:[ =](?P<container>[a-z0-9][a-z0-9-]{0,62}))?",
 )
 TIMES = 3
 WITHIN = timedelta(minutes=10)
@@ -74,19 +75,34 @@ def _of_pods(view: View) -> Verdict:
         elif ran < needed:
             lasting = max(lasting or needed, needed)
     if not told:
-        return SILENT if lasting is None else Undecided(f"{_shared.duration(lasting.total_seconds())} of its running")
+        if lasting is not None:
+            return Undecided(f"{_shared.duration(lasting.total_seconds())} of its running")
+        return Undecided(f"whether {between} runs on") if (between := _between_runs(view)) is not None else SILENT
     looping = [r for r in view.deployment.replicas if r.id in {e.replica for e in told}]
-    codes = {r.last_end.exit_code for r in looping if r.last_end is not None and r.last_end.exit_code is not None}
+    beside = next((r.waiting.container for r in looping if r.waiting is not None and r.waiting.container), None)
+    own = [r for r in looping if r.waiting is None or r.waiting.container is None]
+    codes = {r.last_end.exit_code for r in own if r.last_end is not None and r.last_end.exit_code is not None}
     code = f" with exit code {codes.pop()}" if len(codes) == 1 else ""
-    ends = [evidence for replica, _, evidence in _kubernetes.ends(view) if replica in looping]
+    ends = [evidence for replica, _, evidence in _kubernetes.ends(view) if replica in own]
+    what = "it" if own or beside is None else f"the container {beside} of its pods"
     return _logged.fires(
         view,
         list(_shared.places(view, BACK_OFF)),
         "critical",
-        f"it ends{code} soon after each start and is started again",
+        f"{what} ends{code} soon after each start and is started again",
         count=max(1, sum(r.restarts or 0 for r in looping)),
         more=[*told, *ends],
     )
+
+
+def _between_runs(view: View) -> str | None:
+    """The container beside a serving one that the kubelet held back lately: it runs for a moment, or for good."""
+    for hit, place in _shared.places(view, BACK_OFF):
+        name, replica = hit.fields.get("container"), _shared.replica_of(view, place.replica)
+        lately = place.at is not None and view.now - place.at <= WITHIN
+        if name and replica is not None and name in (replica.beside or ()) and lately:
+            return f"the container {name}"
+    return None
 
 
 def _run(view: View, replica: Replica) -> tuple[timedelta, timedelta]:
@@ -172,6 +188,9 @@ def _short(*starts: float) -> tuple[Event, ...]:
     return tuple(one for at in starts for one in (_cases.event("die", at + 1, 3), _cases.event("start", at)))
 
 
+_HELD = "containers with unready status: [agent]"
+_AGENT = "Warning  BackOff  kubelet  Back-off restarting failed container agent in pod api-7d4b9c-x2x1z_shop(1)\n"
+
 SIGNATURE = Signature(
     id=SignatureId("crash-loop"),
     title="Crash loop",
@@ -227,6 +246,12 @@ SIGNATURE = Signature(
                 )
             ),
         ),
+        Example(
+            "a container beside the one that serves",
+            deployment=_cases.workload(
+                _cases.pod(ready=False, beside=("agent",), held_by=_HELD, waiting=_cases.of_another("CrashLoopBackOff"))
+            ),
+        ),
     ),
     silent=(
         Example(
@@ -263,6 +288,12 @@ SIGNATURE = Signature(
                     last_end=_cases.ended("Error", 1, 70, 10),
                 )
             ),
+        ),
+        Example(
+            "a container beside it that runs for a moment, or for good",
+            f"{_cases.ago(20):%Y-%m-%dT%H:%M:%SZ} {_AGENT}",
+            deployment=_cases.workload(_cases.pod(beside=("agent",))),
+            undecided=True,
         ),
         Example(
             "an older pod that runs again, and nobody knows for how long",

@@ -55,9 +55,12 @@ def detect(view: View) -> Verdict:
             found.append((hit, place))
     if not found and not told:
         return _kubernetes.unseen(view)
-    names = [replica.image for replica, _ in told if replica.image]
+    own = [replica for replica, _ in told if replica.waiting is not None and replica.waiting.container is None]
+    names = [replica.image for replica in own if replica.image]
     names += [n for hit, _ in found for n in (hit.fields.get(k) for k in ("image", "waiting", "denied")) if n]
-    what = f"the image {names[0]}" if names else "its image"
+    beside = next((r.waiting.container for r, _ in told if r.waiting is not None and r.waiting.container), None)
+    unnamed = f"the image of the container {beside} of its pods" if beside is not None else "its image"
+    what = f"the image {names[0]}" if names else unnamed
     return _logged.fires(
         view,
         found,
@@ -95,6 +98,12 @@ SIGNATURE = Signature(
             "the pods of a new revision, while the former serves",
             deployment=_cases.workload(
                 _cases.waiting("ErrImagePull", 20), _cases.pod(id="shop/api-5f6d7e-1/api", revision="5f6d7e")
+            ),
+        ),
+        Example(
+            "a container beside the one that serves",
+            deployment=_cases.workload(
+                _cases.pod(ready=False, beside=("agent",), waiting=_cases.of_another("ErrImagePull"))
             ),
         ),
     ),

@@ -96,8 +96,8 @@ def _of_requests(view: View) -> Fires | None:
     for replica in view.deployment.running:
         if replica.ready is not False or replica.probes is None or replica.started_at is None:
             continue
-        if not _listens(replica):
-            continue  # what answered is another server
+        if replica.held_by is not None or not _listens(replica):
+            continue  # its own check passes, or what answered is another server
         since = replica.started_at + max(_health.START_UP, _delay(replica))
         paths = {probe.path for probe in replica.probes if probe.role == "readiness" and probe.handler == "http"}
         latest = [one for one in replica.health_probes if one.path in paths and one.at >= since][-_health.LEAST :]

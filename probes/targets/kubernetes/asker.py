@@ -98,7 +98,7 @@ class Asker:
         checked = [probe.path for probe in replica.probes or () if probe.handler == "http" and probe.path]
         paths = tuple(dict.fromkeys([*checked, *http.HEALTH_PATHS]))
         known = self._health.get(job.replica)
-        refused = _readiness(replica) if replica.ready is False else None
+        refused = _readiness(replica) if replica.ready is False and replica.held_by is None else None
         known = known if refused is None else refused  # what keeps it from its traffic is of interest now
         async with self._requests:
             sample = await http.health_probe(self._access, job.replica, port, paths if known is None else (known,))

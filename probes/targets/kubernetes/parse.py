@@ -48,6 +48,7 @@ def pod(found: objects.Pod, share: Sharing) -> PodView | None:
         message=status.message,
         created_at=meta.creation_timestamp,
         terminating=meta.deletion_timestamp is not None,
+        unready=_unready(status),
         unscheduled=_unscheduled(status),
         statuses=tuple(_status(one, share) for one in status.container_statuses or ()),
         starting=_starting(status, share),
@@ -63,6 +64,13 @@ def _unscheduled(status: objects.PodStatus) -> Waiting | None:
     for one in status.conditions or ():
         if one.type == "PodScheduled" and one.status == "False":
             return Waiting(one.reason or "Unschedulable", one.message, one.last_transition_time)
+    return None
+
+
+def _unready(status: objects.PodStatus) -> str | None:
+    for one in status.conditions or ():
+        if one.type == "Ready":
+            return (one.message or one.reason or "its condition Ready is false") if one.status == "False" else None
     return None
 
 
@@ -116,11 +124,13 @@ def replica(view: PodView, container: str, measured: Measured | None = None, nod
     reading = measured or _NO_MEASURE
     state = _state(view, status)
     last = status.ended or status.before
+    well = bool(status.ready) and state == "running"
     return Replica(
         id=replica_id(view.namespace, view.name, container),
         name=text.clean(view.name, 253),
         state=state,
-        ready=bool(status.ready) and state == "running",
+        ready=well and view.unready is None,
+        held_by=text.line(view.unready, 300) if well and view.unready is not None else None,
         started_at=status.started_at or (status.ended.started_at if status.ended else None),
         finished_at=status.ended.at if status.ended else None,
         created_at=view.created_at,
@@ -177,20 +187,31 @@ def ended_at(view: PodView, container: str) -> datetime | None:
 
 
 def _waiting(view: PodView, status: StatusView) -> Waiting | None:
-    """Why it does not run: the scheduler's word, then an init container's, then the container's own."""
+    """Why it does not run: the scheduler's word, then an init container's, its own, that of one that runs beside it."""
     if view.over:
         return None
     if view.unscheduled is not None and not view.node:
         return _clean_waiting(view.unscheduled)
-    if view.starting is not None and not status.running:
-        told = view.starting.waiting
-        ended = view.starting.ended
+    init = view.starting
+    if init is not None and not status.running:
+        told = init.waiting
         if told is None:
-            code = ended.exit_code if ended else None
-            told = Waiting("InitContainerFailed", f"it ended with exit code {code}", ended.at if ended else None)
-        message = f"init container {view.starting.name}: {told.message or told.reason}"
-        return _clean_waiting(Waiting(told.reason, message, told.since))
-    return _clean_waiting(status.waiting) if status.waiting else None
+            code = init.ended.exit_code if init.ended else None
+            at = init.ended.at if init.ended else None
+            told = Waiting("InitContainerFailed", f"it ended with exit code {code}", at)
+        return _of_another(init.name, told, "init container")
+    if status.waiting is not None:
+        return _clean_waiting(status.waiting)
+    # A sidecar among the init containers, or one beside it.
+    for one in (*((init,) if init is not None else ()), *view.statuses):
+        if one.waiting is not None and one.waiting.reason not in _BEGINNING and one.name != status.name:
+            return _of_another(one.name, one.waiting, "container")
+    return None
+
+
+def _of_another(name: str, told: Waiting, what: str) -> Waiting:
+    message = f"{what} {name}: {told.message or told.reason}"
+    return _clean_waiting(Waiting(told.reason, message, told.since, name))
 
 
 def _error(view: PodView) -> str | None:
@@ -201,7 +222,7 @@ def _error(view: PodView) -> str | None:
 
 def _clean_waiting(found: Waiting) -> Waiting:
     message = text.line(found.message, 1000) if found.message else None
-    return Waiting(text.clean(found.reason, 100), message, found.since)
+    return Waiting(text.clean(found.reason, 100), message, found.since, _clean(found.container, 63))
 
 
 def _clean_end(found: Ended | None) -> Ended | None:

@@ -113,6 +113,8 @@ class PodView(ObjectView, frozen=True):
     message: str | None = None
     created_at: datetime | None = None
     terminating: bool = False
+    unready: str | None = None
+    """Why its condition ``Ready`` is false, as it says; ``None`` where it is not."""
     unscheduled: Waiting | None = None
     """Why it has no node, where it waits for one."""
     statuses: tuple[StatusView, ...] = ()

@@ -270,7 +270,7 @@ def test_an_init_container_that_fails_is_why_the_pod_does_not_start() -> None:
     status = running(ready=False, state={"waiting": {"reason": "PodInitializing"}})
     init = {"name": "migrate", "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}}}
     made = replica(pod_view(pod(status=status | {"initContainerStatuses": [init]})), "app")
-    assert made.waiting == Waiting("CrashLoopBackOff", "init container migrate: back-off 10s")
+    assert made.waiting == Waiting("CrashLoopBackOff", "init container migrate: back-off 10s", None, "migrate")
     fine = {"name": "migrate", "state": {"terminated": {"exitCode": 0, "reason": "Completed"}}}
     made = replica(pod_view(pod(status=status | {"initContainerStatuses": [fine]})), "app")
     assert made.waiting == Waiting("PodInitializing")
@@ -455,3 +455,30 @@ def test_events_of_every_age_have_their_latest_time() -> None:
     assert (first.count, first.about) == (3, "web-abc-1")  # type: ignore[attr-defined]
     assert stamp(second.at) == "2026-11-22T10:00:00Z"  # type: ignore[attr-defined]
     assert second.source == "default-scheduler"  # type: ignore[attr-defined]
+
+
+def test_a_pod_takes_no_traffic_while_a_container_beside_the_serving_one_fails() -> None:
+    status = running()
+    status["containerStatuses"].append(
+        {"name": "agent", "ready": False, "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}}}
+    )
+    message = "containers with unready status: [agent]"
+    status["conditions"] = [
+        {"type": "Ready", "status": "False", "reason": "ContainersNotReady", "message": message},
+    ]
+    found = replica(pod_view(pod(status=status)), "app")
+    assert (found.state, found.ready, found.held_by) == ("running", False, message)
+    assert found.waiting == Waiting("CrashLoopBackOff", "container agent: back-off", None, "agent")
+
+
+def test_a_pod_of_a_silent_node_takes_no_traffic_whatever_its_containers_said_last() -> None:
+    status = running() | {"conditions": [{"type": "Ready", "status": "False"}]}
+    found = replica(pod_view(pod(status=status)), "app")
+    assert (found.ready, found.held_by) == (False, "its condition Ready is false")
+    assert replica(pod_view(pod()), "app").ready
+
+
+def test_what_a_container_waits_for_that_ended_beside_it_is_not_told_once_it_is_ready() -> None:
+    status = running() | {"conditions": [{"type": "Ready", "status": "True"}]}
+    found = replica(pod_view(pod(status=status)), "app")
+    assert (found.ready, found.held_by, found.waiting) == (True, None, None)
