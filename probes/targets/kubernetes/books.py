@@ -14,6 +14,7 @@ from probes.logs import RING_BYTES, Matcher
 from probes.model import Deployment
 from probes.targets.kubernetes import happenings, logs
 from probes.targets.kubernetes.follower import Log
+from probes.targets.kubernetes.ids import replica_parts
 from probes.targets.kubernetes.views import HappeningView
 
 SAMPLED_REPLICAS = 2
@@ -69,7 +70,9 @@ class Books:
         """Takes what the API says of a replica as a line."""
         if self.matcher is None:
             return
-        self._book(deployment).stream(replica, happenings.SOURCE).feed(happenings.line(event))
+        self._book(deployment).stream(replica, happenings.SOURCE).feed(
+            happenings.line(event, replica_parts(replica)[2])
+        )
         self._touch((replica,))
 
     def hits(self, deployment: DeploymentId, oldest: datetime) -> tuple[LogHit, ...]:

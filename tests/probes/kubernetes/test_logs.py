@@ -193,6 +193,29 @@ def test_an_event_is_the_line_that_kubectl_shows() -> None:
     assert (hit.marks[0].at, hit.source) == (NOW, "event")
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("Readiness probe failed: HTTP", "Readiness probe of agent failed: HTTP"),
+        (
+            "Container agent failed liveness probe, will be restarted",
+            "Container agent failed liveness probe of agent, will be restarted",
+        ),
+    ],
+)
+def test_the_checks_of_another_container_are_not_told_of_the_one_that_serves(said: str, shown: str) -> None:
+    def line(container: str) -> str:
+        event = HappeningView(
+            namespace="shop", name="e", uid="u", version="1", kind="Pod", about="web-1", about_uid="p", at=NOW,
+            type="Warning", reason="Unhealthy", source="kubelet", message=said, field=f"spec.containers{{{container}}}",
+        )  # fmt: skip
+        return happenings.line(event, "app").decode()
+
+    assert said in line("app")
+    assert said not in line("agent")
+    assert shown in line("agent")
+
+
 def test_what_is_sick_is_followed_first_and_never_more_than_the_bound() -> None:
     ill = replica(7, ready=False)
     assert sick(ill)
