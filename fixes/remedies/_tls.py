@@ -28,7 +28,7 @@ class Place(NamedTuple):
 def place(deployment: Deployment, finding: Finding) -> Place | str:
     """Where it stands, or the sentence that says why it cannot be changed from here."""
     told = finding.facts.get("variable")
-    urls = [one for one in _dsn.urls(deployment) if told in (None, one.variable)]
+    urls = [one for one in _dsn.urls(deployment, ended=True) if told in (None, one.variable)]
     if not urls:
         return _elsewhere(deployment)
     if len({(one.variable, one.shown) for one in urls}) > 1:

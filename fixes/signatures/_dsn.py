@@ -55,11 +55,14 @@ class Dsn(NamedTuple):
         return Evidence("settings", f"{self.variable}={self.shown}", replica=self.replica.id)
 
 
-def urls(deployment: Deployment) -> Iterator[Dsn]:
-    """The database URLs in the environments of the replicas that run, each variable once."""
+def urls(deployment: Deployment, *, ended: bool = False) -> Iterator[Dsn]:
+    """The database URLs in the environments of the replicas that run, each variable once.
+
+    ``ended``: where none runs, those of the others, too: one that fails at its start runs for moments.
+    """
     seen: set[tuple[str, str]] = set()
     before: Mapping[str, str] | None = None
-    for replica in deployment.running:
+    for replica in deployment.running or (deployment.replicas if ended else ()):
         if replica.environment is before:  # replicas of one template share it
             continue
         before = replica.environment

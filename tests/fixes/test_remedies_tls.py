@@ -19,6 +19,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from fixes.catalogue import remedies
 from fixes.diff import unified
@@ -111,6 +112,13 @@ def test_a_server_that_lets_nobody_in_without_tls_says_enough() -> None:
     one, found = service(tls=None), about("db-ssl-required")
     assert refusal(REQUIRE, one, found) is None
     assert "was not seen" in " ".join(REQUIRE.cautions(one, found, {"variable": "DATABASE_URL"}))
+
+
+def test_a_service_that_ends_at_each_start_is_mended_between_two_of_them() -> None:
+    one = service()
+    ended = replace(one, replicas=tuple(replace(each, state="restarting") for each in one.replicas))
+    assert refusal(REQUIRE, ended, about("db-ssl-required")) is None
+    assert wanted(REQUIRE, ended, about("db-ssl-required")) == Desired(database_tls={"DATABASE_URL": "require"})
 
 
 def test_the_url_that_the_finding_names_is_the_one() -> None:
