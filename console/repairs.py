@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from console.config import state_folder
 from fixes import asked, catalogue, plan, verify
 from fixes.apply import Fixer
+from fixes.explain import explained
 from fixes.journal import OPEN_STATES, Journal
 from fixes.model import (
     Advice,
@@ -158,6 +159,7 @@ class Repairs:
         remedy = catalogue.remedies()[wanted.remedy]
         drafter = self._target(wanted.deployment).drafter
         before = verify.load_before(self._series_of(wanted.deployment), datetime.now(UTC))
+        effects = explained(self._report().of(wanted.deployment), finding)
         entry = await self._fixer.apply(
             wanted, progress, current=lambda: plan.redraft(wanted, self._deployment(wanted.deployment), remedy, drafter)
         )
@@ -167,7 +169,7 @@ class Repairs:
             self._record(entry.id, "untested", OFFERED, progress)
             return Outcome(True, "untested", entry.id, time.monotonic() - began, OFFERED)
         signature = asked.signature(wanted.signature) or catalogue.signatures()[wanted.signature]
-        verification = verify.begin(finding, signature.proof, datetime.now(UTC), before)
+        verification = verify.begin(finding, signature.proof, datetime.now(UTC), before, effects)
         answer = await self._verify(verification, signature, progress)
         verified = answer.verified or "untested"
         if verified == "gone":

@@ -32,6 +32,12 @@ def explain(findings: Iterable[Finding], signatures: Mapping[SignatureId, Signat
     return _ordered(explained, causes)
 
 
+def explained(findings: Iterable[Finding], cause: Finding) -> tuple[Finding, ...]:
+    """Those of these findings of one deployment that ``cause`` explains, directly."""
+    wanted = _reference(cause, cause.signature)
+    return tuple(finding for finding in findings if finding.explained_by == wanted)
+
+
 def severity_rank(finding: Finding) -> int:
     """0 for the worst."""
     return -SEVERITIES.index(finding.severity)

@@ -4,8 +4,9 @@ Three kinds of findings end in three ways; which one it is says each signature's
 
 * **settings** (a limit, an address, a port, a number of processes): the first measurement after the change that shows
   them decides. Silent is ``gone`` at once; still there at the end of the window is ``present``.
-* **start** (it did not boot, a variable is missing, every worker was killed while it started): ``gone`` when the
-  service has started since, runs, and is silent to the window's end. A start needs no load to fail again.
+* **start** (it did not boot, or this kept it from booting; a variable is missing, every worker was killed while it
+  started): ``gone`` when the service has started since, runs, and is silent to the window's end. A start needs no load
+  to fail again.
 * **load** (kills, time-outs, exhaustion, leaks, a blocked loop): firing again is ``present`` at once, unless all that
   it fires on was measured before the change: then the next measurement is waited for.
   Silence counts only where the service was used as before: at least half of the established connections, or of the
@@ -23,7 +24,7 @@ or by workers that were replaced before; that silence is a judgement itself and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from msgspec.structs import replace
@@ -60,6 +61,8 @@ LONGEST_WAIT_SECONDS = 60.0
 """So far a window grows for a failure that comes more rarely than its usual window is long."""
 APPLYING_SECONDS = 120.0
 """Quiet of up to so long before the end of the last step is the fix itself: the service stops and starts."""
+_NO_START = frozenset({"worker-boot-failed", "startup-stalled"})
+"""What explains one of these stopped a start: the next start puts it to the test."""
 _SLOWEST_START_SECONDS = 180.0
 """So far a window grows for a service whose start takes longer than its former time-out."""
 _UNMEASURED = "It was not measured since the change."
@@ -104,13 +107,15 @@ def load_before(series: Series, now: datetime) -> Load:
     return load(series, now.timestamp() - BEFORE_SECONDS, now.timestamp())
 
 
-def begin(finding: Finding, proof: Proof, applied_at: datetime, before: Load) -> Verification:
+def begin(
+    finding: Finding, proof: Proof, applied_at: datetime, before: Load, effects: Iterable[Finding] = ()
+) -> Verification:
     """Starts to verify.
 
     ``proof`` is the signature's; ``applied_at`` is when the last step was done (UTC), ``before`` what the load is
-    compared with.
+    compared with, ``effects`` what the finding explained of the same deployment before the change.
     """
-    if finding.facts.get("only_boots") is True:
+    if finding.facts.get("only_boots") is True or any(f.signature in _NO_START for f in effects):
         proof = replace(proof, basis="start")
     every = _every(finding, proof, applied_at) if proof.basis == "load" else 0.0
     window = max(proof.window_seconds, min(every, LONGEST_WAIT_SECONDS))

@@ -210,6 +210,15 @@ def test_workers_killed_only_while_they_start_need_a_start_and_no_load(former: f
     assert judge(verification, SILENT, up(), idle, after(window)).verified == "untested"
 
 
+def test_what_kept_it_from_starting_is_over_when_it_starts() -> None:
+    came_up = deployment(replicas=up().replicas, hits=(started(8),))
+    idle, found = series(cpu_cores=[(-60, 0.0), (5, 0.0)]), finding("db-ssl-required")
+    for effects, verified in (((finding("worker-boot-failed"),), "gone"), ((finding("error-rate"),), "untested")):
+        verification = begin(found, proof("db-ssl-required"), NOW, load_before(idle, NOW), effects)
+        assert judge(verification, SILENT, came_up, idle, after(30)).verified == verified
+        assert judge(verification, SILENT, up(), idle, after(30)).verified == "untested"
+
+
 @pytest.mark.parametrize(
     ("signature", "known"),
     [
