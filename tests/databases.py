@@ -90,7 +90,7 @@ class Postgres(Server):
 
     @property
     def certificate(self) -> Path:
-        """The authority: the server's own certificate, for ``localhost`` and 127.0.0.1."""
+        """The authority: the server's own certificate, for ``localhost`` and each address on which it listens."""
         return self.folder / "data" / "server.crt"
 
 
@@ -109,7 +109,7 @@ def postgres_server() -> Iterator[Postgres]:
         made = Postgres(folder, address(), free_port())
         data = folder / "data"
         run([_program("initdb"), "-D", str(data), "-U", "admin", "--auth=trust", "-N"])
-        names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
+        names = ",".join(["subjectAltName=DNS:localhost", *(f"IP:{one}" for one in _addresses())])
         run(
             f"openssl req -new -x509 -nodes -days 2 -subj /CN=localhost -addext {names} "
             f"-out {made.certificate} -keyout {data}/server.key".split()
