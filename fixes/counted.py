@@ -1,7 +1,7 @@
 """Which replicas of an orchestrator count, and how bad a failure can be while others serve.
 
 A replica that was told to go fails nothing any more. One of a former revision that is not ready is being replaced; one
-that is ready still serves, and counts. What stands in the logs of those that do not count is left out with them.
+that is ready still serves, and counts. A pod that has done its work is no service any more. What stands in the logs of those that do not count is left out with them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ def counted(deployment: Deployment) -> Deployment:
     """The deployment without the replicas that do not count; the same object where all do."""
     if deployment.kind not in ORCHESTRATED:
         return deployment
-    left_out = {replica.id for replica in deployment.replicas if replica.terminating or _is_former(deployment, replica)}
+    left_out = {
+        replica.id
+        for replica in deployment.replicas
+        if replica.terminating or _is_done(deployment, replica) or _is_former(deployment, replica)
+    }
     if not left_out:
         return deployment
     return replace(
@@ -37,6 +41,12 @@ def severity(deployment: Deployment, worst: Severity) -> Severity:
         return worst
     serves = any(r.ready and r.state == "running" and not r.terminating for r in deployment.replicas)
     return "error" if serves else worst
+
+
+def _is_done(deployment: Deployment, replica: Replica) -> bool:
+    """Whether it is a Job's, or a pod of its own, that ended well and will not be started again."""
+    ended_well = replica.state == "exited" and replica.exit_code == 0
+    return deployment.kind in ("Job", "Pod") and ended_well and replica.restart_policy in ("Never", "OnFailure")
 
 
 def _is_former(deployment: Deployment, replica: Replica) -> bool:

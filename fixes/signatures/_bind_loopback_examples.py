@@ -49,6 +49,10 @@ STAYS_SILENT = (
         deployment=_cases.deployment(_cases.replica(listeners=(Listener("127.0.0.1", 8000),)), kind="process"),
     ),
     Example(
+        "a Job that tests what it started",
+        deployment=_cases.workload(_cases.pod(listeners=(Listener("127.0.0.1", 8000),)), kind="Job"),
+    ),
+    Example(
         "a cache in the container of a server that takes minutes to import its model",
         deployment=_cases.container(
             listeners=(Listener("127.0.0.1", 6379),),

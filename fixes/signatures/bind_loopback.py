@@ -8,10 +8,10 @@ What proves it. The listening sockets of a running replica: all on 127.0.0.0/8 o
 sockets cannot be read: the address of the latest start-up line, else of the arguments. A pasted log tells where the
 server listens and not where it runs: a warning, on the condition that it is in a container.
 
-What it is not. A local process: loopback is right there. A helper's own socket (a cache, a debugger) while the server
-does not listen yet, or listens on a Unix socket. Host networking. A network shared with another container, or
-a proxy in the same container or pod that listens on the published port, or will within the first half minute. A pod
-that answers fastops from outside. Docker's own resolver on 127.0.0.11.
+What it is not. A local process, or a Job that tests what it started: loopback is right there. A helper's own socket (a
+cache, a debugger) while the server does not listen yet, or listens on a Unix socket. Host networking. A network shared
+with another container, or a proxy in the same container or pod that listens on the published port, or will within the
+first half minute. A pod that answers fastops from outside. Docker's own resolver on 127.0.0.11.
 
 What to do. Listen on 0.0.0.0. Where the host stands in the program (``uvicorn.run(host=…)``) no option changes it.
 """
@@ -44,7 +44,7 @@ class _Seen(NamedTuple):
 
 def detect(view: View) -> Verdict:
     """Fires for containers whose server only its own loopback reaches."""
-    if view.deployment.kind == "process":
+    if view.deployment.kind in ("process", "Job"):
         return SILENT
     seen = [(replica, _loopback(view, replica)) for replica in view.deployment.running]
     found = [one for replica, one in seen if one is not None and one.own and not _may_have_a_proxy(view, replica, one)]

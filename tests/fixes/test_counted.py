@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from fixes.counted import counted, severity
 from fixes.model import Finding, Fires, Severity, Signature, SignatureId, Verdict, View
@@ -37,6 +38,15 @@ def test_the_revision_of_a_stateful_set_is_known_by_its_whole_name() -> None:
     replica = _cases.pod(revision="api-7d4b9c", ready=False)
     whole = _cases.workload(replica, kind="StatefulSet")
     assert counted(whole) is whole
+
+
+def test_what_has_done_its_work_is_no_service_any_more() -> None:
+    done = _cases.pod(state="exited", ready=False, exit_code=0, restart_policy="Never")
+    for kind in ("Job", "Pod"):
+        assert not counted(_cases.workload(done, kind=kind)).replicas
+        failed = replace(done, exit_code=3)
+        assert counted(_cases.workload(failed, kind=kind)).replicas == (failed,)
+    assert counted(_cases.workload(done)).replicas == (done,)
 
 
 def test_nothing_is_made_anew_where_all_replicas_count() -> None:
