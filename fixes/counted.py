@@ -1,7 +1,8 @@
 """Which replicas of an orchestrator count, and how bad a failure can be while others serve.
 
 A replica that was told to go fails nothing any more. One of a former revision that is not ready is being replaced; one
-that is ready still serves, and counts. A pod that has done its work is no service any more. What stands in the logs of those that do not count is left out with them.
+that is ready still serves, and counts. A pod that has done its work is no service any more. What stands in the logs of
+those that do not count is left out with them.
 """
 
 from __future__ import annotations
