@@ -1,12 +1,16 @@
-"""Keeps the collector of cycles from going through what stays: of a large fleet that takes 0.1 s, and a key waits."""
+"""Keeps the collector of cycles from going through what stays.
+
+Of a large fleet that takes 0.1 s, and a key waits for it.
+"""
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from fixes.model import Report
+if TYPE_CHECKING:
+    from fixes.model import Report
 
 
 class Reporting(Protocol):
@@ -14,6 +18,16 @@ class Reporting(Protocol):
 
     def subscribe(self, listener: Callable[[Report], None]) -> Callable[[], None]:
         """Calls the listener with each new report."""
+
+
+def begin() -> None:
+    """Lets the collector begin, where the program has kept it off since its start, and leaves out what was loaded.
+
+    What is loaded stays. Going through it again and again took a tenth of a start.
+    """
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 def spare(session: Reporting) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from console import heap
 from console.changes import Changes, Working, applying, taking_back
 from console.config import Config, Maker, Wanted
 from console.judging import Judging
@@ -271,6 +272,7 @@ class Session:
         opened = open_all(self._wanted, judging.history, lambda: self.report, lambda: judging.listens)
         self._targets, self.read_only_targets, self.production = opened.targets, opened.read_only, opened.production
         self._tracker, self._repairs = opened.tracker, opened.repairs
+        heap.begin()
 
     def _judge(self) -> None:
         """One step of the fold; what is in trouble is read first from then on."""

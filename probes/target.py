@@ -34,6 +34,10 @@ class Refused(Exception):
     """A step was not performed and nothing is left half done; the text is one sentence for people."""
 
 
+class Outdated(Refused):
+    """Nothing was begun, because what is there is not what the diff was made of: a new plan tells."""
+
+
 class Answer(Frozen, frozen=True):
     """What a service answered, or how it did not."""
 
@@ -181,7 +185,10 @@ class Target(Protocol):
 
     id: TargetId
     access: Access
-    drafter: Drafter
+
+    @property
+    def drafter(self) -> Drafter:
+        """What drafts fixes."""
 
     async def run(self, publish: Callable[[TargetState], None]) -> None:
         """Publishes its state as it learns, until cancelled. Failures are states; never raises."""

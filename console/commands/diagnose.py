@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from console import config as configuration
-from console import contract, output, rules
+from console import contract, heap, output, rules
 from console.exits import FINDINGS, FINE, PARTIAL, USAGE, Stop
 from fixes.diagnose import Diagnosed, Diagnosis, diagnose, matcher
 from fixes.model import SEVERITIES
@@ -31,6 +31,7 @@ def run(files: Sequence[str], *, fmt: str, fail_on: str) -> int:
     if names.count(STDIN) > 1:
         raise Stop("standard input can be read only once", USAGE)
     judged = rules.load(configuration.load())
+    heap.begin()  # a file may be large
     patterns = matcher(judged.signatures.values())
     results: list[tuple[str, Diagnosis, Pasted]] = []
     partial = bool(judged.failures)

@@ -59,8 +59,10 @@ def replay(file: str) -> int:
         raise Stop(str(error), USAGE) from None
     try:
         require_terminal()
+        from console import heap
         from console.recording.app import ReplayApp
 
+        heap.begin()
         app = ReplayApp(session, keymap=config.keys)
         app.run()
     finally:

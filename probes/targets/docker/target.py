@@ -7,6 +7,7 @@ import contextlib
 import random
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 import msgspec
 
@@ -22,7 +23,6 @@ from probes.target import Access, Drafter, Options, ReadOnly, Unreadable, Writer
 from probes.targets.docker import contexts
 from probes.targets.docker.access import DockerAccess
 from probes.targets.docker.client import EngineClient
-from probes.targets.docker.draft import DockerDrafter
 from probes.targets.docker.engine import Engine, meminfo
 from probes.targets.docker.files import Files
 from probes.targets.docker.fleet import Fleet
@@ -66,7 +66,6 @@ class DockerTarget:
         )
         self._access.client = self._client
         self._access.files = Files(self._client, ProcFs(), local=self._same_machine)
-        self.drafter: Drafter = DockerDrafter(self._client, local=self._same_machine)
         self._sampler: Sampler | None = None
         self._scraper = Scraper(self._access, lambda: self._fleet.deployments, self._ports, self._fleet.touch)
         self._fleet.scrapes = self._scraper.scrapes
@@ -81,6 +80,13 @@ class DockerTarget:
         self._complete = False
         self._matcher: Matcher | None = None
         self._publish: Callable[[TargetState], None] = lambda _: None
+
+    @cached_property
+    def drafter(self) -> Drafter:
+        """What drafts fixes; loaded when the first is: a start needs none."""
+        from probes.targets.docker.draft import DockerDrafter
+
+        return DockerDrafter(self._client, local=self._same_machine)
 
     async def run(self, publish: Callable[[TargetState], None]) -> None:
         """Publishes until cancelled; an engine that is down or forbidden is a state, and tried again."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import httpx
 
 from probes import text
-from probes.targets.kubernetes import answers, failures, websocket
+from probes.targets.kubernetes import answers, failures
 from probes.targets.kubernetes.answers import Params
 from probes.targets.kubernetes.failures import ApiError, Forbidden, Gone, Status
 from probes.targets.kubernetes.kinds import KINDS
@@ -91,6 +91,8 @@ class ApiClient(Reads):
         container has no such program, ``command-failed`` with the last line of its standard error where it ended with
         another code than 0, and as for reads.
         """
+        from probes.targets.kubernetes import websocket  # loaded when it is used: a start needs none
+
         path = f"/api/v1/namespaces/{namespace}/pods/{pod}/exec"
         params = websocket.query(container, argv, stdin=bool(stdin))
         what = f"a command in the container {text.clean(f'{container} of {namespace}/{pod}', 250)}"
@@ -115,6 +117,8 @@ class ApiClient(Reads):
 
         ``ReadOnly`` in read-only mode, before a byte is sent. Raises :class:`Unreadable` as for reads.
         """
+        from probes.targets.kubernetes import websocket
+
         # The pod's name may be an EndpointSlice's word for it, which the API server does not check.
         path = f"{KINDS['Pod'].path(namespace, pod)}/portforward"
         params = {"ports": port}

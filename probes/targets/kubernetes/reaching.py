@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from time import monotonic
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from probes import addresses, text
 from probes.base import Failure, ReplicaId
@@ -15,9 +15,11 @@ from probes.target import Reached, Unreadable
 from probes.targets.kubernetes import servers
 from probes.targets.kubernetes.client import ApiClient
 from probes.targets.kubernetes.failures import Forbidden
-from probes.targets.kubernetes.forwarding import Forward
 from probes.targets.kubernetes.ids import replica_parts
 from probes.targets.kubernetes.servers import Spot
+
+if TYPE_CHECKING:
+    from probes.targets.kubernetes.forwarding import Forward
 
 CONNECT_SECONDS = 0.5
 OPEN_SECONDS = 10.0
@@ -176,6 +178,8 @@ class Forwarded:
             self._refused = self._told(unreadable)
             self._rest()
             raise Unreadable(self._refused) from None
+        from probes.targets.kubernetes.forwarding import Forward  # loaded when it is used: a start needs none
+
         made = self._last = Forward(response)
         task = asyncio.create_task(made.run())
         self._running[task] = made

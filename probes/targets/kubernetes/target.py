@@ -7,6 +7,7 @@ import contextlib
 import random
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from urllib.parse import unquote
 
 from probes.base import DeploymentId, Failure, ReplicaId
@@ -17,7 +18,6 @@ from probes.target import Access, Drafter, Options, ReadOnly, Unreadable, Writer
 from probes.targets.kubernetes import contexts
 from probes.targets.kubernetes.access import ClusterAccess
 from probes.targets.kubernetes.client import ApiClient
-from probes.targets.kubernetes.draft import KubernetesDrafter
 from probes.targets.kubernetes.fleet import Fleet
 from probes.targets.kubernetes.ids import replica_parts
 from probes.targets.kubernetes.mirror import Mirror
@@ -61,7 +61,6 @@ class KubernetesTarget:
             self._client, self._replica, execute=self.options.execute, read_only=self.options.read_only
         )
         self.access: Access = self._access
-        self.drafter: Drafter = KubernetesDrafter(self._client)
         self._observing = Observing(self._client, self._fleet, self._mirror, self._access, self.options)
         self._version: str | None = None
         self._link = Link(state="connecting", since=datetime.now(UTC))
@@ -70,6 +69,13 @@ class KubernetesTarget:
         self._refreshed_at = 0.0
         self._complete = False
         self._publish: Callable[[TargetState], None] = lambda _: None
+
+    @cached_property
+    def drafter(self) -> Drafter:
+        """What drafts fixes; loaded when the first is: a start needs none."""
+        from probes.targets.kubernetes.draft import KubernetesDrafter
+
+        return KubernetesDrafter(self._client)
 
     async def run(self, publish: Callable[[TargetState], None]) -> None:
         """Publishes until cancelled; a cluster that is down, forbidden or expired is a state, and tried again."""

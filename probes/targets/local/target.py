@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 
 import msgspec
 
@@ -25,7 +26,6 @@ from probes.target import Access, Drafter, Options, ReadOnly, Writer
 from probes.targets.local import measure, preserve
 from probes.targets.local.access import LocalAccess
 from probes.targets.local.ask import Asker
-from probes.targets.local.draft import LocalDrafter
 from probes.targets.local.find import Finder, Master
 from probes.targets.local.logs import POLL_SECONDS
 from probes.targets.local.measure import Measured, Meter
@@ -92,7 +92,13 @@ class LocalTarget:
         self._scraper = Scraper(self._access, lambda: self._shown, self._ports, self._scraped)
         self._services.scrapes = self._scraper.scrapes
         self.access: Access = self._access
-        self.drafter: Drafter = LocalDrafter(self._procfs, self.master)
+
+    @cached_property
+    def drafter(self) -> Drafter:
+        """What drafts fixes; loaded when the first is: a start needs none."""
+        from probes.targets.local.draft import LocalDrafter
+
+        return LocalDrafter(self._procfs, self.master)
 
     async def run(self, publish: Callable[[TargetState], None]) -> None:
         """Sweeps, measures and asks until cancelled."""
