@@ -17,6 +17,7 @@ from probes.loghits import LogHit, Pattern
 
 _SLOW_SECONDS = 1.0
 _WAITED: tuple[Metric, ...] = ("loop-seconds", "health-seconds")
+_WHOLE = timedelta(seconds=1)
 _ENDING = timedelta(seconds=5)
 """So long after its grace period a container that is being ended may still say something."""
 
@@ -54,7 +55,12 @@ def _lived(view: View, place: At) -> timedelta | None:
     replica = _shared.replica_of(view, place.replica)
     if replica is None or place.at is None:
         return None
-    begun = [replica.started_at, replica.last_end.started_at if replica.last_end is not None else None]
+    last = replica.last_end
+    # Told in whole seconds, the word of the kill, the end and the next start may be of the same one.
+    former = last.started_at if last is not None else None
+    if last is not None and last.at is not None and former is not None and former < place.at <= last.at + _WHOLE:
+        return place.at - former
+    begun = [replica.started_at, former]
     lived = [place.at - moment for moment in begun if moment is not None and moment <= place.at]
     return min(lived, default=None)
 

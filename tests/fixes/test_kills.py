@@ -216,3 +216,14 @@ def test_what_the_engine_tells_of_one_kill_several_times_is_one_kill() -> None:
     )
     assert isinstance(verdict, Fires)
     assert verdict.count == 2
+
+
+def test_a_kill_is_of_the_run_that_it_ended_although_the_next_one_began_in_the_same_second() -> None:
+    again = _cases.pod(ready=False, started_at=_cases.ago(30), last_end=_cases.ended("Completed", 0, 30, 120))
+    up = f"{_cases.ago(149):%Y-%m-%dT%H:%M:%SZ} INFO:     Application startup complete.\n"
+    up += event("Startup probe failed: dial tcp 10.0.0.1:8000: connect: connection refused", 31)
+    signature = catalogue.signatures()[SignatureId("probe-misconfigured")]
+    happens = Example("", up + event("Container api failed startup probe, will be restarted"), pods(again))
+    verdict = signature.detect(view_of(happens, Matcher(catalogue.patterns())))
+    assert isinstance(verdict, Fires)
+    assert verdict.facts["reason"] == "kills"
