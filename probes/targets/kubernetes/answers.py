@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import httpx
@@ -53,12 +52,22 @@ class _ErrorEvent(Frozen, frozen=True):
 
 def following(path: str, body: bytes) -> str | None:
     """The token of the page after this one; ``None`` after the last. Raises :class:`Unreadable`."""
-    # The API server writes a list's metadata first; anything else is looked at whole.
-    head, items, _ = body[:_HEAD_BYTES].partition(b',"items":[')
-    with contextlib.suppress(*_UNREADABLE):
-        if items and b'"metadata":{' in head:
-            return msgspec.json.decode(head + b"}", type=_List).metadata.next or None
-    return decoded(path, body, _List).metadata.next or None
+    found = following_head(body)
+    return (found if found is not None else decoded(path, body, _List).metadata.next) or None
+
+
+def following_head(begun: bytes) -> str | None:
+    """Likewise from the first bytes of a page, as far as they tell: the API server writes a list's metadata first.
+
+    Empty where they say that it is the last page; ``None`` where they do not say.
+    """
+    head, items, _ = begun[:_HEAD_BYTES].partition(b',"items":[')
+    if not items or b'"metadata":{' not in head:
+        return None
+    try:
+        return msgspec.json.decode(head + b"}", type=_List).metadata.next or ""
+    except _UNREADABLE:
+        return None
 
 
 def error_event(path: str, line: bytes) -> tuple[int, Status] | None:
@@ -115,11 +124,13 @@ def too_large(what: str, limit: int) -> Failure:
     return Failure("too-large", text.clean(what, 300), f"the answer is larger than {size}", "ask for less at once")
 
 
-async def whole(response: httpx.Response, limit: int) -> bytes:
-    """The body. Raises :class:`Unreadable` above the limit."""
+async def whole(response: httpx.Response, limit: int, begun: Callable[[bytes], object] | None = None) -> bytes:
+    """The body; ``begun`` is called with its first bytes. Raises :class:`Unreadable` above the limit."""
     chunks: list[bytes] = []
     size = 0
     async for chunk in response.aiter_bytes():
+        if begun is not None and not chunks:
+            begun(chunk)
         size += len(chunk)
         if size > limit:
             raise Unreadable(too_large(f"{response.request.method} {response.request.url.path}", limit))

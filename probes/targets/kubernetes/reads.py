@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import NoReturn
 
@@ -51,27 +51,27 @@ class Reads:
     ) -> AsyncGenerator[bytes, None]:
         """The pages of a list (JSON, as the server sent them), at most ``size`` objects each.
 
-        The next page is fetched while this one is looked at. ``timeout_seconds`` is for one page. Raises
-        :class:`Unreadable`, and :class:`Gone` when the server has dropped the list between two pages.
+        The next page is asked for as soon as the head of this one has come: the server works on it meanwhile.
+        ``timeout_seconds`` is for one page. Raises :class:`Unreadable`, and :class:`Gone` when the server has dropped
+        the list between two pages.
         """
         asked = {"limit": size, **(params or {})}
-        fetching = asyncio.create_task(self._read(path, asked, timeout_seconds, ANSWER_LIMIT))
+        # The first page was for one version; the others are of the same, which the token holds.
+        rest = {k: v for k, v in asked.items() if k not in {"resourceVersion", "resourceVersionMatch"}}
+        page = _Page(self, path, asked, timeout_seconds)
+        after: _Page | None = None
         try:
             while True:
-                body = await fetching
-                following = answers.following(path, body)
-                if following:
-                    # The first page was for one version; the others are of the same, which the token holds.
-                    rest = {k: v for k, v in asked.items() if k not in {"resourceVersion", "resourceVersionMatch"}}
-                    fetching = asyncio.create_task(
-                        self._read(path, {**rest, "continue": following}, timeout_seconds, ANSWER_LIMIT)
-                    )
-                yield body
-                if not following:
+                token = await page.following()
+                after = _Page(self, path, {**rest, "continue": token}, timeout_seconds) if token else None
+                yield await page.body
+                if after is None:
                     return
+                page, after = after, None
         finally:
-            fetching.cancel()
-            await asyncio.gather(fetching, return_exceptions=True)
+            await page.drop()
+            if after is not None:
+                await after.drop()
 
     async def watch(
         self, path: str, params: Params | None = None, *, silence_seconds: float = SILENCE_SECONDS
@@ -132,14 +132,21 @@ class Reads:
             raise failures.refused("GET", path, params, code, said)
         return Answer(status=None, body=b"", took_seconds=took, error=answers.unreached(said.message))
 
-    async def _read(self, path: str, params: Params | None, timeout_seconds: float, limit: int) -> bytes:
+    async def _read(
+        self,
+        path: str,
+        params: Params | None,
+        timeout_seconds: float,
+        limit: int,
+        begun: Callable[[bytes], object] | None = None,
+    ) -> bytes:
         deadline = time.monotonic() + timeout_seconds
         for attempt in range(PATIENCE + 1):
             try:
                 response = await self._session.open("GET", path, answers.query(params), timeout_seconds=timeout_seconds)
                 try:
                     async with asyncio.timeout(timeout_seconds):
-                        body = await answers.whole(response, limit)
+                        body = await answers.whole(response, limit, begun if response.is_success else None)
                 finally:
                     await response.aclose()
             except ERRORS as error:
@@ -202,3 +209,27 @@ class Reads:
         if code == 410:
             raise Gone(said.message)
         raise failures.refused("GET", path, params, code, said)
+
+
+class _Page:
+    """One page of a list on its way."""
+
+    def __init__(self, reads: Reads, path: str, params: Params, timeout_seconds: float) -> None:
+        self._path = path
+        self._head: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        self.body = asyncio.create_task(reads._read(path, params, timeout_seconds, ANSWER_LIMIT, self._begun))
+
+    async def following(self) -> str | None:
+        """The token of the page after it, as soon as that is known; ``None`` after the last. Raises as for reads."""
+        await asyncio.wait({self._head, self.body}, return_when=asyncio.FIRST_COMPLETED)
+        token = self._head.result() if self._head.done() else None
+        return answers.following(self._path, await self.body) if token is None else token or None
+
+    async def drop(self) -> None:
+        """Nobody wants it any more."""
+        self.body.cancel()
+        await asyncio.gather(self.body, return_exceptions=True)
+
+    def _begun(self, begun: bytes) -> None:
+        if not self._head.done():
+            self._head.set_result(answers.following_head(begun))

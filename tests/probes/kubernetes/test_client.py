@@ -262,6 +262,55 @@ async def test_pages_follow_the_token_and_drop_the_version_of_the_first():
         await client.close()
 
 
+async def test_the_next_page_is_asked_for_while_the_rest_of_this_one_is_on_its_way():
+    last = json.dumps({"metadata": {"continue": ""}, "items": [2]}, separators=(",", ":")).encode()
+    asked = asyncio.Event()
+
+    async def slow(_: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+        for piece in (b'{"kind":"PodList","metadata":{"continue":"t1"},"items":[', b"1]}"):
+            writer.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+            await writer.drain()
+            await asyncio.wait_for(asked.wait(), 30)  # nothing more comes before the next page was asked for
+        writer.write(b"0\r\n\r\n")
+
+    async def then(_: Request, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        writer.write(answer(200, last))
+
+    async with scripted(slow, then) as script:
+        client = ApiClient(script.place, read_only=True)
+        assert [json.loads(page)["items"] async for page in client.pages("/api/v1/pods")] == [[1], [2]]
+        assert script.requests[1].path.endswith("continue=t1")
+        await client.close()
+
+
+async def test_a_page_that_breaks_off_ends_the_one_after_it_too():
+    broken = b'{"kind":"PodList","metadata":{"continue":"t1"},"items":['
+    heads = b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n"
+    hanging = asyncio.Event()
+    cut: list[asyncio.StreamWriter] = []
+
+    async def breaks(_: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(heads + broken)
+        await writer.drain()
+        await asyncio.wait_for(hanging.wait(), 30)
+        writer.transport.abort()
+
+    async def hangs(_: Request, writer: asyncio.StreamWriter) -> None:
+        cut.append(writer)
+        hanging.set()
+        await writer.wait_closed()
+
+    async with scripted(breaks, hangs) as script:
+        client = ApiClient(script.place, read_only=True)
+        with pytest.raises(Unreadable) as raised:
+            await anext(client.pages("/api/v1/pods"))
+        assert raised.value.failure.code == "unreachable"
+        assert len(cut) == 1
+        await client.close()
+
+
 async def test_a_list_that_is_left_early_asks_for_no_more_pages():
     page = answer(200, {"metadata": {"continue": "more"}, "items": []})
     async with scripted(page) as script:
