@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import httpx
 
@@ -221,7 +221,8 @@ class _Page:
 
     async def following(self) -> str | None:
         """The token of the page after it, as soon as that is known; ``None`` after the last. Raises as for reads."""
-        await asyncio.wait({self._head, self.body}, return_when=asyncio.FIRST_COMPLETED)
+        told: tuple[asyncio.Future[Any], ...] = (self._head, self.body)
+        await asyncio.wait(told, return_when=asyncio.FIRST_COMPLETED)
         token = self._head.result() if self._head.done() else None
         return answers.following(self._path, await self.body) if token is None else token or None
 
