@@ -68,6 +68,7 @@ class KubernetesTarget:
         self._live_at = 0.0
         self._refreshed_at = 0.0
         self._complete = False
+        self._lists_ended = asyncio.Event()
         self._publish: Callable[[TargetState], None] = lambda _: None
 
     @cached_property
@@ -107,6 +108,7 @@ class KubernetesTarget:
         try:
             with contextlib.suppress(Unreadable):  # what tells is whether pods can be listed
                 self._version = await self._client.version()
+            self._lists_ended.clear()
             listing = asyncio.create_task(self._mirror.list())
             try:
                 await self._listed_or_shown(listing)
@@ -115,6 +117,7 @@ class KubernetesTarget:
                 self._fleet.woken.set()
                 observing = asyncio.create_task(self._observe(listing))
                 await beside(_ended(listing), observing)
+                self._lists_ended.set()  # what was left for later is told now
             finally:
                 listing.cancel()
                 await asyncio.gather(listing, return_exceptions=True)
@@ -151,7 +154,11 @@ class KubernetesTarget:
             if woken or complete != self._complete:
                 self._complete = complete
                 self._tell()
-            await asyncio.sleep(_LISTING_SECONDS if self._lists_many() else _PUBLISH_SECONDS)
+            if self._lists_many():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._lists_ended.wait(), _LISTING_SECONDS)
+            else:
+                await asyncio.sleep(_PUBLISH_SECONDS)
 
     def _lists_many(self) -> bool:
         return self._link.state == "live" and not self._mirror.listed and len(self._fleet.deployments) > _MANY
