@@ -63,6 +63,8 @@ def latest_line(view: View, replica: ReplicaId, before: int | None, *patterns: P
 
     Looks beyond the window: what came before a line explains it however long ago it was.
     """
+    if not view.deployment.hits:
+        return None
     wanted = keys(patterns)
     found = [
         At(hit.replica, mark.line, mark.at)
@@ -176,6 +178,8 @@ def oom_rises(view: View) -> Mapping[ReplicaId, Rise]:
 def oom_rise(view: View, replica: Replica, since: datetime | None = None) -> Rise | None:
     """The kernel's kills for memory in one replica's control group since then, or since they are known of."""
     points = view.series("oom-kills").get(replica.id, ())
+    if not points and not replica.memory.oom_kills:
+        return None
     total, spans = _risen(points, since.timestamp() if since is not None else 0.0)
     last = spans[-1][1] if spans else None
     begun = replica.started_at

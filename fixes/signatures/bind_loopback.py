@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import ipaddress
 from datetime import timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 from fixes.model import PASTED, SILENT, Evidence, Fires, RemedyId, Signature, SignatureId, Undecided, Verdict, View
@@ -165,7 +166,7 @@ def _by_log(view: View, replica: Replica) -> _Seen | None:
 
 
 def _by_settings(view: View, replica: Replica) -> _Seen | None:
-    if view.hits(_wording.LISTENING.key):
+    if view.deployment.hits and view.hits(_wording.LISTENING.key):
         return None
     addresses = _configured(view.deployment)
     if not addresses or not all(is_loopback(host) for host, _ in addresses):
@@ -201,6 +202,7 @@ def _in_code(deployment: Deployment, address: str) -> bool:
     )
 
 
+@lru_cache(maxsize=1024)
 def is_loopback(host: str) -> bool:
     """127.0.0.0/8, ::1, their mapped forms, and ``localhost``."""
     plain = host.strip("[]").lower()

@@ -92,11 +92,11 @@ def _of_pods(view: View) -> Verdict:
 
 def _own(view: View, replica: Replica) -> tuple[list[int], Evidence | None]:
     """The ports of a pod's server that are reached from outside, and what tells them."""
-    named = [*_told(view, replica), *configured_ports(view.deployment)]
     if replica.listeners is None:
         said = [h for h in view.hits(_wording.LISTENING.key) if h.replica == replica.id]
         ports = [port for port in _told(view, replica) if not is_loopback(said[-1].fields["host"])][:1]
         return ports, _shared.evidence_of(said[-1]) if ports else None
+    named = [*_told(view, replica), *configured_ports(view.deployment)]
     open_ports = sorted(_services.outside(replica))
     own = [port for port in dict.fromkeys(named) if port in open_ports] or (
         open_ports if _has_started(view, replica) else []

@@ -53,7 +53,7 @@ def detect(view: View) -> Verdict:
         for hit, place in _shared.places(view, _wording.CHILD_DIED, GRANIAN, CRASHED, CRASHED_BEFORE_21, EXITED)
         if not _explained(view, hit, place)
     ]
-    rises = _shared.oom_rises(view)
+    rises = _shared.oom_rises(view) if found else {}
     found = [(hit, place) for hit, place in found if not _of_memory(rises.get(place.replica), place)]
     if not found:
         return _shared.unseen(view)
