@@ -40,6 +40,8 @@ _DOCUMENT_SECONDS = 15.0
 _NODES_AT_ONCE = 4
 _AGAIN_SECONDS = 300.0
 """Until what is forbidden or not there is asked for again."""
+_SEARCH_SECONDS = 2.0
+"""Until a server is looked for again, twice as long each time: Services may be listed after pods, and it may start."""
 _REFUSALS = frozenset({"forbidden", "not-found"})
 
 
@@ -68,7 +70,7 @@ class Meter:
         self._latency = latency
         self._configured = prometheus
         self._prometheus = prometheus
-        self._searched = False
+        self._search_seconds = _SEARCH_SECONDS
         self._due: dict[str, float] = {}
         self._sizes: dict[str, int] = {}
         self._counters: dict[ReplicaId, cadvisor.Counters] = {}
@@ -102,7 +104,7 @@ class Meter:
             if self._is_due("list", now):
                 await self._ask_list(running)
             await self._ask_nodes(running, now)
-            if self._prometheus is None and not self._searched and {"list", "nodes"} & self._failures.keys():
+            if self._searching() and self._is_due("search", now):
                 await self._search()
         self._tried.add("round")
 
@@ -124,11 +126,17 @@ class Meter:
         }
 
     def _anything_due(self, now: float) -> bool:
-        known = [at for what, at in self._due.items() if what != "nodes" and not what.startswith("node ")]
+        known = [at for what, at in self._due.items() if what in ("list", "prometheus")]
+        if self._searching():
+            known.append(self._due.get("search", 0.0))
         nodes = [at for what, at in self._due.items() if what.startswith("node ")]
         if "round" not in self._tried or any(at <= now for at in known):
             return True
         return self._due.get("nodes", 0.0) <= now and (not nodes or min(nodes) <= now)
+
+    def _searching(self) -> bool:
+        """Whether the usual sources tell too little, and no server is known."""
+        return self._prometheus is None and bool({"list", "nodes"} & self._failures.keys())
 
     def _is_due(self, what: str, now: float) -> bool:
         return now >= self._due.get(what, 0.0)
@@ -259,12 +267,14 @@ class Meter:
 
     async def _search(self) -> None:
         """A server that the cluster runs, where the usual sources tell nothing."""
-        self._searched = True
+        self._later("search", self._search_seconds)
+        self._search_seconds = min(2 * self._search_seconds, _AGAIN_SECONDS)
         for service in candidates(self._services())[:3]:
             server = Prometheus(None, self._client, service)
             try:
                 if await server.works():
                     self._prometheus = server
+                    self._later("prometheus", 0.0)
                     return
             except Unreadable:
                 continue

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.base import Failure, ReplicaId
+from probes.base import Failure, NodeId, ReplicaId
 from probes.model import Cpu, HttpSample, Memory, Replica
-from probes.targets.kubernetes import cadvisor, figures, inside
+from probes.target import Unreadable
+from probes.targets.kubernetes import cadvisor, figures, inside, measure
 from probes.targets.kubernetes.exposition import Reader
+from probes.targets.kubernetes.kubelets import Kubelets
 from probes.targets.kubernetes.measured import Measured
 from probes.targets.kubernetes.readings import CADVISOR, INSIDE, LIST, Readings
+from probes.targets.kubernetes.views import ServiceView
 from probes.targets.kubernetes.workers import Inside, Told
+from tests.probes.kubernetes._objects import deployment
 
 APP = ReplicaId("shop/web-1/app")
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -179,3 +185,45 @@ def test_the_program_inside_tells_of_processes_whose_titles_hold_anything(shell:
         assert tree.stats[sleeper.pid].ppid == os.getpid()
     assert program.files(done.stdout[:-20]) is None
     assert inside.Program(details=False).files(done.stdout) is None
+
+
+class Forbidding:
+    """An API server that tells no figures itself, and leads to a Prometheus server once there is one."""
+
+    def __init__(self) -> None:
+        self.started = False
+
+    async def get(self, path: str, params: dict[str, str] | None = None, **_: object) -> bytes:
+        if "/services/" not in path or not self.started:
+            raise Unreadable(Failure("forbidden", path, "it is not allowed", ""))
+        value = "77" if "working_set" in str(params) else "0"
+        series = {"metric": {"namespace": "shop", "pod": "web-1", "container": "app"}, "value": [1, value]}
+        return json.dumps({"status": "success", "data": {"resultType": "vector", "result": [series]}}).encode()
+
+    async def stream(self, path: str, **_: object) -> AsyncIterator[bytes]:
+        raise Unreadable(Failure("forbidden", path, "it is not allowed", ""))
+        yield b""
+
+
+async def test_a_prometheus_that_is_seen_or_starts_later_is_found_and_asked_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(measure, "_SEARCH_SECONDS", 0.0)
+    kept: dict[ReplicaId, Measured] = {}
+    services: list[ServiceView] = []
+    server = Forbidding()
+    replica = Replica(id=APP, name="web-1", state="running", started_at=NOW, node=NodeId("k8s/test/node/n"))
+    listed = deployment("shop", replicas=(replica,))
+    readings = Readings(kept, lambda _: None)
+    readings.begin(replica)
+    meter = measure.Meter(
+        server, readings, Kubelets(), namespace=lambda: None, deployments=lambda: {listed.id: listed},
+        services=lambda: services, latency=lambda _: None,
+    )  # fmt: skip
+    await meter.step()
+    services.append(ServiceView("monitoring", "prometheus", "u", "1", ports=((9090, 9090),)))
+    await meter.step()
+    server.started = True
+    await meter.step()
+    await meter.step()
+    assert (kept[APP].memory or Memory()).used_bytes == 77
