@@ -137,6 +137,14 @@ RIGHTS: tuple[Right, ...] = (
     ),
     Right(
         "",
+        ("services/proxy",),
+        ("get",),
+        "Memory, CPU, throttling and latency from a Prometheus server that the cluster runs, where other sources fail.",
+        "a Prometheus server is asked only where the configuration names its address",
+        optional="Granted, it allows to GET from every Service.",
+    ),
+    Right(
+        "",
         ("pods/exec",),
         ("get", "create"),
         "Figures and stacks of each worker, and what a service's source says: small programs in the pod read /proc and "
