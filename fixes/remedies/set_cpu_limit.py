@@ -12,8 +12,9 @@ beside the loop (threads, several workers); more replicas help in its place.
 
 Risk: the pods are replaced, one after the other. A node whose pods may use more than it has slows down all of them.
 
-Guard: never more than the largest node, or the namespace's LimitRange, allows. Where a VerticalPodAutoscaler owns the
-limits, or Helm, Argo CD or Flux the object, the patch is written into a file instead.
+Guard: never more than the largest node, or the namespace's LimitRange or quota, allows. Where an autoscaler's
+percentages move with what is requested, that is said. Where a VerticalPodAutoscaler owns the limits, or Helm, Argo CD
+or Flux the object, the patch is written into a file instead.
 """
 
 from __future__ import annotations

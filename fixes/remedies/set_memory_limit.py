@@ -5,7 +5,7 @@ into the Compose file where there is one. The default is the largest of 1 GiB, 1
 use and, where the kernel killed for memory, 1.5 × the limit that was hit. At least 512 MiB; rounded up to a whole
 MiB. On Kubernetes the limit stands in the pods' description, which is rolled out; what is reserved (the request) stays,
 unless both are the same on purpose. Where no rollout follows (a pod of its own, ``OnDelete``) the running pods are
-resized in place.
+resized in place; a limit that such a pod did not have cannot be taken away again before the pod is replaced.
 
 When it is right: the service needs more than it was given, or its limit is below what a FastAPI service with a few
 libraries takes to start. Against a leak it buys time; recycling the workers or finding the leak ends it.

@@ -15,16 +15,16 @@ from typing import Any
 from probes import text
 from probes.intent import Desired, Intent, Restart, Rollback, Scale, Step
 from probes.model import Deployment
-from probes.orchestrator import VERTICAL_RESOURCES, Managed
+from probes.orchestrator import VERTICAL_RESOURCES, Managed, Orchestrated
 from probes.target import Refused
-from probes.targets.kubernetes import guards, moving, resizing, serving
+from probes.targets.kubernetes import allowances, guards, moving, resizing, scaling, serving
 from probes.targets.kubernetes.client import ApiClient
 from probes.targets.kubernetes.dryrun import Changed, Lost, Objects
 from probes.targets.kubernetes.facts import Facts, facts_of
 from probes.targets.kubernetes.kinds import KINDS, Subject, container_of, subject_of, template_of
 from probes.targets.kubernetes.offered import offers
 from probes.targets.kubernetes.remake import Remade, remake
-from probes.targets.kubernetes.rollout import follows, ready_replicas
+from probes.targets.kubernetes.rollout import follows, ready_replicas, selector
 from probes.targets.kubernetes.steps import patch_step, patching
 
 Json = dict[str, Any]
@@ -55,8 +55,16 @@ class KubernetesDrafter:
         names = tuple(str(one["name"]) for one in template_of(live)["spec"]["containers"])
         facts = facts_of(deployment, names) if isinstance(want, Desired) else Facts(container=names[0])
         if live["kind"] == "Pod":
-            return await resizing.steps(self._objects, [live], want, facts)
+            return await self._resized(live, want, facts, deployment.orchestrated)
         return await self._workload(deployment, subject, live, want, facts)
+
+    async def _resized(self, pod: Json, want: Intent, facts: Facts, around: Orchestrated | None) -> list[Step]:
+        """The step for a pod of its own."""
+        if _sets(want):
+            thing = (await remake(self._objects, pod, want, facts)).wanted.thing
+            nodes = await self._objects.around("/api/v1/nodes")
+            allowances.refuse_beyond_nodes(thing, container_of(thing, facts.container), nodes)
+        return await resizing.steps(self._objects, [pod], want, facts, around)
 
     async def _workload(
         self, deployment: Deployment, subject: Subject, live: Json, want: Intent, facts: Facts
@@ -76,7 +84,11 @@ class KubernetesDrafter:
         scaler = around.vertical_autoscaler if around is not None and _sets(want, around.vertical_owns) else None
         if (keeper is not None or scaler is not None) and not isinstance(want, Restart):
             return self._offered(made, want, keeper, scaler, notes)
-        notes = (*notes, *await self._limits(made, want, facts), *self._own())
+        notes = (*notes, *await self._limits(made, want, facts), *await self._scaled(made, around), *self._own())
+        later: Sequence[Step] = ()
+        if guards.by_hand(made.live) and _sets(want):
+            later, told = await resizing.of_workload(self._objects, made.live, subject, want, facts, around)
+            notes = (*notes, *told)
         arguments = patching(
             made, after, want, facts, serves=ready_replicas(made.live) > 0, rolls=follows(made.live), at=at
         )
@@ -91,9 +103,6 @@ class KubernetesDrafter:
             action="restart" if isinstance(want, Restart) else "patch",
         )
         first = moving.steps(made, want, subject, facts)
-        later: Sequence[Step] = ()
-        if guards.by_hand(made.live) and _sets(want):
-            later = await resizing.of_workload(self._objects, made.live, subject, want, facts)
         return [*first, step, *later]
 
     async def _tried(
@@ -157,25 +166,39 @@ class KubernetesDrafter:
 
     async def _limits(self, made: Remade, want: Intent, facts: Facts) -> tuple[str, ...]:
         """What nodes, LimitRanges and quotas allow; raises :class:`Refused` where they forbid it."""
-        thing = made.wanted.thing
-        namespace = str(thing["metadata"]["namespace"])
+        thing, live = made.wanted.thing, made.live
+        place = f"/api/v1/namespaces/{thing['metadata']['namespace']}"
+        ranges = await self._objects.around(f"{place}/limitranges")
         if isinstance(want, Desired) and _sets(want):
             container = container_of(thing, facts.container)
-            guards.refuse_beyond_nodes(thing, container, await self._objects.around("/api/v1/nodes"))
-            ranges = await self._objects.around(f"/api/v1/namespaces/{namespace}/limitranges")
-            guards.refuse_beyond_ranges(container, ranges)
-        if isinstance(want, Scale):
-            more = want.replicas - int(made.live["spec"].get("replicas", 1))
-            fewer = 1
-        else:
-            more, fewer = guards.surge_of(thing)
-        if more <= 0:
+            allowances.refuse_beyond_nodes(thing, container, await self._objects.around("/api/v1/nodes"))
+            allowances.refuse_beyond_ranges(container, ranges)
+        if not (isinstance(want, Scale) or follows(live)):
             return ()
-        quotas = await self._objects.around(f"/api/v1/namespaces/{namespace}/resourcequotas")
-        said = guards.quota_notes(thing, more, quotas)
+        notes: tuple[str, ...] = ()
+        if ranges:
+            pods = await self._objects.around(f"{place}/pods", {"labelSelector": selector(live)})
+            notes = allowances.range_notes(thing, ranges, pods)
+        quotas = await self._objects.around(f"{place}/resourcequotas")
+        if isinstance(want, Scale):
+            more, fewer = want.replicas - int(live["spec"].get("replicas", 1)), 1
+        else:
+            allowances.refuse_beyond_quotas(live, thing, quotas)
+            more, fewer = guards.surge_of(thing)
+        said = allowances.quota_notes(thing, more, quotas) if more > 0 else ()
         if said and not fewer:
             raise Refused(f"{said[0]} A rollout starts the new pods before it ends the old ones, and could not.")
-        return said
+        return (*notes, *said)
+
+    async def _scaled(self, made: Remade, around: Orchestrated | None) -> tuple[str, ...]:
+        """What becomes of the percentages of an autoscaler when requests change."""
+        scaler = around.autoscaler if around is not None else None
+        if scaler is None or not scaling.moves(made.live, made.wanted.thing):
+            return ()
+        namespace = made.live["metadata"]["namespace"]
+        listed = await self._objects.around(f"/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers")
+        found = next((one for one in listed if one["metadata"]["name"] == scaler.name), None)
+        return scaling.notes(made.live, made.wanted.thing, found) if found is not None else ()
 
     def _own(self) -> tuple[str, ...]:
         return (_OWN,) if self._objects.read_only else ()

@@ -1,4 +1,4 @@
-"""What stands in the way of a fix: owners, autoscalers, budgets, and what a namespace or a node allows. Pure.
+"""What stands in the way of a fix: owners, autoscalers, budgets. Pure.
 
 A guard either refuses with one sentence or names what a person should know before saying yes.
 """
@@ -14,7 +14,7 @@ from probes import text
 from probes.model import Capability, DeploymentKind
 from probes.orchestrator import Managed, Orchestrated
 from probes.target import Refused
-from probes.targets.kubernetes import apps, quantities, resources
+from probes.targets.kubernetes import apps
 from probes.targets.kubernetes.kinds import template_of
 from probes.targets.kubernetes.objects import Metadata
 
@@ -127,12 +127,29 @@ def rollout_notes(thing: Json, around: Orchestrated | None) -> tuple[str, ...]:
     if _recreates(thing):
         said.append("Its strategy is Recreate: nobody answers between the old pods and the new ones.")
     budget = (around or Orchestrated()).disruption
-    if budget is not None and budget.allowed == 0:
+    fewer = 0 if thing["spec"].get("paused") or by_hand(thing) else surge_of(thing)[1]
+    if budget is not None and budget.allowed == 0 and fewer:
         said.append(
-            f"The PodDisruptionBudget {budget.name} allows no disruption now; a rollout follows its own strategy and "
-            "does not ask it."
+            f"The PodDisruptionBudget {budget.name} allows no disruption now, and a rollout does not ask it: its "
+            f"own strategy lets {fewer} pod{'s' if fewer != 1 else ''} be away at a time."
         )
     return tuple(said)
+
+
+def refuse_disruption(around: Orchestrated | None) -> None:
+    """Raises :class:`Refused` for a resize that restarts containers of which a budget lets none be away."""
+    budget = (around or Orchestrated()).disruption
+    if budget is not None and budget.allowed == 0:
+        raise Refused(
+            f"A resize restarts the container, as its resizePolicy says, and the PodDisruptionBudget {budget.name} "
+            "allows no disruption now."
+        )
+
+
+def restarts_resized(container: Json, resources: Sequence[str]) -> bool:
+    """Whether a container is restarted when its limits of these resources are changed in place."""
+    policies = {one.get("resourceName"): one.get("restartPolicy") for one in container.get("resizePolicy") or []}
+    return any(policies.get(name) == "RestartContainer" for name in resources)
 
 
 def by_hand(thing: Json) -> bool:
@@ -143,51 +160,6 @@ def by_hand(thing: Json) -> bool:
 
 def _recreates(thing: Json) -> bool:
     return thing["kind"] == "Deployment" and (thing["spec"].get("strategy") or {}).get("type") == "Recreate"
-
-
-def refuse_beyond_nodes(thing: Json, container: Json, nodes: Sequence[Json]) -> None:
-    """Raises :class:`Refused` where no node can give what a container shall be allowed, or what its pod reserves."""
-    spec = template_of(thing)["spec"]
-    for what in ("memory", "cpu"):
-        most = max((_allocatable(node, what) for node in nodes), default=0.0)
-        limit = resources.limit(container, what)
-        reserved = sum(resources.request(one, what) or 0.0 for one in spec["containers"])
-        if most and limit is not None and limit > most:
-            raise Refused(f"No node can give {_said(what, limit)}: the largest has {_said(what, most)} for pods.")
-        if most and reserved > most:
-            raise Refused(f"Its pods would reserve {_said(what, reserved)}; the largest node has {_said(what, most)}.")
-
-
-def refuse_beyond_ranges(container: Json, ranges: Sequence[Json]) -> None:
-    """Raises :class:`Refused` where a LimitRange of the namespace allows a container less (or more) than this one."""
-    for one in ranges:
-        name = text.clean(str(one["metadata"]["name"]), 100)
-        for item in one["spec"].get("limits") or []:
-            for what in ("memory", "cpu") if item.get("type") == "Container" else ():
-                limit, reserved = resources.limit(container, what), resources.request(container, what)
-                most = quantities.quantity((item.get("max") or {}).get(what))
-                least = quantities.quantity((item.get("min") or {}).get(what))
-                if most is not None and limit is not None and limit > most:
-                    raise Refused(f"The LimitRange {name} allows a container {_said(what, most)} at most.")
-                if least is not None and reserved is not None and reserved < least:
-                    raise Refused(f"The LimitRange {name} asks for {_said(what, least)} at least.")
-
-
-def quota_notes(thing: Json, more_pods: int, quotas: Sequence[Json]) -> tuple[str, ...]:
-    """The ResourceQuotas that ``more_pods`` more pods of this template do not fit into, one sentence each."""
-    said = []
-    for one in quotas:
-        name = text.clean(str(one["metadata"]["name"]), 100)
-        status = one.get("status") or {}
-        for key, hard in (status.get("hard") or {}).items():
-            each = _takes(thing, key)
-            left = (quantities.quantity(hard) or 0.0) - (quantities.quantity((status.get("used") or {}).get(key)) or 0)
-            if each and left < each * more_pods:
-                said.append(
-                    f"The ResourceQuota {name} leaves {_said(key, max(0.0, left))} of {text.clean(key, 60)}; "
-                    f"{more_pods} more pod{'s' if more_pods != 1 else ''} of it take {_said(key, each * more_pods)}."
-                )
-    return tuple(said)
 
 
 def surge_of(thing: Json) -> tuple[int, int]:
@@ -208,27 +180,6 @@ def _share(value: object, replicas: int, *, up: bool) -> int:
     if said.endswith("%") and said[:-1].isdecimal():
         return (int(said[:-1]) * replicas + (99 if up else 0)) // 100
     return int(said) if said.isdecimal() else 0
-
-
-def _takes(thing: Json, key: str) -> float:
-    spec = template_of(thing)["spec"]
-    if key in {"pods", "count/pods"}:
-        return 1.0
-    which, _, what = key.rpartition(".")
-    if what not in {"memory", "cpu"} or which not in {"", "requests", "limits"}:
-        return 0.0
-    ask = resources.limit if which == "limits" else resources.request
-    return sum(ask(one, what) or 0.0 for one in spec["containers"])
-
-
-def _allocatable(node: Json, what: str) -> float:
-    return quantities.quantity(((node.get("status") or {}).get("allocatable") or {}).get(what)) or 0.0
-
-
-def _said(what: str, amount: float) -> str:
-    if what.endswith("memory"):
-        return quantities.memory(int(amount))
-    return f"{quantities.cpu(amount)} CPU" if what.endswith("cpu") else f"{amount:g}"
 
 
 def scaler_sentence(name: str) -> str:

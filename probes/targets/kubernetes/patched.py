@@ -15,10 +15,10 @@ from msgspec.structs import replace
 from probes import text
 from probes.intent import RestorePoint, Step
 from probes.target import Refused
-from probes.targets.kubernetes import resizing, sealing
+from probes.targets.kubernetes import podstate, resizing, sealing
 from probes.targets.kubernetes.dryrun import Changed, Lost, Objects
 from probes.targets.kubernetes.kinds import KINDS, Subject, subject_at
-from probes.targets.kubernetes.patches import Misfit, Put, digest, operations
+from probes.targets.kubernetes.patches import Misfit, Put, brief, digest, operations, titled
 from probes.targets.kubernetes.remake import Remade, remake
 from probes.targets.kubernetes.rendering import CHANGE, version
 from probes.targets.kubernetes.rollout import Follower, Patience, Pods
@@ -88,10 +88,10 @@ class Patched:
     async def restore(self, point: RestorePoint, change: str, progress: Progress) -> None:
         """Puts the former fields back; raises :class:`Refused` where others than the step's are there now."""
         said = read_point(point, Kept)
-        live = await self._there(point.subject, said.uid)
-        if _is_back(live, said, change):
+        live = await self._left(point, said)
+        if live is None or _is_back(live, said, change):
             return
-        back = await self._unsealed(said)
+        back = await self._way_back(live, said)
         patience = replace(self._patience, most=min(self._patience.most, BACK_SECONDS))
         follower = Follower(self._objects, subject_at(live), patience)
         pods = Pods()
@@ -107,6 +107,11 @@ class Patched:
                 live = await self._there(point.subject, said.uid)
         else:
             raise Refused(f"{text.clean(subject_at(live).title, 300)} changes too fast to be taken back; try again.")
+        if live["kind"] == "Pod" and said.container:
+            path, ready = subject_at(live).path, podstate.is_ready(live)
+            why = await resizing.follow(self._objects, path, said.container, ready=ready)
+            if why is not None:
+                progress(f"the former limits are back in the description, and not in force: {why}")
         if said.rolls:
             why = await follower.follow(pods, progress, sick=True, ready=said.serves)
             if why is None and not said.serves:
@@ -119,9 +124,9 @@ class Patched:
     async def check(self, point: RestorePoint, change: str) -> None:
         """Raises as :meth:`restore`, changes nothing."""
         said = read_point(point, Kept)
-        live = await self._there(point.subject, said.uid)
-        if not _is_back(live, said, change):
-            _to_do(live, said, await self._unsealed(said), point.left)
+        live = await self._left(point, said)
+        if live is not None and not _is_back(live, said, change):
+            _to_do(live, said, await self._way_back(live, said), point.left)
 
     async def discard(self, point: RestorePoint) -> None:
         """Removes the Secret that kept former values."""
@@ -155,7 +160,8 @@ class Patched:
         self, live: Json, said: Patching, follower: Follower, pods: Pods, progress: Progress
     ) -> str | None:
         if live["kind"] == "Pod":
-            return await resizing.follow(self._objects, subject_at(live).path, said.facts.container)
+            path, ready = subject_at(live).path, podstate.is_ready(live)
+            return await resizing.follow(self._objects, path, said.facts.container, ready=ready)
         return await follower.follow(pods, progress, sick=not said.serves) if said.rolls else None
 
     async def _keep(self, made: Remade, said: Patching, change: str) -> None:
@@ -170,6 +176,10 @@ class Patched:
             there = await self._objects.read(KINDS["Secret"].path(subject.namespace, name))
             if there is None or _mark(there) != change:
                 raise Refused(f"A Secret {name} is there already, and not of this change.")
+
+    async def _way_back(self, live: Json, said: Kept) -> tuple[Put, ...]:
+        back = await self._unsealed(said)
+        return resizing.way_back(live, back) if live["kind"] == "Pod" else back
 
     async def _unsealed(self, said: Kept) -> tuple[Put, ...]:
         own, moved = sealing.needs(said.back)
@@ -187,6 +197,15 @@ class Patched:
                 return
             except (Changed, Lost):
                 await asyncio.sleep(0.1)
+
+    async def _left(self, point: RestorePoint, said: Kept) -> Json | None:
+        """What a step left; ``None`` for a pod that was replaced since, which took its limits with it."""
+        live = await self._objects.read(point.subject)
+        if live is not None and str(live["metadata"]["uid"]) == said.uid:
+            return live
+        if point.subject.split("/")[-2] == KINDS["Pod"].plural:
+            return None
+        raise Refused("The object that was changed is gone, so there is nothing to take back.")
 
     async def _there(self, path: str, uid: str) -> Json:
         live = await self._objects.read(path)
@@ -212,7 +231,9 @@ def _to_do(live: Json, said: Kept, back: Sequence[Put], left: str) -> bool:
         return False
     if digest(live, said.paths) != left:
         name = text.clean(subject_at(live).title, 300)
-        raise Refused(f"{name} was changed since: it is not what this fix left, so it is not taken back.")
+        theirs = [path for path, was in zip(said.paths, said.lefts, strict=False) if brief(live, path) != was]
+        fields = f" ({', '.join(text.clean(titled(path), 200) for path in theirs[:3])})" if theirs else ""
+        raise Refused(f"{name} was changed since{fields}: it is not what this fix left, so it is not taken back.")
     return True
 
 
@@ -223,11 +244,13 @@ def _kept(live: Json, said: Patching, change: str, former: str | None) -> Kept:
         uid=said.uid,
         back=said.back,
         paths=said.paths,
+        lefts=tuple(brief(live, path) for path in said.paths),
         former=former,
         secret=_kept_path(live, change) if own else None,
         moved=KINDS["Secret"].path(namespace, secret_name(live)) if moved else None,
         rolls=said.rolls,
         serves=said.serves,
+        container=said.facts.container,
     )
 
 

@@ -93,6 +93,16 @@ def digest(thing: Json, paths: Sequence[Sequence[str]]) -> str:
     return hashlib.sha256(said.encode()).hexdigest()
 
 
+def brief(thing: Json, path: Sequence[str]) -> str:
+    """Enough of the SHA-256 of what stands at one path to tell that it changed, and too little to try secrets with."""
+    return digest(thing, [path])[:8]
+
+
+def titled(path: Sequence[str]) -> str:
+    """A path for people: ``spec.template.spec.containers[name=web].image``."""
+    return ".".join(path).replace(".[", "[")
+
+
 def strategic(thing: Json, puts: Sequence[Put]) -> Json:
     """The same as a strategic merge patch of ``thing``, as ``kubectl patch`` and kustomize take it."""
     metadata = {key: thing["metadata"][key] for key in ("name", "namespace") if key in thing["metadata"]}

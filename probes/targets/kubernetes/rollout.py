@@ -14,6 +14,7 @@ from probes import text
 from probes.base import Frozen
 from probes.target import Refused, Unreadable
 from probes.targets.kubernetes import podstate
+from probes.targets.kubernetes.creation import ROOM_SECONDS, Creation
 from probes.targets.kubernetes.dryrun import Objects
 from probes.targets.kubernetes.guards import by_hand
 from probes.targets.kubernetes.kinds import KINDS, Subject
@@ -92,9 +93,10 @@ class Follower:
         ``sick``: no replica was ready before either, so that waiting long for one is of little use. Without ``ready``
         it is enough that they are of the new template.
         """
-        began = moved = time.monotonic()
+        began = moved = left = time.monotonic()
         said = failing_since = None
         last = ""
+        creation = Creation(self._objects, self._subject)
         while True:
             thing = await self._read()
             if thing is None:
@@ -114,9 +116,14 @@ class Follower:
             if found is not None and found.said != said:
                 said = found.said
                 progress(said)
-            failed = counts.trouble or (found.said if found is not None and found.final else None) or stuck
-            failing_since = None if failed is None else (failing_since or now)
-            if failing_since is not None and now - failing_since >= self._patience.held:
+            lacks = await creation.refused(thing, pods) if counts.observed else None
+            failed = lacks or counts.trouble or (found.said if found is not None and found.final else None) or stuck
+            # A pod that goes makes room, and a controller asks again after as long as it has tried.
+            leaving = lacks is not None and any(podstate.is_going(pod) for pod in pods)
+            left = now if leaving else left
+            held = self._patience.held + (0.0 if lacks is None else min(left - began, ROOM_SECONDS))
+            failing_since = None if failed is None or leaving else (failing_since or now)
+            if failing_since is not None and now - failing_since >= held:
                 return await self._described(failed or "", pods, before)
             if now - moved >= self._stall(thing, sick=sick) or now - began >= self._patience.most:
                 waited = f"after {now - began:.0f} s {counts.said}"

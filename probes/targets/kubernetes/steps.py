@@ -61,6 +61,8 @@ class Kept(Frozen, frozen=True):
     uid: str
     back: tuple[Put, ...]
     paths: tuple[tuple[str, ...], ...]
+    lefts: tuple[str, ...] = ()
+    """What the change left at each of them, in brief."""
     former: str | None = None
     """The change whose mark the object had before."""
     secret: str | None = None
@@ -70,6 +72,8 @@ class Kept(Frozen, frozen=True):
     rolls: bool = False
     serves: bool = True
     """A replica was ready before: of the former state one is waited for, too."""
+    container: str = ""
+    """Of a pod: whose limits were changed."""
 
 
 def patch_step(
@@ -82,6 +86,7 @@ def patch_step(
     notes: tuple[str, ...],
     restarts: bool,
     action: Any = "patch",
+    undo_notes: tuple[str, ...] = (),
 ) -> Step:
     """The step that brings ``made.live`` to ``after``, which is the server's own word where that could be asked."""
     before_document, after_document = documents(made.live, after)
@@ -91,7 +96,7 @@ def patch_step(
         before=before_document,
         after=after_document,
         subject=path,
-        arguments=_arguments(arguments, notes),
+        arguments={**_arguments(arguments, notes), "undo_notes": list(undo_notes)},
         restarts=restarts,
     )
 

@@ -250,7 +250,9 @@ async def test_a_quota_is_named(cluster: Path, client: ApiClient) -> None:
         shop.start()
         quotas = f"/api/v1/namespaces/{shop.name}/resourcequotas"
         shop.until("the quota", lambda: "32Mi" in str(shop.api.items(quotas)[0]["status"]["used"]))
-        with pytest.raises(Refused, match=r"tight leaves 8Mi of requests\.memory; 1 more pod of it take 32Mi"):
+        with pytest.raises(
+            Refused, match=r"tight leaves 8Mi of requests\.memory \(32Mi of 40Mi used\); 1 more pod of it"
+        ):
             await drafted(shop, client, MEMORY)
         recreate = {"strategy": {"type": "Recreate"}}
         web = shop.start(spec=recreate)

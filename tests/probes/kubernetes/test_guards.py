@@ -22,11 +22,18 @@ def under(allowed: int | None) -> Orchestrated:
     return Orchestrated(disruption=DisruptionBudget("web-pdb", allowed))
 
 
-def test_a_budget_that_allows_nothing_is_named_before_a_rollout_and_before_scaling_down() -> None:
-    (said,) = rollout_notes(of(), under(0))
-    assert "web-pdb allows no disruption now" in said
-    assert rollout_notes(of(), under(1)) == ()
-    assert rollout_notes(of(), None) == ()
+AWAY = {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
+
+
+def test_a_budget_that_allows_nothing_is_named_before_pods_are_away_and_before_scaling_down() -> None:
+    (said,) = rollout_notes(of(strategy=AWAY), under(0))
+    assert "web-pdb allows no disruption now, and a rollout does not ask it" in said
+    assert "lets 1 pod be away at a time" in said
+    assert rollout_notes(of(strategy=AWAY), under(1)) == ()
+    assert rollout_notes(of(strategy=AWAY), None) == ()
+    assert rollout_notes(of(), under(0)) == (), "one pod more comes first, none is away"
+    (said,) = rollout_notes(of("StatefulSet", updateStrategy={"type": "OnDelete"}), under(0))
+    assert "web-pdb" not in said, "no pod goes"
     (said,) = scale_notes(of(replicas=3), under(0), 2)
     assert "web-pdb does not hold for scaling down" in said
     assert scale_notes(of(replicas=3), under(0), 4) == ()

@@ -13,11 +13,13 @@ from probes.targets.kubernetes.patches import (
     Misfit,
     Put,
     applied,
+    brief,
     difference,
     digest,
     operations,
     precondition,
     strategic,
+    titled,
     value_at,
 )
 from tests.probes.kubernetes._objects import Json, container, templates, workload
@@ -77,6 +79,14 @@ def test_a_place_that_is_gone_is_said() -> None:
     gone["spec"]["template"]["spec"]["containers"] = [{"name": "other"}]
     with pytest.raises(Misfit, match="app"):
         operations(gone, puts)
+
+
+def test_a_place_is_named_for_people_and_what_stands_there_is_told_apart_by_little() -> None:
+    path = ("spec", "template", "spec", "containers", "[name=app]", "resources", "limits", "memory")
+    assert titled(path) == "spec.template.spec.containers[name=app].resources.limits.memory"
+    one, other = (workload(resources={"limits": {"memory": size}}) for size in ("300Mi", "400Mi"))
+    assert brief(one, path) == brief(one, path) != brief(other, path)
+    assert len(brief(one, path)) == 8, "too little to try secrets with"
 
 
 def test_the_digest_is_of_the_touched_fields_alone() -> None:
