@@ -11,6 +11,7 @@ from textual.app import App
 
 from console.seam import SessionLike, sentence
 from probes.history import Metric, Point
+from probes.target import Outdated
 from screens import messages
 from screens.messages import Problem
 from screens.mode import Mode
@@ -46,7 +47,7 @@ class Wishes(App[None]):
             except asyncio.CancelledError:
                 raise
             except Exception as problem:  # noqa: BLE001 - whatever it was, it becomes a sentence
-                answer = Problem(sentence(problem))
+                answer = Problem(sentence(problem), outdated=isinstance(problem, Outdated))
             reply(answer)
 
         task = asyncio.create_task(wait())

@@ -23,7 +23,7 @@ from fixes.model import ChangeId, Done, Entry, Plan, Verified
 from fixes.run import Progress, Run, sentence, to_the_end
 from probes.base import DeploymentId
 from probes.intent import RestorePoint, Step
-from probes.target import Refused, Unreadable, Writer
+from probes.target import Outdated, Refused, Unreadable, Writer
 from probes.text import clean, line
 
 Redraft = Callable[[], Awaitable[Sequence[Step]]]
@@ -49,8 +49,9 @@ class Fixer:
     async def apply(self, plan: Plan, progress: Progress, current: Redraft | None = None) -> Entry:
         """Performs a plan. The entry's state is ``applied``, or ``failed`` with ``why`` and all taken back.
 
-        With ``current`` the plan is refused where a document changed since its diff was made. Raises :class:`Refused`
-        before anything was begun, ``ReadOnly``, and ``CancelledError`` after having taken back what was done.
+        With ``current`` a document that changed since its diff was made raises :class:`Outdated`. Raises that and
+        :class:`Refused` before anything was begun, ``ReadOnly``, and ``CancelledError`` after having taken back what
+        was done.
         """
         if not plan.steps:
             raise Refused("This plan changes nothing, so there is nothing to apply.")
@@ -244,7 +245,7 @@ async def _refuse_outdated(plan: Plan, current: Redraft | None) -> None:
         return
     now = {step.before.id: step.before.version for step in await current()}
     if now != {step.before.id: step.before.version for step in plan.steps}:
-        raise Refused("It was changed since the diff was made; plan again.")
+        raise Outdated("It was changed since the diff was made; plan again.")
 
 
 async def _resolved(entry: Entry, redraft: Redraft | None) -> list[Step]:

@@ -232,6 +232,10 @@ class ChangeScreen(OpsScreen):
             text = outcome.text if isinstance(outcome, Problem) else said(outcome).plain
             self.app.notify(text, markup=False, timeout=15)
             return
+        if isinstance(outcome, Problem) and outcome.outdated:
+            self.notify("It was changed since: this is the plan as it is now.", severity="warning", markup=False)
+            self.request()
+            return
         if isinstance(outcome, Problem):
             self._enter("failed")
             self.query_one("#plan", Static).update(Text(outcome.text, "yellow"))

@@ -19,6 +19,8 @@ class Problem:
     """Why a wish was not granted, as one sentence."""
 
     text: str
+    outdated: bool = False
+    """What was planned is not what is there any more; nothing was begun."""
 
 
 @dataclass

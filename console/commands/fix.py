@@ -18,8 +18,11 @@ from fixes import asked, catalogue
 from fixes.model import Outcome, Plan, RemedyId, SignatureId
 from probes.base import DeploymentId, Value, target_of
 from probes.model import Deployment
-from probes.target import ReadOnly
+from probes.target import Outdated, ReadOnly
 from probes.targets import name_of
+
+PLANS = 3
+"""So often a plan is made of what somebody changes between the diff and the yes."""
 
 
 class Request(NamedTuple):
@@ -64,15 +67,22 @@ def run(request: Request, *, observe: str, as_json: bool, read_only: bool | None
         remedy = RemedyId(request.remedy) if request.remedy else None
         if remedy == "profile":
             return _profile(session, deployment)
-        plan = drafted(session.plan(deployment.id, signature, remedy, values))
-        if not as_json:
-            output.print_plan(plan)
-        if request.dry_run or plan.advice is not None:
-            return finish_dry(plan, as_json=as_json)
-        refuse_closed(session, deployment.id)
-        confirm = agreed(plan, deployment.name, request)
-        with progress("applying") as told:
-            outcome = finished(session, session.apply(plan, confirm, told), plan.id)
+        for left in reversed(range(PLANS)):
+            plan = drafted(session.plan(deployment.id, signature, remedy, values))
+            if not as_json:
+                output.print_plan(plan)
+            if request.dry_run or plan.advice is not None:
+                return finish_dry(plan, as_json=as_json)
+            refuse_closed(session, deployment.id)
+            confirm = agreed(plan, deployment.name, request)
+            try:
+                with progress("applying") as told:
+                    outcome = finished(session, session.apply(plan, confirm, told), plan.id)
+                break
+            except Outdated:
+                if not left:
+                    raise
+                say("it was changed since the diff was made, and is planned again")
     return conclude(plan, outcome, as_json=as_json)
 
 

@@ -8,12 +8,12 @@ from datetime import timedelta
 import pytest
 
 from fixes.model import Advice, Change, ChangeId, Entry, Outcome, RemedyId, Verified
-from probes.target import Refused
+from probes.target import Outdated, Refused
 from screens.fix import FixScreen
 from screens.history import HistoryScreen
 from screens.undo import UndoScreen
 from tests.screens import reports as r
-from tests.screens.fake import COMPOSE, FakeSession
+from tests.screens.fake import COMPOSE, FakeSession, failed
 from tests.screens.harness import LARGE, SMALL, opened, press, seen, until
 
 
@@ -65,6 +65,23 @@ async def test_what_was_not_applied_offers_no_undo() -> None:
         await until(pilot, lambda: "not applied: it changed" in seen(pilot))
         await press(pilot, "u")
         assert isinstance(pilot.app.screen, FixScreen)
+
+
+async def test_what_somebody_changed_before_the_yes_is_planned_again_and_asked_about_again() -> None:
+    session = FakeSession()
+    session.held = failed(Outdated("It was changed since the diff was made; plan again."))
+    async with opened(session) as pilot:
+        await press(pilot, "down", "f", "enter", "y")
+        await until(pilot, lambda: len(session.calls("plan")) == 2)
+        assert any("this is the plan as it is now" in one.message for one in pilot.app._notifications)
+        screen = pilot.app.screen
+        assert isinstance(screen, FixScreen)
+        await until(pilot, lambda: screen.stage == "planned")
+        assert len(session.calls("apply")) == 1, "a yes to the former diff is none to this one"
+        session.held = None
+        await press(pilot, "enter", "y")
+        await until(pilot, lambda: "✓ gone" in seen(pilot))
+        assert len(session.calls("apply")) == 2
 
 
 async def test_where_a_yes_is_not_enough_the_name_has_to_be_typed() -> None:
