@@ -24,7 +24,7 @@ def between(kubeconfig: Path, folder: Path) -> Iterator[tuple[Proxy, Path]]:
     config = json.loads(kubeconfig.read_text())
     cluster = config["clusters"][0]["cluster"]
     authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
-    own, key = _certificate(folder)
+    own, key = certificate(folder)
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(own, key)
     with Proxy(
@@ -44,7 +44,7 @@ def needed(request: Request) -> Rule:
     return rule(request.method, parts.path, dict(parse_qsl(parts.query)))
 
 
-def _certificate(folder: Path) -> tuple[Path, Path]:
+def certificate(folder: Path) -> tuple[Path, Path]:
     """One of the proxy's own, and its key."""
     own, key = folder / "proxy.crt", folder / "proxy.key"
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=proxy"]

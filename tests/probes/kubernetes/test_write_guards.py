@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from console.commands.rbac import document
+from fixes.diff import unified
 from probes.intent import Desired, Step
 from probes.orchestrator import Autoscaler, DisruptionBudget, Orchestrated
 from probes.target import Refused
@@ -20,6 +22,7 @@ from probes.targets.kubernetes.contexts import resolve
 from probes.targets.kubernetes.quantities import quantity
 from tests.cluster import accounts
 from tests.cluster.api import ApiError
+from tests.probes.kubernetes._admission import policy, webhook
 from tests.probes.kubernetes._objects import Json, deployment
 from tests.probes.kubernetes._shop import Fix, Shop, of_tests
 
@@ -141,49 +144,52 @@ async def test_an_autoscaler_s_percentages_move_with_what_is_requested(shop: Sho
     shop.api.delete(f"{path}/scales")
 
 
-@contextmanager
-def policy(shop: Shop) -> Iterator[None]:
-    """An admission policy of the cluster that holds for this namespace: it is effective a moment after it is made."""
-    group = "/apis/admissionregistration.k8s.io/v1"
-    rule = {"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["deployments"]}
-    memory = "quantity(c.resources.limits.memory)"
-    small = f"object.spec.template.spec.containers.all(c, {memory}.compareTo(quantity('400Mi')) <= 0)"
-    spec = {
-        "failurePolicy": "Fail",
-        "matchConstraints": {"resourceRules": [rule]},
-        "validations": [{"expression": small, "message": "more than 400Mi is for the platform team to allow"}],
-    }
-    where = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": shop.name}}}
-    bound = {"policyName": shop.name, "validationActions": ["Deny"], "matchResources": where}
-    kinds = {"validatingadmissionpolicies": spec, "validatingadmissionpolicybindings": bound}
+# Admission.
+
+
+def tried(shop: Shop) -> str:
+    """What the server makes of a limit of 500 MiB in a dry run by kubectl, or why it does not."""
+    limits = {"template": {"spec": {"containers": [{"name": "app", "resources": {"limits": {"memory": "500Mi"}}}]}}}
+    asked = ("-n", shop.name, "--dry-run=server", "-o", "json", "-p", json.dumps({"spec": limits}))
     try:
-        for plural, body in kinds.items():
-            shop.api.post(f"{group}/{plural}", {"metadata": {"name": shop.name}, "spec": body})
-        yield
-    finally:
-        for plural in kinds:
-            shop.api.delete(f"{group}/{plural}/{shop.name}")
+        return shop.api.kubectl("patch", "deployment", "admitted", *asked)
+    except ApiError as error:
+        return str(error)
 
 
 async def test_what_admission_forbids_is_said_in_its_words_before_anything_is_changed(shop: Shop, fix: Fix) -> None:
     web = shop.start("admitted", up=False, spec={"replicas": 0})
-    limits = {"template": {"spec": {"containers": [{"name": "app", "resources": {"limits": {"memory": "500Mi"}}}]}}}
-    asked = ("-n", shop.name, "--dry-run=server", "-p", json.dumps({"spec": limits}))
-
-    def forbidden() -> bool:
-        try:
-            shop.api.kubectl("patch", "deployment", "admitted", *asked)
-        except ApiError as error:
-            return "platform team" in str(error)
-        return False
-
-    with policy(shop):
-        shop.until("the policy", forbidden)
-        with pytest.raises(
-            Refused, match=r"The API server refuses: .*more than 400Mi is for the platform team to allow"
-        ):
+    memory = "quantity(c.resources.limits.memory)"
+    small = f"object.spec.template.spec.containers.all(c, {memory}.compareTo(quantity('400Mi')) <= 0)"
+    with policy(shop, small, "more than 400Mi is for the platform team to allow"):
+        shop.until("the policy", lambda: "platform team" in tried(shop))
+        with pytest.raises(Refused, match=r"The API server refuses: .*400Mi is for the platform team to allow"):
             await fix.draft(web, MEMORY)
         assert await fix.draft(web, Desired(memory_limit_bytes=350 * MIB))
+
+
+@pytest.mark.skipif("FASTOPS_TEST_KUBECONFIG" in os.environ, reason="another machine's API server asks no webhook here")
+async def test_what_admission_makes_of_a_change_is_in_the_diff(shop: Shop, fix: Fix, tmp_path: Path) -> None:
+    web = shop.start("admitted", up=False, spec={"replicas": 0})
+    before = shop.spec(name="admitted")
+
+    def changes(thing: Json) -> list[Json]:
+        """No more than 400 MiB, and a note for the pods."""
+        limits = thing["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
+        limit = {"op": "replace", "path": "/spec/template/spec/containers/0/resources/limits/memory", "value": "400Mi"}
+        note = {"op": "add", "path": "/spec/template/metadata/annotations", "value": {"team.example/capped": "yes"}}
+        return [limit, note] if (quantity(limits["memory"]) or 0) > 400 * MIB else []
+
+    with webhook(shop, tmp_path, changes):
+        shop.until("the webhook", lambda: "team.example/capped" in tried(shop))
+        (step,) = await fix.draft(web, MEMORY)
+        added = [line[1:].strip() for line in unified(step.before, step.after).splitlines() if line.startswith("+ ")]
+        assert {"memory: 400Mi", "team.example/capped: 'yes'"} <= set(added)
+        assert shop.spec(name="admitted") == before
+        await fix.perform()
+        assert shop.app(name="admitted")["resources"]["limits"]["memory"] == "400Mi"
+        await fix.undo()
+        assert shop.app(name="admitted")["resources"]["limits"]["memory"] == "300Mi"
 
 
 # In place.
