@@ -199,19 +199,22 @@ def _waiting(view: PodView, status: StatusView) -> Waiting | None:
             code = init.ended.exit_code if init.ended else None
             at = init.ended.at if init.ended else None
             told = Waiting("InitContainerFailed", f"it ended with exit code {code}", at)
-        return _of_another(init.name, told, "init container")
+        return _of_another(init, told, "init container")
     if status.waiting is not None:
         return _clean_waiting(status.waiting)
     # A sidecar among the init containers, or one beside it.
     for one in (*((init,) if init is not None else ()), *view.statuses):
         if one.waiting is not None and one.waiting.reason not in _BEGINNING and one.name != status.name:
-            return _of_another(one.name, one.waiting, "container")
+            return _of_another(one, one.waiting, "container")
     return None
 
 
-def _of_another(name: str, told: Waiting, what: str) -> Waiting:
-    message = f"{what} {name}: {told.message or told.reason}"
-    return _clean_waiting(Waiting(told.reason, message, told.since, name))
+def _of_another(one: StatusView, told: Waiting, what: str) -> Waiting:
+    message = f"{what} {one.name}: {told.message or told.reason}"
+    if told.reason == "CrashLoopBackOff" and one.before is not None:
+        code = f", exit code {one.before.exit_code}" if one.before.exit_code is not None else ""
+        message += f"; its last run ended as {one.before.reason or 'unknown'}{code}"
+    return _clean_waiting(Waiting(told.reason, message, told.since, one.name))
 
 
 def _error(view: PodView) -> str | None:

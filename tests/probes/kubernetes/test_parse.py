@@ -471,6 +471,16 @@ def test_a_pod_takes_no_traffic_while_a_container_beside_the_serving_one_fails()
     assert found.waiting == Waiting("CrashLoopBackOff", "container agent: back-off", None, "agent")
 
 
+def test_how_a_container_beside_the_serving_one_ended_is_told() -> None:
+    status = running()
+    killed = {"exitCode": 137, "reason": "OOMKilled", "finishedAt": ago(seconds=40)}
+    waits = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}}
+    status["containerStatuses"].append({"name": "agent", "state": waits, "lastState": {"terminated": killed}})
+    found = replica(pod_view(pod(status=status)), "app")
+    assert found.waiting is not None
+    assert found.waiting.message == "container agent: back-off; its last run ended as OOMKilled, exit code 137"
+
+
 def test_a_pod_of_a_silent_node_takes_no_traffic_whatever_its_containers_said_last() -> None:
     status = running() | {"conditions": [{"type": "Ready", "status": "False"}]}
     found = replica(pod_view(pod(status=status)), "app")
