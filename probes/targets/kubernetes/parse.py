@@ -70,7 +70,8 @@ def _unscheduled(status: objects.PodStatus) -> Waiting | None:
 def _unready(status: objects.PodStatus) -> str | None:
     for one in status.conditions or ():
         if one.type == "Ready":
-            return (one.message or one.reason or "its condition Ready is false") if one.status == "False" else None
+            known = one.message or one.reason or f"its condition Ready is {one.status.lower()}"
+            return known if one.status in {"False", "Unknown"} else None
     return None
 
 

@@ -114,7 +114,7 @@ class PodView(ObjectView, frozen=True):
     created_at: datetime | None = None
     terminating: bool = False
     unready: str | None = None
-    """Why its condition ``Ready`` is false, as it says; ``None`` where it is not."""
+    """Why its condition ``Ready`` is false or unknown, as it says; ``None`` where it is neither."""
     unscheduled: Waiting | None = None
     """Why it has no node, where it waits for one."""
     statuses: tuple[StatusView, ...] = ()

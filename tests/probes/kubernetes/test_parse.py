@@ -482,9 +482,10 @@ def test_how_a_container_beside_the_serving_one_ended_is_told() -> None:
 
 
 def test_a_pod_of_a_silent_node_takes_no_traffic_whatever_its_containers_said_last() -> None:
-    status = running() | {"conditions": [{"type": "Ready", "status": "False"}]}
-    found = replica(pod_view(pod(status=status)), "app")
-    assert (found.ready, found.held_by) == (False, "its condition Ready is false")
+    for said in ("False", "Unknown"):
+        status = running() | {"conditions": [{"type": "Ready", "status": said}]}
+        found = replica(pod_view(pod(status=status)), "app")
+        assert (found.ready, found.held_by) == (False, f"its condition Ready is {said.lower()}")
     assert replica(pod_view(pod()), "app").ready
 
 
