@@ -15,11 +15,9 @@ def main() -> None:
     # httpx brings a command line of its own, with what it needs. Nobody calls it here, and it took 50 ms of each start.
     sys.modules["httpx._main"] = None  # type: ignore[assignment]
     try:
-        from console.cli import app
+        from console.cli import run
 
-        code = app(standalone_mode=False)
-        if code == exits.INTERRUPTED:  # Typer makes a plain status of Ctrl-C
-            exits.explain(KeyboardInterrupt())
+        code = run(sys.argv[1:])
     except BaseException as error:  # noqa: BLE001 -- the last resort: people see a sentence, never a traceback
         code = exits.explain(error)
     try:
@@ -27,7 +25,7 @@ def main() -> None:
     except BrokenPipeError:  # `fastops scan | head`: the reader has what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.stderr.flush()
-    sys.exit(code if isinstance(code, int) else 0)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import click
 
 FINE = 0
 FINDINGS = 1
@@ -34,7 +39,7 @@ class Stop(Exception):
 
 def explain(error: BaseException) -> int:
     """Prints one sentence for what ended the program, and returns its status."""
-    import typer
+    import click
 
     from console.config import BadConfig
     from fixes.values import BadValue
@@ -44,13 +49,12 @@ def explain(error: BaseException) -> int:
     match error:
         case SystemExit():
             return error.code if isinstance(error.code, int) else FINE
-        case KeyboardInterrupt() | typer.Abort():
+        case EOFError():  # Ctrl-D where something was asked; the cursor stands behind the question
+            return _say("interrupted; nothing is left running", INTERRUPTED, before="\n")
+        case KeyboardInterrupt():
             return _say("interrupted; nothing is left running", INTERRUPTED)
-        case typer.Exit():
-            return error.exit_code
-        case typer.TyperException():
-            getattr(error, "show", lambda: _say(error.format_message(), USAGE))()  # usage and message
-            return USAGE
+        case click.ClickException():
+            return _misused(error)
         case Stop():
             return _say(str(error), error.status)
         case BadConfig() | UnknownTarget() | BadValue():
@@ -60,9 +64,19 @@ def explain(error: BaseException) -> int:
         case Unreadable():
             return _say(f"{error} ({error.failure.hint})" if error.failure.hint else str(error), PARTIAL)
         case BrokenPipeError():
-            return FINE
+            return FINDINGS  # nobody read to the end: it cannot be said to be fine
         case _:
             return _defect(error)
+
+
+def _misused(error: click.ClickException) -> int:
+    """Prints how the command is used, and what is wrong with what was written: that is quoted, so it is cleaned."""
+    from probes import text
+
+    told = io.StringIO()
+    error.show(told)
+    print(text.block(told.getvalue()), end="", file=sys.stderr)  # noqa: T201 -- the program's last words
+    return USAGE
 
 
 def _defect(error: BaseException) -> int:
@@ -92,8 +106,8 @@ def _written(path: Path, error: BaseException) -> bool:
     return True
 
 
-def _say(sentence: str, status: int) -> int:
+def _say(sentence: str, status: int, before: str = "") -> int:
     from probes import text
 
-    print(f"fastops: {text.line(sentence)}", file=sys.stderr)  # noqa: T201 -- the program's last words
+    print(f"{before}fastops: {text.line(sentence)}", file=sys.stderr)  # noqa: T201 -- the program's last words
     return status

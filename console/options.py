@@ -1,11 +1,17 @@
-"""The options and arguments that commands share, and the formats that they print in."""
+"""The options and arguments that commands share, and the formats that they print in.
+
+Each is a decorator; the name that a command takes it by is the second one, where there are two.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated
+from typing import TypeVar
 
-import typer
+import click
+
+Command = TypeVar("Command", bound=Callable[..., int])
 
 
 class ScanFormat(StrEnum):
@@ -56,66 +62,75 @@ class FailOn(StrEnum):
     never = "never"
 
 
-Targets = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[TARGET]...",
-        help="docker, docker:CONTEXT, docker:URL, k8s, k8s:CONTEXT, k8s:CONTEXT/NAMESPACE, local. "
-        "None: all that is here.",
-    ),
-]
-ReadOnlyFlag = Annotated[bool, typer.Option("--read-only", help="Nothing can be changed: refused below every client.")]
+_NO_CHANGE = "Nothing can be changed: refused below every client."
 
 
-def _uncontradicted(context: typer.Context, read_only: bool | None) -> bool | None:
+def _uncontradicted(context: click.Context, parameter: click.Parameter, read_only: bool | None) -> bool | None:
     """Refuses ``fastops --read-only COMMAND --no-read-only``: nobody can tell which one was meant."""
     if read_only is False and context.parent is not None and context.parent.params.get("read_only"):
-        raise typer.BadParameter("it contradicts the --read-only before the command", context)
+        raise click.BadParameter(
+            "it contradicts the --read-only before the command", context, parameter, "'--no-read-only'"
+        )
     return read_only
 
 
-Changeable = Annotated[
-    bool | None,
-    typer.Option(
-        "--read-only/--no-read-only",
-        callback=_uncontradicted,
-        help="Nothing can be changed: refused below every client. --no-read-only: production may be changed.",
-        show_default=False,
-    ),
-]
-Namespace = Annotated[
-    str | None, typer.Option("--namespace", "-n", metavar="NS", help="On Kubernetes: this namespace alone.")
-]
-Unknown = Annotated[bool, typer.Option("--unknown", help="List services too that cannot be told to be FastAPI.")]
-Databases = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--database",
-        metavar="own|env:VAR",
-        help="Ask the database servers who holds which connections, in a read-only session: with the deployments' own "
-        "credentials, or with the DSN in an environment variable. Without it none is contacted.",
-    ),
-]
-Telemetry = Annotated[
-    str | None,
-    typer.Option(
-        "--telemetry",
-        metavar="ADDRESS:PORT",
-        help="Listen there for what services send of their own requests (OTLP over HTTP). Without it nothing listens.",
-    ),
-]
-Replayed = Annotated[
-    str | None, typer.Option("--replay", metavar="FILE", help="Show a recording of `fastops record`; changes nothing.")
-]
-Sources = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--source",
-        metavar="DIR",
-        help="Code of a service on this machine: the size of its database pool is read there where the service's own "
-        "files are not reached, in pods.",
-    ),
-]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Answer the plain question with yes.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the diff and stop.")]
-AsText = Annotated[TextFormat, typer.Option("--format", help="How to print the result.")]
+targets = click.argument(
+    "targets",
+    nargs=-1,
+    metavar="[TARGET]...",
+    help="docker, docker:CONTEXT, docker:URL, k8s, k8s:CONTEXT, k8s:CONTEXT/NAMESPACE, local. None: all that is here.",
+)
+read_only = click.option("--read-only", is_flag=True, help=_NO_CHANGE)
+read_only_anyway = click.option("--read-only", is_flag=True, expose_value=False, help=_NO_CHANGE)
+"""For commands that change nothing: it is understood, and they need not be told."""
+changeable = click.option(
+    "--read-only/--no-read-only",
+    default=None,
+    callback=_uncontradicted,
+    help=f"{_NO_CHANGE} --no-read-only: production may be changed.",
+)
+namespace = click.option("-n", "--namespace", metavar="NS", help="On Kubernetes: this namespace alone.")
+unknown = click.option("--unknown", is_flag=True, help="List services too that cannot be told to be FastAPI.")
+databases = click.option(
+    "--database",
+    "databases",
+    multiple=True,
+    metavar="own|env:VAR",
+    help="Ask the database servers who holds which connections, in a read-only session: with the deployments' own "
+    "credentials, or with the DSN in an environment variable. Without it none is contacted.",
+)
+sources = click.option(
+    "--source",
+    "sources",
+    multiple=True,
+    metavar="DIR",
+    help="Code of a service on this machine: the size of its database pool is read there where the service's own "
+    "files are not reached, in pods.",
+)
+telemetry = click.option(
+    "--telemetry",
+    metavar="ADDRESS:PORT",
+    help="Listen there for what services send of their own requests (OTLP over HTTP). Without it nothing listens.",
+)
+observe = click.option(
+    "--observe", metavar="DURATION", default="0s", show_default=True, help="Watch this long before judging: 30s, 5m."
+)
+fail_on = click.option(
+    "--fail-on",
+    type=click.Choice(FailOn),
+    default=FailOn.error,
+    show_default=True,
+    help="Exit with 1 from this severity on.",
+)
+yes = click.option("-y", "--yes", is_flag=True, help="Answer the plain question with yes.")
+dry_run = click.option("--dry-run", is_flag=True, help="Show the diff and stop.")
+
+
+def printed(default: StrEnum, explained: str) -> Callable[[Command], Command]:
+    """``--format``, as ``fmt``: one of the formats that its default is of."""
+    return click.option(
+        "--format", "fmt", type=click.Choice(type(default)), default=default, show_default=True, help=explained
+    )
+
+
+as_text = printed(TextFormat.text, "How to print the result.")

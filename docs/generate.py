@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-import typer
-from typer.core import TyperGroup
 
 from console import contract
 from console.cli import app
@@ -67,10 +65,8 @@ def _remedies() -> Iterator[str]:
 
 
 def _commands() -> Iterator[str]:
-    group = typer.main.get_command(app)
-    assert isinstance(group, TyperGroup)
     yield "Before any command, `fastops --read-only COMMAND …` means what `--read-only` behind it means."
-    for name, command in group.commands.items():
+    for name, command in app.commands.items():
         context = command.make_context(f"fastops {name}", [], resilient_parsing=True, max_content_width=100)
         usage = command.get_usage(context).removeprefix("Usage: ")
         options = [r for p in command.get_params(context) if (r := p.get_help_record(context))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
 import pytest
 
 from console import exits
@@ -46,6 +47,7 @@ def test_a_defect_where_nothing_can_be_written_still_ends_in_a_sentence(
         (Unreadable(Failure("timeout", "inspect", "no answer", "is it busy?")), exits.PARTIAL, "is it busy?"),
         (KeyboardInterrupt(), exits.INTERRUPTED, "interrupted"),
         (exits.Stop("say which", exits.USAGE), exits.USAGE, "say which"),
+        (click.UsageError("unexpected (\x1b[31mred)"), exits.USAGE, "Error: unexpected (red)"),
     ],
 )
 def test_what_ends_the_program_is_told(
@@ -55,3 +57,8 @@ def test_what_ends_the_program_is_told(
     said = capsys.readouterr().err
     assert says in said
     assert said.count("\n") == 1
+
+
+def test_a_reader_that_left_does_not_make_it_fine(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exits.explain(BrokenPipeError()) == exits.FINDINGS
+    assert capsys.readouterr().err == ""

@@ -195,7 +195,7 @@ async def test_sixteen_colours_are_enough(monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_first_screen_loads_nothing_that_it_does_not_show() -> None:
     code = "import sys, console.app; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    late = {"plotext", "docker", "httpx", "psutil", "hyperscan", "yaml", "typer", "screens.deployment", "screens.fix"}
+    late = {"plotext", "docker", "httpx", "psutil", "hyperscan", "yaml", "click", "screens.deployment", "screens.fix"}
     assert not late & set(loaded.stdout.split())
     assert not [name for name in loaded.stdout.split() if name.startswith(("fixes.signatures.", "probes.targets."))]
 
