@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from console.app import FastopsApp
 from console.commands import fix
 from console.commands.fix import Request
 from console.config import Config
@@ -16,15 +18,20 @@ from console.exits import Stop
 from console.session import Session
 from console.target_config import TargetConfig
 from fixes.diff import unified
-from fixes.model import Outcome, Plan
+from fixes.model import Finding, Outcome
+from probes.base import DeploymentId
 from probes.target import Outdated, Refused
 from probes.targets.kubernetes.rendering import lasting
+from probes.targets.kubernetes.rollout import counted
+from screens import messages
+from screens.fix import FixScreen
 from tests.cluster.api import Api
 from tests.cluster.case import KubeCase, Pods
 from tests.cluster.manifests import PROBED, limits
 from tests.cluster.runner import KubeLab, RunningPods
 from tests.console._fastops import until
 from tests.console._pods import FIXER, Bring, account, bring, container, databases, lab, watch
+from tests.console._pressing import waiting
 from tests.console._remedies import Remedied, applied, changed_lines
 from tests.console._watching import Watch
 from tests.lab.case import uvicorn
@@ -92,7 +99,8 @@ def shared(watch: Watch, lab: KubeLab, kube_api: Api) -> Iterator[Web]:
 
 @pytest.fixture
 def web(shared: Web) -> Web:
-    """It runs, and is found to be as it was."""
+    """It runs, is rolled out, and is found to be as it was."""
+    until("the rollout", lambda: counted(shared.running.workload()).complete and len(shared.pods()) == 1, 120)
     shared.unlimited.await_found()
     shared.lone.await_found()
     return shared
@@ -119,14 +127,14 @@ def quota(**hard: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "tight"}, "spec": {"hard": named}}
 
 
-def counted(quota: Any) -> bool:
+def is_counted(quota: Any) -> bool:
     """Whether its controller has counted what is used."""
     return bool(quota.get("status", {}).get("used"))
 
 
 def test_a_quota_without_room_is_named_with_its_figures_before_anything_is_changed(web: Web) -> None:
     before, pods = web.now(), web.pods()
-    with web.beside("resourcequotas", quota(limits_memory="300Mi"), counted), pytest.raises(Refused) as refused:
+    with web.beside("resourcequotas", quota(limits_memory="300Mi"), is_counted), pytest.raises(Refused) as refused:
         web.unlimited.plan("set-memory-limit")
     assert "The ResourceQuota tight allows 300Mi of limits.memory, of which 0 are used" in str(refused.value)
     assert "1 pod of the new template would take 1Gi" in str(refused.value)
@@ -134,8 +142,8 @@ def test_a_quota_without_room_is_named_with_its_figures_before_anything_is_chang
 
 
 def test_a_quota_with_no_room_for_the_surge_is_named(web: Web) -> None:
-    said = r"leaves 0 of pods \(1 of 1 used\); 1 more pod of it takes 1"
-    with web.beside("resourcequotas", quota(pods="1"), counted), pytest.raises(Refused, match=said):
+    said = r"leaves 0 of pods \(\d of 1 used\); 1 more pod of it takes 1"
+    with web.beside("resourcequotas", quota(pods="1"), is_counted), pytest.raises(Refused, match=said):
         web.unlimited.plan("set-memory-limit")
 
 
@@ -344,23 +352,44 @@ def test_pods_are_resized_in_place_together_with_their_template(bring: Bring) ->
 # Production.
 
 
-def test_production_wants_the_name_typed(
+async def test_production_has_its_frame_and_wants_the_name_typed(
     web: Web, account: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("FASTOPS_STATE", str(tmp_path))
     monkeypatch.setenv("KUBECONFIG", str(account))
-    before = web.now()
+    before, identity = web.now(), web.unlimited.deployment
     config = Config(targets={f"k8s:{FIXER}": TargetConfig(production=True)})
-    with Watch(Session((f"k8s:{FIXER}/{web.running.namespace}",), config, read_only=False)) as watch:
-        one = Remedied(watch, web.lone.deployment, "single-process")
-        one.await_found()
-        plan: Plan = one.plan("scale")
-        assert plan.confirm is not None
-        assert plan.confirm.startswith(f"k8s/{FIXER} is production.")
-        for wrong in (None, "yes"):
-            with pytest.raises(Refused, match=rf"The name {WEB.name} has to be typed"):
-                one.apply(plan, wrong)
+    session = Session((f"k8s:{FIXER}/{web.running.namespace}",), config, read_only=False)
+    app = FastopsApp(session)
+    try:
+        async with app.run_test(size=(120, 40)) as pilot:
+            await waiting(pilot, "the finding", 60, lambda: unlimited(session, identity))
+            assert app.screen.has_class("-production")
+            app.post_message(messages.FixOpened(*unlimited(session, identity)))
+            await waiting(pilot, "the screen", 30, lambda: isinstance(app.screen, FixScreen))
+            screen = app.screen
+            assert isinstance(screen, FixScreen)
+            assert screen.has_class("-production")
+            await waiting(pilot, "the plan", 60, lambda: screen.stage == "planned")
+            assert screen.plan is not None
+            assert screen.plan.confirm == f"k8s/{FIXER} is production."
+            await pilot.press("enter", "y", "enter")
+            await pilot.pause()
+            assert screen.stage == "typing", "a yes is not enough"
+            with pytest.raises(Refused, match=f"The name {WEB.name} has to be typed"):
+                await asyncio.wrap_future(session.apply(screen.plan, "yes"))
+            assert web.now() == before
+            await pilot.press("backspace", *WEB.name, "enter")
+            await waiting(pilot, "the change", 180, lambda: screen.stage == "done")
+            assert screen.outcome is not None
+            assert screen.outcome.applied, screen.outcome
+        undone = await asyncio.wrap_future(session.undo(screen.outcome.change, lambda _: None))
+        assert undone.applied, undone
         assert web.now() == before
-        outcome = one.apply(plan, WEB.name)
-        assert outcome.applied, (outcome, one.said)
-        taken_back(web, one, outcome, before)
+    finally:
+        session.close()
+
+
+def unlimited(session: Session, deployment: DeploymentId) -> list[Finding]:
+    """The finding that is answered, once it is there."""
+    return [one for one in session.report.of(deployment) if one.signature == "memory-unlimited"]
