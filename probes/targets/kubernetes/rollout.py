@@ -119,7 +119,7 @@ class Follower:
             lacks = await creation.refused(thing, pods) if counts.observed else None
             failed = lacks or counts.trouble or (found.said if found is not None and found.final else None) or stuck
             # A pod that goes makes room, and a controller asks again after as long as it has tried.
-            leaving = lacks is not None and any(podstate.is_going(pod) for pod in pods)
+            leaving = lacks is not None and any(pod["metadata"].get("deletionTimestamp") for pod in pods)
             left = now if leaving else left
             held = self._patience.held + (0.0 if lacks is None else min(left - began, ROOM_SECONDS))
             failing_since = None if failed is None or leaving else (failing_since or now)
