@@ -23,7 +23,8 @@ class Proof(Frozen, frozen=True):
     earliest_seconds: float | None = None
     """So long after the change silence counts before the window's end: the signature asks for enough by itself."""
     shown: Callable[[Deployment], bool] | None = None
-    """What must be seen for a setting's silence to count: its signature is silent, too, where it knows nothing."""
+    """What must be seen for silence to count, of a setting or under load: a signature is silent, too, where it knows
+    nothing."""
     since: Callable[[Deployment, Mapping[str, Value], datetime], str | None] | None = None
     """The same, where it depends on the finding's facts and on what was asked after the change (its time, UTC): why
     silence does not count; ``None`` where it does."""

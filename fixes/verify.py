@@ -187,6 +187,8 @@ def _unproven(verification: Verification, deployment: Deployment | None, series:
         return None if known is None or known(deployment) else "The setting was not seen since the change."
     if proof.basis == "start":
         return None if _started(deployment, verification.applied_at) else "The application has not started yet."
+    if proof.shown is not None and not proof.shown(deployment):
+        return _UNMEASURED
     idle = _idle(verification, deployment, series, now)
     quiet = (now - verification.applied_at).total_seconds()
     if idle is not None or quiet >= verification.every_seconds:

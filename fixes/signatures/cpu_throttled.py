@@ -7,7 +7,7 @@ seems to be free.
 What proves it. The control group's counters: at least 25 % of the periods throttled in each of the last three samples,
 and at least 5 % of the time.
 
-What it is not. The burst of a start. A busy CPU without a quota.
+What it is not. The burst of a start: what is throttled then is judged after it. A busy CPU without a quota.
 
 What to do. A higher quota, or fewer workers on the same one.
 """
@@ -16,9 +16,22 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Threshold, Verdict, View
+from fixes.model import (
+    SILENT,
+    Evidence,
+    Example,
+    Fires,
+    RemedyId,
+    Signature,
+    SignatureId,
+    Threshold,
+    Undecided,
+    Verdict,
+    View,
+)
+from fixes.proof import WINDOW_SECONDS, Proof
 from fixes.signatures import _cases, _shared
-from probes.model import Cpu, Limit, Replica
+from probes.model import Cpu, Deployment, Limit, Replica
 
 PERIODS = Threshold(
     "throttled_ratio",
@@ -35,10 +48,15 @@ START_UP = timedelta(seconds=60)
 def detect(view: View) -> Verdict:
     """Fires for replicas that were throttled in three samples running, after their start."""
     evidence: list[Evidence] = []
+    starting = False
     for replica in view.deployment.running:
-        points = [p for p in view.series("throttled-ratio").get(replica.id, ()) if p.at >= _since(view, replica)]
+        known = [p for p in view.series("throttled-ratio").get(replica.id, ()) if p.at >= view.start.timestamp()]
+        points = [p for p in known if p.at >= _since(view, replica)]
         time = replica.cpu.throttled_time_ratio
-        if len(points) < SAMPLES or time is None or time < TIME or _young(view, replica):
+        if time is None or time < TIME:
+            continue
+        if len(points) < SAMPLES or _young(view, replica):
+            starting = starting or (bool(known) and known[-1].value >= view.threshold(PERIODS))
             continue
         if all(point.value >= view.threshold(PERIODS) for point in points[-SAMPLES:]):
             limit = replica.cpu.limit.value if replica.cpu.limit.limited else None
@@ -47,7 +65,7 @@ def detect(view: View) -> Verdict:
             at = datetime.fromtimestamp(points[-1].at, UTC)
             evidence.append(Evidence("cgroup", text, at=at, replica=replica.id, value=points[-1].value))
     if not evidence:
-        return SILENT
+        return Undecided(f"{SAMPLES} samples after the first minute of a start") if starting else SILENT
     share = max(e.value or 0 for e in evidence)
     return Fires(
         severity="warning",
@@ -68,11 +86,16 @@ def _young(view: View, replica: Replica) -> bool:
     return any(view.now - moment < START_UP / 2 for moment in born)
 
 
-def _case(name: str, time: float, *ratios: float, **changes: object) -> Example:
+def _measured(deployment: Deployment) -> bool:
+    """Whether all replicas that have a quota say how often it stopped them."""
+    return all(r.cpu.limit.limited is not True or r.cpu.throttled_ratio is not None for r in deployment.running)
+
+
+def _case(name: str, time: float, *ratios: float, undecided: bool = False, **changes: object) -> Example:
     points = _cases.points(*((-2.0 * (len(ratios) - i), ratio) for i, ratio in enumerate(ratios)))
     cpu = Cpu(limit=Limit(limited=True, value=0.5), throttled_ratio=ratios[-1], throttled_time_ratio=time)
-    series = {"throttled-ratio": {_cases.REPLICA: points}}
-    return Example(name, deployment=_cases.container(cpu=cpu, **changes), series=series)  # type: ignore[arg-type]
+    one = _cases.container(cpu=cpu, **changes)  # type: ignore[arg-type]
+    return Example(name, deployment=one, series={"throttled-ratio": {_cases.REPLICA: points}}, undecided=undecided)
 
 
 SIGNATURE = Signature(
@@ -82,6 +105,8 @@ SIGNATURE = Signature(
     detect=detect,
     remedies=(RemedyId("set-cpu-limit"), RemedyId("set-workers"), RemedyId("advise")),
     thresholds=(PERIODS,),
+    # Where it had to be made anew it is judged after its start: a quota that is still too low shows only then.
+    proof=Proof(window_seconds=START_UP.total_seconds() + 60.0, earliest_seconds=WINDOW_SECONDS, shown=_measured),
     source="Documentation/scheduler/sched-bwc.rst (nr_throttled, throttled_time)",
     explains=(SignatureId("slow-requests"), SignatureId("worker-timeout")),
     fires=(
@@ -91,8 +116,10 @@ SIGNATURE = Signature(
     silent=(
         _case("one burst", 0.3, 0.0, 0.0, 0.9),
         _case("many periods, hardly any time", 0.01, 0.5, 0.5, 0.5),
-        _case("a start", 0.5, 0.9, 0.9, 0.9, started_at=_cases.ago(20)),
-        _case("a worker's start", 0.5, 0.9, 0.9, 0.9, workers=(_cases.worker(started_at=_cases.ago(10)),)),
+        _case("a start", 0.5, 0.9, 0.9, 0.9, undecided=True, started_at=_cases.ago(20)),
+        _case("a worker's start", 0.5, 0.9, 0.9, undecided=True, workers=(_cases.worker(started_at=_cases.ago(10)),)),
+        _case("a start that is at ease", 0.0, 0.9, 0.0, started_at=_cases.ago(20)),
+        _case("seen for a moment", 0.5, 0.9, undecided=True),
         Example("no quota"),
     ),
 )

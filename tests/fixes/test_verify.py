@@ -17,10 +17,11 @@ from fixes.verify import Answer, Load, Series, begin, judge, load_before
 from probes.base import ReplicaId, Value
 from probes.history import Metric, Point
 from probes.loghits import LogHit, Mark
-from probes.model import Deployment, HttpSample, Latency, Limit, Listener, Memory, Setting, Worker
+from probes.model import Cpu, Deployment, HttpSample, Latency, Limit, Listener, Memory, Setting, Worker
 from probes.pools import DatabaseServer, Held, Pool
 from tests.fixes.fake import NOW, deployment, finding, replica
 
+UNMEASURED = "It was not measured since the change."
 FIRES = Fires("error", "worker 17 was killed", ())
 
 
@@ -98,10 +99,20 @@ def test_what_was_not_measured_since_the_change_is_untested_at_the_windows_end(
 ) -> None:
     old = Fires("error", "it is full", (Evidence("cgroup", "full", at=after(-60)), Evidence("proc", "x", at=after(-1))))
     assert answer(signature, old, 10, now_is).verified is None
-    said = answer(signature, old, 31, now_is)
-    assert said == Answer("untested", "It was not measured since the change.")
+    end = proof(signature).window_seconds + 1
+    said = answer(signature, old, end, now_is)
+    assert said == Answer("untested", UNMEASURED)
     newer = Fires("error", "it is full", (*old.evidence, Evidence("cgroup", "full", at=after(9))))
-    assert answer(signature, newer, 31, now_is).verified == "present"
+    assert answer(signature, newer, end, now_is).verified == "present"
+
+
+def test_a_quota_is_well_only_where_it_was_seen_to_be_under_load_or_after_the_burst_of_a_start() -> None:
+    busy = series(established=[(-60, 8), (5, 8), (110, 8)])
+    seen, unseen = (up(cpu=Cpu(limit=Limit(True, 1.0), throttled_ratio=ratio)) for ratio in (0.0, None))
+    assert answer("cpu-throttled", SILENT, 30, seen, busy).verified == "gone"
+    assert answer("cpu-throttled", SILENT, 30, unseen, busy).verified is None
+    assert answer("cpu-throttled", Undecided("time"), 30, seen, busy).verified is None
+    assert answer("cpu-throttled", SILENT, 120, unseen, busy) == Answer("untested", UNMEASURED)
 
 
 def test_what_does_not_run_any_more_says_so_where_only_the_past_fires() -> None:
