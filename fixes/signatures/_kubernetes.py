@@ -53,7 +53,12 @@ def unseen(view: View) -> Verdict:
 def was_made(view: View, place: At) -> bool:
     """Whether the container of a line has been made by now: its image was pulled, and what it needs was there."""
     replica = _shared.replica_of(view, place.replica)
-    return replica is not None and replica.state != "created"
+    return is_gone(view, place) or (replica is not None and replica.state != "created")
+
+
+def is_gone(view: View, place: At) -> bool:
+    """Whether a line is about a pod that others have taken the place of: the status of those tells how they fare."""
+    return bool(view.deployment.replicas) and _shared.replica_of(view, place.replica) is None
 
 
 def grows_unseen(view: View, replica: Replica, seconds: float) -> bool:

@@ -107,10 +107,10 @@ def _of_pod(replica: Replica, end: Ended) -> Evidence | None:
 
 
 def _runs(view: View, place: At) -> bool:
-    """Whether the container of a line runs by now, or did."""
+    """Whether the container of a line runs by now, or did, or is gone with its pod."""
     if _kubernetes.runs(view):
         replica = _shared.replica_of(view, place.replica)
-        return replica is not None and replica.state in ("running", "paused")
+        return _kubernetes.is_gone(view, place) or (replica is not None and replica.state in ("running", "paused"))
     return _shared.latest_line(view, place.replica, None, _wording.STARTED) is not None
 
 
