@@ -18,7 +18,7 @@ from console.commands.rbac import document
 from console.config import Config
 from console.session import Session
 from console.wanted_databases import NONE, Databases
-from fixes.model import Verified
+from fixes.model import Outcome, Plan, Verified
 from probes.base import Value
 from probes.targets.kubernetes.rendering import lasting
 from tests.cluster import accounts
@@ -26,8 +26,9 @@ from tests.cluster.api import Api
 from tests.cluster.case import KubeCase
 from tests.cluster.runner import KubeLab, RunningPods
 from tests.console._fastops import until
-from tests.console._remedies import Remedied
+from tests.console._remedies import FIX_SECONDS, Remedied
 from tests.console._watching import Watch
+from tests.lab.case import Hold, Load
 
 FIXER = "fixer"
 AT_ONCE = 3
@@ -125,6 +126,23 @@ def container(running: RunningPods) -> Any:
     return running.workload()["spec"]["template"]["spec"]["containers"][0]
 
 
+def applied(running: RunningPods, one: Remedied, plan: Plan) -> Outcome:
+    """The outcome; what drives the case goes on with the new pods, so that they are put to the test."""
+    former = {pod["metadata"]["uid"] for pod in running.pods()}
+
+    def moved() -> bool:
+        stays = [pod["metadata"] for pod in running.pods() if "deletionTimestamp" not in pod["metadata"]]
+        return bool(stays) and former.isdisjoint(each["uid"] for each in stays)
+
+    with ThreadPoolExecutor(1) as pool:
+        outcome = pool.submit(one.apply, plan, plan.confirm and running.case.name)
+        for step in running.case.drive:
+            if isinstance(step, Load | Hold):
+                until("the new pods", lambda: outcome.done() or moved(), FIX_SECONDS)
+                running.do(step)
+        return outcome.result()
+
+
 def there_and_back(lab: KubeLab, watch: Watch, sick: Sick) -> None:
     """Found, planned, rolled out, verified, taken back, and found again."""
     with brought(lab, watch, sick.case, sick.signature) as (running, one):
@@ -134,7 +152,7 @@ def there_and_back(lab: KubeLab, watch: Watch, sick: Sick) -> None:
         assert plan.restart
         assert all(change.diff for change in plan.changes)
         assert lasting(running.workload()) == before, "a plan changes nothing"
-        outcome = one.apply(plan, plan.confirm and sick.case.name)
+        outcome = applied(running, one, plan)
         assert outcome.applied, (outcome, one.said)
         assert outcome.verified == sick.verified, (outcome, one.said)
         assert sick.now(container(running)), container(running)

@@ -2,44 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import base64
+import contextlib
+import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+import httpx
 import pytest
-import yaml
+from msgspec.structs import replace
 
-from console.commands.rbac import document
-from console.config import Config
-from console.session import Session
-from probes.base import Value
-from probes.target import Refused
+from probes.target import Refused, Unreadable
 from probes.targets.kubernetes.rendering import lasting
-from tests.cluster import accounts
 from tests.cluster.api import Api
 from tests.cluster.cases import CASES
-from tests.cluster.runner import KubeLab, RunningPods
+from tests.cluster.manifests import PROBED
+from tests.cluster.translate import translated
 from tests.console._fastops import until
-from tests.console._remedies import Remedied
+from tests.console._pods import Bring, Sick, account, applied, bring, container, databases, lab, mend, watch
+from tests.console._remedies import FOUND_SECONDS, Remedied
 from tests.console._watching import Watch
+from tests.lab.case import Case, Hold, gunicorn
 
+__all__ = ["account", "bring", "databases", "lab", "mend", "watch"]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-FIXER = "fixer"
-ANY = frozenset({"gone", "untested"})
-
-
-class Sick(NamedTuple):
-    """A case to be mended, and what the remedy makes of its container."""
-
-    case: str
-    signature: str
-    remedy: str
-    now: Callable[[Any], bool]
-    """Whether the container of the template is as wanted."""
-    values: tuple[tuple[str, Value], ...] = ()
-    verified: frozenset[str] = frozenset({"gone"})
-    back: bool = True
-    """Whether the finding is to be there again at once after the change was taken back."""
 
 
 def probe(container: Any, role: str = "readiness") -> Any:
@@ -50,130 +37,60 @@ def probe(container: Any, role: str = "readiness") -> Any:
 
 SICK = (
     Sick(
-        "no-limits",
+        CASES["no-limits"],
         "memory-unlimited",
         "set-memory-limit",
         lambda app: app["resources"]["limits"]["memory"] == "1Gi",
     ),
     Sick(
-        "cpu-starved",
+        CASES["cpu-starved"],
         "cpu-throttled",
         "set-cpu-limit",
-        lambda app: app["resources"]["limits"]["cpu"] not in {"100m", "0.1"},
-        verified=frozenset({"gone", "untested", "present"}),
+        lambda app: app["resources"]["limits"]["cpu"] == "2",
+        values=(("limit", 2.0),),
         back=False,  # what the kernel held back is judged over a longer time
     ),
     Sick(
-        "readiness-path",
+        CASES["readiness-path"],
         "probe-misconfigured",
         "edit-probes",
         lambda app: probe(app) == ("/health", 8000),
-        verified=ANY,
     ),
     Sick(
-        "readiness-port",
+        CASES["readiness-port"],
         "probe-misconfigured",
         "edit-probes",
         lambda app: probe(app) == ("/health", 8000),
-        verified=ANY,
     ),
-    Sick("no-probes", "probe-missing", "edit-probes", lambda app: "readinessProbe" in app, verified=ANY | {"present"}),
     Sick(
-        "secret-in-the-clear",
+        CASES["secret-in-the-clear"],
         "plaintext-secret",
         "use-secret",
         lambda app: any("secretKeyRef" in one.get("valueFrom", {}) for one in app["env"]),
     ),
     Sick(
-        "loopback",
+        CASES["loopback"],
         "bind-loopback",
         "bind-all-interfaces",
         lambda app: "0.0.0.0" in app["command"],
-        verified=ANY,
     ),
     Sick(
-        "lone",
+        CASES["lone"],
         "single-process",
         "apply-gunicorn-config",
         lambda app: app["command"][0] == "gunicorn" and "/etc/fastops/gunicorn.conf.py" in app["command"],
         values=(("workers", 2),),
-        verified=ANY,
     ),
 )
 
 
-@pytest.fixture(scope="module")
-def lab(kube_api: Api, make_namespace: Callable[[], str]) -> Iterator[KubeLab]:
-    """One namespace for all cases, which come and go."""
-    with KubeLab(kube_api, make_namespace()) as made:
-        yield made
+@pytest.mark.parametrize("sick", SICK, ids=[f"{one.remedy}-{one.case.name}" for one in SICK])
+def test_a_remedy_is_rolled_out_and_can_be_taken_back(mend: Callable[[Sick], None], sick: Sick) -> None:
+    mend(sick)
 
 
-@pytest.fixture(scope="module")
-def account(kube_api: Api, lab: KubeLab, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Who mends them may do what ``fastops rbac`` prints for this namespace, and nothing else."""
-    rules = yaml.safe_load(document(read_only=False, namespace=lab.namespace))["rules"]
-    return accounts.make(kube_api, lab.namespace, FIXER, rules, tmp_path_factory.mktemp("account"))
-
-
-@pytest.fixture(scope="module")
-def watch(account: Path, lab: KubeLab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
-    """A session that looks at this namespace alone: others use the cluster, too."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("FASTOPS_STATE", str(tmp_path_factory.mktemp("state")))
-        patched.setenv("KUBECONFIG", str(account))
-        with Watch(Session((f"k8s:{FIXER}/{lab.namespace}",), Config(), execute=True)) as made:
-            yield made
-
-
-@pytest.fixture
-def bring(watch: Watch, lab: KubeLab) -> Iterator[Callable[[str, str], tuple[RunningPods, Remedied]]]:
-    started: list[RunningPods] = []
-
-    def brought(case: str, signature: str) -> tuple[RunningPods, Remedied]:
-        running = lab.start(CASES[case])
-        started.append(running)
-        one = Remedied(watch, running.ready().deployment(FIXER), signature)
-        one.await_found()
-        return running, one
-
-    yield brought
-    for running in started:
-        running.stop()
-        until("the end of the pods", lambda running=running: not running.pods(), 60)  # type: ignore[misc]
-
-
-def container(running: RunningPods) -> Any:
-    """The serving container of the template."""
-    return running.workload()["spec"]["template"]["spec"]["containers"][0]
-
-
-@pytest.mark.parametrize("sick", SICK, ids=[f"{one.remedy}-{one.case}" for one in SICK])
-def test_a_remedy_is_rolled_out_and_can_be_taken_back(
-    bring: Callable[[str, str], tuple[RunningPods, Remedied]], sick: Sick
-) -> None:
-    running, one = bring(sick.case, sick.signature)
-    before = lasting(running.workload())
-    plan = one.plan(sick.remedy, dict(sick.values))
-    assert plan.steps
-    assert plan.restart
-    assert all(change.diff for change in plan.changes)
-    assert lasting(running.workload()) == before, "a plan changes nothing"
-    outcome = one.apply(plan, plan.confirm and CASES[sick.case].name)
-    assert outcome.applied, (outcome, one.said)
-    assert outcome.verified in sick.verified, (outcome, one.said)
-    assert sick.now(container(running)), container(running)
-    undone = one.undo(outcome)
-    assert undone.applied, (undone, one.said)
-    assert lasting(running.workload()) == before
-    if sick.back:
-        one.await_found()
-
-
-def test_a_missing_variable_is_taken_from_a_secret_and_typed_in_no_description(
-    bring: Callable[[str, str], tuple[RunningPods, Remedied]], kube_api: Api
-) -> None:
-    running, one = bring("env-keyerror", "missing-env")
+def test_a_missing_variable_is_taken_from_a_secret_and_typed_in_no_description(bring: Bring, kube_api: Api) -> None:
+    running, one = bring(CASES["env-keyerror"], "missing-env")
     before = lasting(running.workload())
     asked = one.plan("set-env")
     assert asked.advice is not None, "a value has to be typed first"
@@ -192,8 +109,25 @@ def test_a_missing_variable_is_taken_from_a_secret_and_typed_in_no_description(
     one.await_found()
 
 
-def test_one_replica_becomes_two(bring: Callable[[str, str], tuple[RunningPods, Remedied]]) -> None:
-    running, one = bring("lone", "single-process")
+def test_the_checks_that_are_missing_are_added_one_by_one(bring: Bring) -> None:
+    running, one = bring(CASES["no-probes"], "probe-missing")
+    before = lasting(running.workload())
+    ready = one.apply(one.plan("edit-probes"))
+    assert ready.applied, (ready, one.said)
+    assert ready.verified == "present", (ready, one.said)
+    assert "no liveness probe" in str(ready.why)
+    assert set(container(running)) & {"readinessProbe", "livenessProbe"} == {"readinessProbe"}
+    alive = one.apply(one.plan("edit-probes"))
+    one.is_gone(alive)
+    assert {"readinessProbe", "livenessProbe"} <= set(container(running))
+    for outcome in (alive, ready):
+        assert one.undo(outcome).applied, one.said
+    assert lasting(running.workload()) == before
+    one.await_found()
+
+
+def test_one_replica_becomes_two(bring: Bring) -> None:
+    running, one = bring(CASES["lone"], "single-process")
     plan = one.plan("scale")
     assert not plan.restart
     outcome = one.apply(plan, plan.confirm and "lone")
@@ -205,10 +139,8 @@ def test_one_replica_becomes_two(bring: Callable[[str, str], tuple[RunningPods, 
     one.await_found()
 
 
-def test_a_service_is_led_to_the_port_that_is_open(
-    bring: Callable[[str, str], tuple[RunningPods, Remedied]], kube_api: Api
-) -> None:
-    running, one = bring("service-port", "port-mismatch")
+def test_a_service_is_led_to_the_port_that_is_open(bring: Bring, kube_api: Api) -> None:
+    running, one = bring(CASES["service-port"], "port-mismatch")
     path = f"/api/v1/namespaces/{running.namespace}/services/{running.case.name}"
     before, pods = lasting(kube_api.get(path)), {pod["metadata"]["uid"] for pod in running.pods()}
     plan = one.plan("align-ports")
@@ -223,8 +155,8 @@ def test_a_service_is_led_to_the_port_that_is_open(
     one.await_found()
 
 
-def test_a_former_revision_comes_back(bring: Callable[[str, str], tuple[RunningPods, Remedied]]) -> None:
-    running, one = bring("stuck-rollout", "image-pull-failed")
+def test_a_former_revision_comes_back(bring: Bring) -> None:
+    running, one = bring(CASES["stuck-rollout"], "image-pull-failed")
     before = lasting(running.workload())
     outcome = one.apply(one.plan("rollback"))
     assert outcome.applied, (outcome, one.said)
@@ -235,25 +167,65 @@ def test_a_former_revision_comes_back(bring: Callable[[str, str], tuple[RunningP
     one.await_found()
 
 
-def test_a_restart_replaces_the_pods(bring: Callable[[str, str], tuple[RunningPods, Remedied]]) -> None:
-    running, one = bring("descriptors-silent", "fd-exhausted")
-    pods = {pod["metadata"]["uid"] for pod in running.pods()}
-    outcome = one.apply(one.plan("restart"))
-    assert outcome.applied, (outcome, one.said)
-    assert pods.isdisjoint(
-        {pod["metadata"]["uid"] for pod in running.pods() if "deletionTimestamp" not in pod["metadata"]}
+def test_a_restart_clears_what_a_start_clears_and_cannot_be_taken_back(bring: Bring, watch: Watch) -> None:
+    """Requests of yesterday left their files open; the listeners of today would fit in well."""
+    left = Case("descriptors-left", gunicorn("descriptors:app"), nofile=64, drive=(Hold(connections=12),))
+    running, low = bring(replace(translated(left), container=PROBED), "fd-limit-low")
+    assert "Kubernetes has no setting for open files" in str(low.why_not("raise-nofile"))
+    one = Remedied(watch, low.deployment, "fd-exhausted")
+    host, port = running.endpoint()
+
+    def found() -> bool:
+        with contextlib.suppress(httpx.HTTPError):
+            httpx.get(f"http://{host}:{port}/template", timeout=10, trust_env=False)
+        return one.found
+
+    one.await_load(2)
+    until("fd-exhausted", found, FOUND_SECONDS)
+    before, pods = lasting(running.workload()), {pod["metadata"]["uid"] for pod in running.pods()}
+    outcome = applied(running, one, one.plan("restart"))
+    one.is_gone(outcome)
+    assert pods.isdisjoint(pod["metadata"]["uid"] for pod in running.pods())
+    one.await_gone()
+    assert one.undo(outcome).applied
+    assert "a restart leaves nothing to take back" in "".join(one.said)
+    assert lasting(running.workload()) != before, "the time of the restart stays"
+
+
+def test_profile_names_the_line_that_blocks_where_the_image_has_the_program(
+    bring: Bring, watch: Watch, kube_api: Api
+) -> None:
+    case = CASES["blocked-sleep"]
+    traced = {"securityContext": {"capabilities": {"add": ["SYS_PTRACE"]}}}
+    running, one = bring(replace(case, container={**case.container, **traced}), "memory-unlimited")
+    before, (pod,) = lasting(running.workload()), running.pods()
+
+    def listed() -> bool:
+        deployment = watch.session.report.snapshot.find(one.deployment)
+        return deployment is not None and bool(deployment.workers)
+
+    until("its workers", listed, FOUND_SECONDS)
+    with pytest.raises(Unreadable, match="the container has no py-spy"):
+        watch.session.profile(one.deployment).result(60)
+    program = base64.b64encode(Path(sys.executable).with_name("py-spy").read_bytes()).decode()
+    unpack = "base64 -d > /usr/local/bin/py-spy && chmod 755 /usr/local/bin/py-spy"
+    kube_api.kubectl(
+        "exec", "-i", "-n", running.namespace, pod["metadata"]["name"], "--", "sh", "-c", unpack, given=program
     )
+    advice = watch.session.profile(one.deployment).result(60)
+    assert "blocking.py" in advice.text + advice.code
+    assert lasting(running.workload()) == before
 
 
 @pytest.mark.parametrize("case", ["of-helm", "of-argo", "of-flux"])
 def test_what_somebody_else_keeps_is_offered_as_a_file(
-    bring: Callable[[str, str], tuple[RunningPods, Remedied]],
+    bring: Bring,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     case: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    running, one = bring(case, "memory-unlimited")
+    running, one = bring(CASES[case], "memory-unlimited")
     before = lasting(running.workload())
     plan = one.plan("set-memory-limit")
     assert [step.action for step in plan.steps] == ["offer-file"]

@@ -20,6 +20,15 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 SICK = (
     Sick(
+        replace(
+            translated(BOOTS_SLOWLY),
+            container={"readinessProbe": http(timeoutSeconds=5), "resources": limits("1Gi")},
+        ),
+        "worker-timeout",
+        "set-worker-timeout",
+        lambda app: "60" in app["command"] and "3" not in app["command"],
+    ),
+    Sick(
         KubeCase(
             "five-workers",
             (*gunicorn("healthy:app"), "--workers", "5"),
@@ -41,15 +50,6 @@ SICK = (
         "no-worker-recycling",
         "enable-worker-recycling",
         lambda app: "max_requests" in str(app).replace("-", "_"),
-    ),
-    Sick(
-        replace(
-            translated(BOOTS_SLOWLY),
-            container={"readinessProbe": http(timeoutSeconds=5), "resources": limits("1Gi")},
-        ),
-        "worker-timeout",
-        "set-worker-timeout",
-        lambda app: "60" in app["command"] and "3" not in app["command"],
     ),
 )
 
