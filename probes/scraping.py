@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
 from probes import http
@@ -24,6 +24,8 @@ FIRST_SECONDS = 5.0
 """To the second one: a rate needs two."""
 SMALL_FLEET = 20
 """Deployments: with no more, all of them are asked."""
+MOST_NEAR = 100
+"""Deployments of a larger fleet that are gone through: what is looked at and seen comes before what is in trouble."""
 REPLICAS = 4
 """Of one deployment; the others are likely to fare as these do."""
 AGAIN_SECONDS = 300.0
@@ -85,14 +87,10 @@ class Scraper:
 
     def begin(self, now: float) -> None:
         """Begins the requests whose time has come."""
-        deployments = self._deployments()
-        small = len(deployments) <= SMALL_FLEET
         alive: set[ReplicaId] = set()
         due: list[tuple[float, _Known, Deployment, Replica]] = []
-        for deployment in deployments.values():
-            period = self._period(deployment.id, small=small)
-            if period is None:
-                continue
+        for deployment in self._near():
+            period = self._period(deployment.id)
             for replica in deployment.running[:REPLICAS]:
                 alive.add(replica.id)
                 known = self._of(replica)
@@ -105,12 +103,20 @@ class Scraper:
         for gone in [one for one, known in self._known.items() if one not in alive and known.task is None]:
             del self._known[gone]
 
-    def _period(self, deployment: DeploymentId, *, small: bool) -> float | None:
+    def _near(self) -> Collection[Deployment]:
+        deployments, interest = self._deployments(), self.interest
+        if len(deployments) <= SMALL_FLEET:
+            return deployments.values()
+        focused = () if interest.focused is None else (interest.focused,)
+        near = dict.fromkeys((*focused, *sorted(interest.visible), *sorted(interest.troubled)))
+        return [deployments[one] for one in near if one in deployments][:MOST_NEAR]
+
+    def _period(self, deployment: DeploymentId) -> float:
         if deployment == self.interest.focused:
             return FOCUSED_SECONDS
         if deployment in self.interest.visible or deployment in self.interest.troubled:
             return NEAR_SECONDS
-        return FAR_SECONDS if small else None
+        return FAR_SECONDS
 
     def _of(self, replica: Replica) -> _Known:
         known = self._known.get(replica.id)

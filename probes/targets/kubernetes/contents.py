@@ -29,7 +29,9 @@ from probes.targets.kubernetes.views import PodView, TemplateView
 _AT_ONCE = 2
 _LOOK_SECONDS = 0.5
 _MANY_SECONDS = 3.0
-"""The same of a large fleet, where going through what is in trouble takes time itself."""
+"""The same of a large fleet."""
+_TROUBLED_TURNS = 5
+"""Of a large fleet what is looked at and seen is gone through each time, what is in trouble once in so many."""
 _AGAIN_SECONDS = (10.0, 600.0)
 _REFUSED_SECONDS = 300.0
 _DEADLINE_SECONDS = 10.0
@@ -91,6 +93,7 @@ class Contents:
         self._ways_in = Kubelets()
         self._running: dict[asyncio.Task[None], DeploymentId] = {}
         self.interest = Interest()
+        self._turn = 0
 
     @property
     def settled(self) -> bool:
@@ -109,6 +112,7 @@ class Contents:
                 undecided.looking = self._few() and time.monotonic() >= self._rest_until
                 self._fleet.again(undecided.spent())
                 due = self._due()
+                self._turn += 1
                 for one in due[: _AT_ONCE - len(self._running)]:
                     task = asyncio.create_task(self._look(client, one))
                     self._running[task] = one.deployment
@@ -131,12 +135,13 @@ class Contents:
     def _unseen(self) -> Iterator[Unseen]:
         """What is waited for, what is listed, and of few also what cannot be told otherwise.
 
-        Of many that are listed: those that somebody looks at, or that are in trouble.
+        Of many that are listed: those that somebody looks at; now and then those that are in trouble, too.
         """
         near: Collection[DeploymentId] = tuple(self._fleet.deployments)
         if len(near) > FEW:
             focused = self.interest.focused
-            near = self.interest.visible | self.interest.troubled | ({focused} if focused is not None else set())
+            near = self.interest.visible | ({focused} if focused is not None else set())
+            near |= self.interest.troubled if self._turn % _TROUBLED_TURNS == 0 else set()
         few = self._few()
         if few and self._fleet.undecided.waiting:
             yield from self._fleet.undecided.unseen()

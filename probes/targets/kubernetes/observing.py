@@ -16,6 +16,7 @@ from probes.model import Interest, Latency, Replica
 from probes.scraping import Scraper
 from probes.target import Options, Unreadable
 from probes.targets.kubernetes.access import ClusterAccess
+from probes.targets.kubernetes.choice import FEW
 from probes.targets.kubernetes.client import ApiClient
 from probes.targets.kubernetes.contents import Contents
 from probes.targets.kubernetes.documents import Documents
@@ -34,6 +35,7 @@ from probes.targets.kubernetes.workers import Reader
 _TICK_SECONDS = 1.0
 _AGE_TICKS = 20
 _LATENCY_TICKS = 5
+_LATENCY_TICKS_OF_MANY = 15
 
 
 class Observing:
@@ -152,7 +154,8 @@ class Observing:
         while True:
             self._logs.tick()
             ticks += 1
-            if ticks % _LATENCY_TICKS == 0:
+            few = len(self._fleet.deployments) <= FEW
+            if ticks % (_LATENCY_TICKS if few else _LATENCY_TICKS_OF_MANY) == 0:
                 self._tell_latency()
             if ticks % _AGE_TICKS == 0:
                 self._fleet.age()

@@ -27,6 +27,8 @@ from probes.targets.kubernetes.readings import Readings
 from probes.targets.kubernetes.workers import Reader
 
 TICK_SECONDS = 1.0
+MANY_TICK_SECONDS = 2.0
+"""The same of a large fleet; who begins to look at something wakes it."""
 DOUBT_TICK_SECONDS = 0.2
 """While answers of a small fleet's loops do not tell yet whether they turn."""
 REST_SECONDS = 5.0
@@ -151,6 +153,8 @@ class Sampler:
 
     def _tick_seconds(self) -> float:
         deployments = self._deployments().values()
+        if len(deployments) > FEW:
+            return MANY_TICK_SECONDS
         if not is_small(deployments):
             return TICK_SECONDS
         doubted = any(doubt.unsettled(replica.loop_probes) for one in deployments for replica in one.replicas)
