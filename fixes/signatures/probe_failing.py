@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
+from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Undecided, Verdict, View
 from fixes.signatures import _cases, _health, _kubernetes, _logged, _shared, _wording
 from fixes.signatures._health import Told
 from probes.base import ReplicaId
@@ -44,7 +44,7 @@ def detect(view: View) -> Verdict:
                 count=max(len(answers), replica.health.failing_streak if replica.health else 0),
                 facts={"status": statuses[-1]},
             )
-    return _of_events(view) or _of_requests(view) or SILENT
+    return _of_events(view) or _of_requests(view) or _of_others(view) or SILENT
 
 
 def _of_events(view: View) -> Fires | None:
@@ -113,6 +113,18 @@ def _of_requests(view: View) -> Fires | None:
                 last_at=last.at,
                 facts={"status": str(last.status), "probe": "readiness"},
             )
+    return None
+
+
+def _of_others(view: View) -> Undecided | None:
+    """Where no pod takes traffic although the service passes its own check: the service cannot tell why."""
+    running = view.deployment.running
+    if any(replica.ready is not False for replica in running):
+        return None
+    for replica in running:
+        settled = replica.started_at is not None and view.now - replica.started_at >= _health.START_UP
+        if settled and replica.held_by is not None and replica.waiting is None:
+            return Undecided(f"a look at what keeps its pods from traffic: {replica.held_by}")
     return None
 
 
@@ -194,6 +206,17 @@ SIGNATURE = Signature(
         ),
     ),
     silent=(
+        Example(
+            "a pod that a container beside the service keeps from its traffic",
+            deployment=_cases.workload(_cases.pod(ready=False, held_by="containers with unready status: [agent]")),
+            undecided=True,
+        ),
+        Example(
+            "likewise, while another pod serves",
+            deployment=_cases.workload(
+                _cases.pod(ready=False, held_by="containers with unready status: [agent]"), _cases.pod(id="b")
+            ),
+        ),
         Example("no such path", deployment=_cases.container(health=_sick(_CURL.replace("503", "404")))),
         Example("a time-out", deployment=_cases.container(health=_sick("exit -1: Health check exceeded timeout (3s)"))),
         Example("nobody listens", deployment=_cases.container(health=_sick("exit 7: curl: (7) Failed to connect"))),
