@@ -100,8 +100,7 @@ def test_a_missing_variable_is_taken_from_a_secret_and_typed_in_no_description(b
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "pay"}, "stringData": {"key": "s3cr3t-value"}}
     kube_api.post(f"/api/v1/namespaces/{running.namespace}/secrets", secret)
     outcome = one.apply(one.plan("set-env", {"PAYMENT_KEY": "secret:pay/key"}))
-    assert outcome.applied, (outcome, one.said)
-    assert outcome.verified == "gone", (outcome, one.said)
+    one.is_gone(outcome)
     (variable,) = [each for each in container(running)["env"] if each["name"] == "PAYMENT_KEY"]
     assert variable["valueFrom"]["secretKeyRef"] == {"name": "pay", "key": "key"}
     assert one.undo(outcome).applied
@@ -131,7 +130,7 @@ def test_one_replica_becomes_two(bring: Bring) -> None:
     plan = one.plan("scale")
     assert not plan.restart
     outcome = one.apply(plan, plan.confirm and "lone")
-    assert outcome.applied, (outcome, one.said)
+    one.is_gone(outcome)
     assert len(running.pods()) == 2
     one.await_gone()
     assert one.undo(outcome).applied
@@ -146,8 +145,7 @@ def test_a_service_is_led_to_the_port_that_is_open(bring: Bring, kube_api: Api) 
     plan = one.plan("align-ports")
     assert not plan.restart
     outcome = one.apply(plan)
-    assert outcome.applied, (outcome, one.said)
-    assert outcome.verified == "gone", (outcome, one.said)
+    one.is_gone(outcome)
     assert lasting(kube_api.get(path)) != before
     assert {pod["metadata"]["uid"] for pod in running.pods()} == pods
     assert one.undo(outcome).applied
@@ -159,7 +157,7 @@ def test_a_former_revision_comes_back(bring: Bring) -> None:
     running, one = bring(CASES["stuck-rollout"], "image-pull-failed")
     before = lasting(running.workload())
     outcome = one.apply(one.plan("rollback"))
-    assert outcome.applied, (outcome, one.said)
+    one.is_gone(outcome)
     assert "registry.invalid" not in container(running)["image"]
     one.await_gone()
     assert one.undo(outcome).applied
