@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from fixes.model import Advice, Finding
 from fixes.remedies import _facts
+from fixes.remedies._advice_service import SERVICE
 from probes.model import Deployment
 from probes.text import clean
 
@@ -52,8 +53,34 @@ def missing_env(deployment: Deployment, finding: Finding) -> Advice:
     )
 
 
+def startup_stalled(deployment: Deployment, finding: Finding) -> Advice:
+    """Where an init container is what does not end, its log; else the time-out to write into the application."""
+    return (_INIT if "init_container" in finding.facts else SERVICE["startup-stalled"])(deployment, finding)
+
+
+def pod_unschedulable(deployment: Deployment, finding: Finding) -> Advice:
+    """Who has to lift a gate; else what is asked for and what there is."""
+    return (_GATED if "gates" in finding.facts else SERVICE["pod-unschedulable"])(deployment, finding)
+
+
+_INIT = _told(
+    "Read what the init container waits for",
+    "Its last lines usually name it: a database that does not answer, a lock that a former migration holds. Give the "
+    "wait a time-out, so that it fails with a sentence, and run migrations in a Job of their own.",
+    "kubectl logs {of} -c {fact:init_container} --tail=50\nkubectl exec {of} -c {fact:init_container} -- ps aux",
+)
+_GATED = _told(
+    "Ask the controller that set the gate",
+    "A gate is lifted by who set it: a queue (Kueue) once there is quota, a webhook's controller once it is up. "
+    "Nothing is wrong with the pod or the nodes.",
+    "kubectl get pods {in} -o custom-columns=NAME:.metadata.name,GATES:.spec.schedulingGates[*].name\n"
+    "kubectl get events {in} --sort-by=.lastTimestamp | tail -20",
+)
+
 KUBERNETES: Mapping[str, Write] = {
     "missing-env": missing_env,
+    "startup-stalled": startup_stalled,
+    "pod-unschedulable": pod_unschedulable,
     "crash-loop": _told(
         "Read why it ends",
         "The last lines of the run before say why; the reason and the exit code say how: OOMKilled is memory, Error "

@@ -86,6 +86,8 @@ def _like(deployment: Deployment, role: ProbeRole) -> ProbeSpec | None:
 def _why_not(deployment: Deployment, finding: Finding) -> str | None:
     if finding.explained_by is not None:
         return f"It is an effect of {finding.explained_by.signature}: that is what has to be fixed, not the check."
+    if "init_container" in finding.facts:
+        return "Its checks begin after the init containers: no check lets the pod start sooner."
     if finding.facts.get("reason") == "program" and _answering(deployment) is None:
         return "The image has not the check's program, and no path is known that answers: `advise` shows what to write."
     if _port(deployment, finding, None) is None:

@@ -55,6 +55,10 @@ def _place(frame: Frame) -> str:
     return clean(f"{frame.file}:{frame.line} {frame.function}", 300)
 
 
+def _why_not(_deployment: Deployment, finding: Finding) -> str | None:
+    return "No worker runs before the init container has ended." if "init_container" in finding.facts else None
+
+
 def _advise(deployment: Deployment, finding: Finding) -> Advice:
     """What is known without a new sample: the stacks that were taken, else the place that the finding names."""
     samples = [s for r in deployment.replicas for s in r.stacks]
@@ -71,5 +75,6 @@ REMEDY = Remedy(
     id=RemedyId("profile"),
     title="Show the line that blocks",
     capability="profile",
+    why_not=_why_not,
     advise=_advise,
 )

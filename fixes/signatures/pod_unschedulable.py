@@ -1,16 +1,19 @@
 """No node takes the pod, or a quota forbids it.
 
 What it means. The scheduler finds no node with enough memory, CPU or the wanted labels, so the pod waits; or the
-namespace's quota is used up and the pod is not made at all.
+namespace's quota is used up and the pod is not made at all. Or scheduling gates hold it back: a controller (a queue
+of jobs, an admission webhook) set them, and has to lift them before a node is looked for.
 
 What proves it. The pod's condition ``PodScheduled`` is false with reason ``Unschedulable`` for two minutes; the
 deployment's rollout says ``FailedCreate`` because of ``exceeded quota`` or a LimitRange. In pasted text ``0/N nodes are
-available`` with its reasons, or ``exceeded quota`` of a pod that was to be made.
+available`` with its reasons, or ``exceeded quota`` of a pod that was to be made. For gates, reason ``SchedulingGated``
+for 10 minutes, after which Kubernetes itself gives a rollout up: a warning, since a queue may be meant.
 
 What it is not. A pod that waits for less than two minutes, or for which an autoscaler adds a node just now. A pod that
 was scheduled later.
 
-What to do. Ask for less, free what nobody needs, or add a node; going back to a revision that fitted serves meanwhile.
+What to do. Ask for less, free what nobody needs, or add a node; see why a gate's controller does not lift it. Going
+back to a revision that fitted serves meanwhile.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
-from fixes.model import Evidence, Example, RemedyId, Signature, SignatureId, Undecided, Verdict, View
+from fixes.model import Evidence, Example, Fires, RemedyId, Signature, SignatureId, Undecided, Verdict, View
 from fixes.proof import BY_START
 from fixes.signatures import _cases, _kubernetes, _logged, _shared, _wording
 from probes.model import Replica
@@ -39,6 +42,9 @@ _FORBIDDEN = re.compile(
     r"exceeded quota: (?P<quota>[^,\s]+)|is forbidden: \[?(?P<range>(?:minimum|maximum) \w+ usage per .{1,150})"
 )
 LEAST = timedelta(minutes=2)
+_GATED = frozenset({"SchedulingGated"})
+LEAST_GATED = timedelta(minutes=10)
+"""``progressDeadlineSeconds`` of a Deployment that says nothing else."""
 
 
 def detect(view: View) -> Verdict:
@@ -68,12 +74,30 @@ def _of_pods(view: View) -> Verdict | None:
         title = f"no node takes the pod: {why}" if why else "no node takes the pod"
         told = [evidence for _, evidence in long]
         return _logged.fires(view, (), "critical", title[:240], count=len(long), facts={"why": why}, more=told)
+    gated = None if found else _gated(view)
+    if isinstance(gated, Fires):
+        return gated
     refused = _refused(view)
     if refused is not None:
         why, evidence = refused
         title = f"the pod may not be made: {why}"
         return _logged.fires(view, (), "critical", title[:240], count=1, facts={"why": why}, more=(evidence,))
-    return Undecided("2 min of a pod that waits for a node") if found else None
+    return Undecided("2 min of a pod that waits for a node") if found else gated
+
+
+def _gated(view: View) -> Verdict | None:
+    """Of pods that scheduling gates hold back."""
+    found = [(r, e) for r, e in _kubernetes.waiting(view, _GATED) if not r.terminating]
+    since = [e.at or r.created_at for r, e in found]
+    waited = max((view.now - at for at in since if at is not None), default=None)
+    if waited is None:
+        return None
+    if waited < LEAST_GATED:
+        return Undecided("10 min of a pod that scheduling gates hold back")
+    gates = next((r.waiting.message for r, _ in found if r.waiting is not None and r.waiting.message), "unnamed")
+    title = f"scheduling gates have held the pod back for {_shared.duration(waited.total_seconds())}: {gates}"
+    told = [e for _, e in found]
+    return _logged.fires(view, (), "warning", title[:240], count=len(told), facts={"gates": gates}, more=told)
 
 
 def _refused(view: View) -> tuple[str, Evidence] | None:
@@ -164,6 +188,10 @@ SIGNATURE = Signature(
             deployment=_cases.workload(_cases.pod(), desired=2, orchestrated=_failed(_EXCEEDED)),
         ),
         Example("pods that a LimitRange forbids", deployment=_cases.workload(orchestrated=_failed(_RANGE))),
+        Example(
+            "a pod behind a gate",
+            deployment=_cases.workload(_cases.waiting("SchedulingGated", 700, "example.com/queue")),
+        ),
     ),
     silent=(
         Example(
@@ -183,6 +211,11 @@ SIGNATURE = Signature(
         Example(
             "a pod that waits for a minute",
             deployment=_cases.workload(_cases.waiting("Unschedulable", 60, _MEMORY)),
+            undecided=True,
+        ),
+        Example(
+            "a pod behind a gate, for a minute",
+            deployment=_cases.workload(_cases.waiting("SchedulingGated", 60, "example.com/queue")),
             undecided=True,
         ),
         Example(

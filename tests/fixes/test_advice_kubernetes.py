@@ -39,6 +39,14 @@ def test_nothing_is_left_to_fill_in_but_what_is_not_known(signature: str) -> Non
     assert signature in ADVICE
 
 
+def test_an_init_container_and_a_gate_get_advice_of_their_own() -> None:
+    pod = _cases.workload()
+    assert "logs -n shop deployment/api -c migrate" in advice("startup-stalled", pod, init_container="migrate")
+    assert "lifespan" in advice("startup-stalled", pod)
+    assert "schedulingGates" in advice("pod-unschedulable", pod, gates="example.com/queue")
+    assert "set resources" in advice("pod-unschedulable", pod)
+
+
 def test_the_object_is_named() -> None:
     assert "kubectl logs -n shop deployment/api --previous" in advice("crash-loop", _cases.workload())
 

@@ -173,6 +173,13 @@ def test_a_check_is_not_edited_for_the_effect_of_something_else() -> None:
     assert "event-loop-blocked" in str(why_not("edit-probes", workload(), effect))
 
 
+def test_neither_checks_nor_stacks_are_of_use_before_the_init_containers_ended() -> None:
+    about = found("startup-stalled", init_container="wait")
+    assert "after the init containers" in str(why_not("edit-probes", workload(), about))
+    profile = remedies()[RemedyId("profile")]
+    assert "before the init container" in str(profile.why_not(workload(), about))
+
+
 # Ports.
 
 

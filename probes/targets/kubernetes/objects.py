@@ -180,6 +180,12 @@ class Container(Part, frozen=True):
     startup_probe: Probe | None = None
 
 
+class Gate(Part, frozen=True):
+    """``spec.schedulingGates[]``."""
+
+    name: str = ""
+
+
 class PodSpec(Part, frozen=True):
     """``spec`` of a pod or of a template."""
 
@@ -188,6 +194,7 @@ class PodSpec(Part, frozen=True):
     restart_policy: str | None = None
     host_network: bool | None = None
     termination_grace_period_seconds: int | None = None
+    scheduling_gates: tuple[Gate, ...] | None = None
 
 
 class Condition(Part, frozen=True):

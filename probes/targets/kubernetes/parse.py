@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -20,6 +21,8 @@ from probes.targets.kubernetes.views import ContainerView, PodView, StatusView
 _HASHES = ("pod-template-hash", "controller-revision-hash")
 _BEGINNING = frozenset({"PodInitializing", "ContainerCreating"})
 _NO_MEASURE = Measured()
+_INCOMPLETE = re.compile(r"incomplete status: \[(?P<names>[^\]]*)\]")
+"""Source: kubelet, pkg/kubelet/status/generate.go (1.20 to 1.34)."""
 
 
 def pod(found: objects.Pod, share: Sharing) -> PodView | None:
@@ -49,7 +52,8 @@ def pod(found: objects.Pod, share: Sharing) -> PodView | None:
         created_at=meta.creation_timestamp,
         terminating=meta.deletion_timestamp is not None,
         unready=_unready(status),
-        unscheduled=_unscheduled(status),
+        unscheduled=_unscheduled(spec, status),
+        initialising=_initialising(status, share),
         statuses=tuple(_status(one, share) for one in status.container_statuses or ()),
         starting=_starting(status, share),
     )
@@ -60,10 +64,24 @@ def controller(meta: objects.Metadata) -> objects.Owner | None:
     return next((one for one in meta.owner_references or () if one.controller), None)
 
 
-def _unscheduled(status: objects.PodStatus) -> Waiting | None:
+def _unscheduled(spec: objects.PodSpec, status: objects.PodStatus) -> Waiting | None:
     for one in status.conditions or ():
         if one.type == "PodScheduled" and one.status == "False":
-            return Waiting(one.reason or "Unschedulable", one.message, one.last_transition_time)
+            gates = ", ".join(gate.name for gate in spec.scheduling_gates or ())
+            return Waiting(one.reason or "Unschedulable", gates or one.message, one.last_transition_time)
+    return None
+
+
+def _initialising(status: objects.PodStatus, share: Sharing) -> Waiting | None:
+    """Of the init containers that run, sidecars among them, the one that the pod itself says it waits for."""
+    for condition in status.conditions or ():
+        if condition.type == "Initialized" and condition.status == "False":
+            named = _INCOMPLETE.search(condition.message or "")
+            unfinished = named["names"].split() if named is not None else ()
+            for one in status.init_container_statuses or ():
+                running = one.state.running if one.state is not None else None
+                if running is not None and one.name in unfinished:
+                    return Waiting("PodInitializing", None, running.started_at, share.text(one.name))
     return None
 
 
@@ -201,6 +219,10 @@ def _waiting(view: PodView, status: StatusView) -> Waiting | None:
             at = init.ended.at if init.ended else None
             told = Waiting("InitContainerFailed", f"it ended with exit code {code}", at)
         return _of_another(init, told, "init container")
+    if view.initialising is not None and not status.running:
+        told = view.initialising
+        message = f"init container {told.container} has not ended"
+        return _clean_waiting(Waiting(told.reason, message, told.since, told.container))
     if status.waiting is not None:
         return _clean_waiting(status.waiting)
     # A sidecar among the init containers, or one beside it.

@@ -117,6 +117,8 @@ class PodView(ObjectView, frozen=True):
     """Why its condition ``Ready`` is false or unknown, as it says; ``None`` where it is neither."""
     unscheduled: Waiting | None = None
     """Why it has no node, where it waits for one."""
+    initialising: Waiting | None = None
+    """The init container that the pod's start waits for, since it runs."""
     statuses: tuple[StatusView, ...] = ()
     starting: StatusView | None = None
     """The init container that keeps it from starting, where one is in trouble."""

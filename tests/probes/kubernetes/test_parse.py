@@ -276,6 +276,39 @@ def test_an_init_container_that_fails_is_why_the_pod_does_not_start() -> None:
     assert made.waiting == Waiting("PodInitializing")
 
 
+def _initialising(message: str | None, *inits: dict[str, Any]) -> Waiting | None:
+    status = running(ready=False, state={"waiting": {"reason": "PodInitializing"}})
+    condition = {"type": "Initialized", "status": "False", "reason": "ContainersNotInitialized", "message": message}
+    status |= {"phase": "Pending", "conditions": [condition], "initContainerStatuses": list(inits)}
+    return replica(pod_view(pod(status=status)), "app").waiting
+
+
+def test_an_init_container_that_runs_is_named_with_the_time_since_when() -> None:
+    since = {"running": {"startedAt": stamp(NOW)}}
+    sidecar = {"name": "proxy", "ready": True, "started": True, "state": since}
+    waits = {"name": "wait", "ready": False, "started": True, "state": since}
+    told = "containers with incomplete status: [wait migrate]"
+    migrate = {"name": "migrate", "state": {"waiting": {"reason": "PodInitializing"}}}
+    expected = Waiting("PodInitializing", "init container wait has not ended", NOW, "wait")
+    assert _initialising(told, sidecar, waits, migrate) == expected
+    # Its image is being pulled: it does not run yet.
+    assert _initialising("containers with incomplete status: [migrate]", sidecar, migrate) == Waiting("PodInitializing")
+    assert _initialising(None, waits) == Waiting("PodInitializing")
+
+
+def test_a_pod_behind_gates_names_them() -> None:
+    condition = {
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": "SchedulingGated",
+        "message": "Scheduling is blocked due to non-empty scheduling gates",
+        "lastTransitionTime": stamp(NOW),
+    }
+    spec = {"nodeName": None, "schedulingGates": [{"name": "kueue.x-k8s.io/admission"}, {"name": "shop/quota"}]}
+    made = replica(pod_view(pod(status={"phase": "Pending", "conditions": [condition]}, spec=spec)), "app")
+    assert made.waiting == Waiting("SchedulingGated", "kueue.x-k8s.io/admission, shop/quota", NOW)
+
+
 def test_an_evicted_pod_is_over_and_says_why() -> None:
     status = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: ephemeral-storage."}
     made = replica(pod_view(pod(status=status)), "app")
