@@ -110,8 +110,8 @@ class FastopsApp(Wishes, Turns):
     # Reports
 
     def on_mount(self) -> None:
-        """Paints first, then begins to read."""
-        self.call_after_refresh(self._begin)
+        """Begins to read: the session loads and connects in its own thread while the first screen is painted."""
+        self._begin()
 
     def _begin(self) -> None:
         self._unsubscribe = self._session.subscribe(self._arrived)

@@ -37,8 +37,10 @@ T = TypeVar("T")
 
 Progress = Callable[[str], None]
 
+EMPTY_SECONDS = 0.05
+"""Reports are at least this far apart while there is nothing to show: the first rows do not wait."""
 QUIET_SECONDS = 0.25
-"""Reports are at least this far apart while the first answers come in: a screen fills as they do."""
+"""And this far while the first answers come in: a screen fills as they do."""
 CALM_SECONDS = 1.0
 """And this far once every target was read: half a hundred services that are measured in turn cost one look a second."""
 TICK_SECONDS = 5.0
@@ -256,13 +258,20 @@ class Session:
                 await within(TICK_SECONDS, self._changed)
                 self._changed.clear()
                 self._judge()
-                await within(CALM_SECONDS if self._judging.settled() else QUIET_SECONDS, self._closing)
+                await within(self._pause_seconds(), self._closing)
         finally:
             await self._changes.end()  # while the targets are open and run: taking back needs both
             for run in runs:
                 run.cancel()
             await asyncio.gather(*runs, return_exceptions=True)
             await asyncio.gather(*(t.close() for t in self._targets.values()), return_exceptions=True)
+
+    def _pause_seconds(self) -> float:
+        """Until the next report, at least."""
+        if self._judging.settled():
+            return CALM_SECONDS
+        shown = any(state.deployments for state in self.report.snapshot.targets.values())
+        return QUIET_SECONDS if shown else EMPTY_SECONDS
 
     def _open(self) -> None:
         """Opens the targets; contacts nothing."""
