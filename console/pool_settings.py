@@ -18,6 +18,9 @@ from probes.target import Target, Unreadable
 
 EVERY_SECONDS = 5.0
 """Between two looks for services that were not there, or were started anew."""
+REST_SECONDS = 20.0
+"""Likewise where many run and nothing was new: going through them takes time itself."""
+FEW = 60
 SEARCH_SECONDS = 20.0
 """One service's files; those of a slow engine are not read to the end, and nothing is said of its pool."""
 MOST_DEPLOYMENTS = 300
@@ -43,11 +46,12 @@ class PoolSettings:
         """Looks until cancelled."""
         await targets_read(self._board, self._targets)
         while True:
-            await asyncio.gather(*(self._look(deployment, replica) for deployment, replica in self._new()))
+            new = self._new()
+            await asyncio.gather(*(self._look(deployment, replica) for deployment, replica in new))
             if not self.read:
                 self.read = True
                 self._judging.more_was_read()
-            await asyncio.sleep(EVERY_SECONDS)
+            await asyncio.sleep(EVERY_SECONDS if new or len(self._looked) <= FEW else REST_SECONDS)
 
     def _new(self) -> list[tuple[Deployment, Replica]]:
         running = [(one, one.running[0]) for one in self._board.snapshot().deployments() if one.running]
