@@ -105,10 +105,10 @@ class KubernetesTarget:
 
     async def _connect_and_follow(self) -> None:
         observing: asyncio.Task[None] | None = None
+        version = asyncio.create_task(self._learn_version())
         try:
             self._lists_ended.clear()
             listing = asyncio.create_task(self._mirror.list())
-            version = asyncio.create_task(self._learn_version())
             try:
                 await self._listed_or_shown(listing)
                 self._link = Link(state="live", since=datetime.now(UTC))
@@ -119,18 +119,19 @@ class KubernetesTarget:
                 self._lists_ended.set()  # what was left for later is told now
             finally:
                 listing.cancel()
-                version.cancel()
-                await asyncio.gather(listing, version, return_exceptions=True)
+                await asyncio.gather(listing, return_exceptions=True)
             self._fleet.woken.set()
             await beside(self._mirror.follow(), observing)
         finally:
-            if observing is not None:
-                observing.cancel()
-                await asyncio.gather(observing, return_exceptions=True)
+            beside_it = [version] if observing is None else [version, observing]
+            for task in beside_it:
+                task.cancel()
+            await asyncio.gather(*beside_it, return_exceptions=True)
 
     async def _learn_version(self) -> None:
         with contextlib.suppress(Unreadable):  # what tells is whether pods can be listed
             self._version = await self._client.version()
+            self._fleet.woken.set()
 
     async def _observe(self, listing: asyncio.Task[None]) -> None:
         """Reads what stands beside the objects once those are listed: it would slow the list, and be told twice."""
