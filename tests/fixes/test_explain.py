@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from fixes import catalogue
-from fixes.explain import explain
+from fixes.explain import explain, explained
 from fixes.model import SEVERITIES, SILENT, Evidence, Finding, Signature, SignatureId
 from probes.base import DeploymentId, ReplicaId
 
@@ -54,6 +54,13 @@ def test_an_effect_names_its_cause_and_follows_it() -> None:
     )
     assert causes(found) == {"cause": None, "effect": "cause"}
     assert names(found) == ["cause", "effect"]
+
+
+def test_what_a_cause_of_this_deployment_explains_directly_is_told() -> None:
+    found = explain([finding("a"), finding("b"), finding("c"), finding("d")], signatures(a=("b",), b=("c",), c=(), d=()))
+    assert names(explained(found, finding("a"))) == ["b"]
+    elsewhere = replace(finding("a"), deployment=DeploymentId("docker/other"))
+    assert explained(found, elsewhere) == ()
 
 
 def test_the_worst_group_comes_first() -> None:
