@@ -2,7 +2,8 @@
 
 The order: a Prometheus server that is configured; each node's counters (cAdvisor) where ``nodes/proxy`` is granted,
 often for nodes with something that is looked at or in trouble, seldom for the others; else the list of metrics-server;
-else a Prometheus server that the cluster runs, or the kubelets' summaries. Each figure says its source and its time.
+else a Prometheus server that the cluster runs (:mod:`.found`, which tells latency in any case), or the kubelets'
+summaries. Each figure says its source and its time.
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ from datetime import UTC, datetime
 import msgspec
 
 from probes.base import DeploymentId, Failure, ReplicaId
-from probes.model import Deployment, Interest, Latency, Memory, Replica
+from probes.model import Deployment, Interest, Latency, Memory
 from probes.target import Unreadable
 from probes.targets.kubernetes import cadvisor, figures
 from probes.targets.kubernetes.choice import key_of
 from probes.targets.kubernetes.client import ApiClient
+from probes.targets.kubernetes.found import Found, Running, ask, ask_again_seconds
 from probes.targets.kubernetes.ids import node_name
 from probes.targets.kubernetes.kubelets import Kubelets
-from probes.targets.kubernetes.prometheus import Prometheus, candidates
+from probes.targets.kubernetes.prometheus import Prometheus
 from probes.targets.kubernetes.readings import CADVISOR, LIST, Readings
 from probes.targets.kubernetes.views import ServiceView
 
@@ -31,7 +33,6 @@ LIST_SECONDS = 15.0
 """Between two lists of metrics-server, which itself looks every 15 s; for each 2,000 replicas so much more."""
 NODE_SECONDS = 15.0
 """Between two looks at a node's counters, which change every 10 to 15 s; of far ones as their size allows."""
-PROMETHEUS_SECONDS = 30.0
 _FAR_BYTES_PER_SECOND = 200_000.0
 """Of counters of nodes that nobody looks at: beyond, they are asked less often, and at last not at all."""
 _FAR_LONGEST_SECONDS = 120.0
@@ -40,8 +41,6 @@ _DOCUMENT_SECONDS = 15.0
 _NODES_AT_ONCE = 4
 _AGAIN_SECONDS = 300.0
 """Until what is forbidden or not there is asked for again."""
-_SEARCH_SECONDS = 2.0
-"""Until a server is looked for again, twice as long each time: Services may be listed after pods, and it may start."""
 _REFUSALS = frozenset({"forbidden", "not-found"})
 
 
@@ -66,11 +65,13 @@ class Meter:
         self._kubelets = kubelets
         self._namespace = namespace
         self._deployments = deployments
-        self._services = services
         self._latency = latency
-        self._configured = prometheus
         self._prometheus = prometheus
-        self._search_seconds = _SEARCH_SECONDS
+        self._found: Found | None = None
+        if prometheus is None:
+            self._found = Found(
+                client, readings, running=self._running, services=services, latency=latency, lacking=self._lacking
+            )
         self._due: dict[str, float] = {}
         self._sizes: dict[str, int] = {}
         self._counters: dict[ReplicaId, cadvisor.Counters] = {}
@@ -80,12 +81,17 @@ class Meter:
 
     def settled(self) -> bool:
         """Whether each source was asked once."""
-        return "round" in self._tried
+        return "round" in self._tried and (self._found is None or self._found.settled())
 
     def failures(self) -> tuple[Failure, ...]:
         """What keeps figures from being read; nothing where another source has them."""
-        told = {"prometheus": self._failures.get("prometheus")} if self._configured else {}
-        if "list" in self._failures and "nodes" in self._failures and self._prometheus is None:
+        told = {"prometheus": self._failures.get("prometheus")}
+        if (
+            "list" in self._failures
+            and "nodes" in self._failures
+            and self._prometheus is None
+            and not (self._found is not None and self._found.figures)
+        ):
             told["list"] = self._failures["list"]
         # That throttling alone is unknown is no failure: the right to it is not granted by default, for good reason.
         return tuple(one for one in told.values() if one is not None)
@@ -100,13 +106,16 @@ class Meter:
             return
         if self._prometheus is not None and self._is_due("prometheus", now):
             await self._ask_prometheus(self._prometheus, running)
-        if self._prometheus is None or "prometheus" in self._failures or self._prometheus is not self._configured:
+        if self._prometheus is None or "prometheus" in self._failures:
             if self._is_due("list", now):
                 await self._ask_list(running)
             await self._ask_nodes(running, now)
-            if self._searching() and self._is_due("search", now):
-                await self._search()
         self._tried.add("round")
+
+    async def step_beside(self) -> None:
+        """Asks the Prometheus server that the cluster runs, where none is configured; run beside :meth:`step`."""
+        if self._found is not None:
+            await self._found.step()
 
     def forget(self, alive: set[ReplicaId]) -> None:
         """Drops replicas that are no more."""
@@ -117,7 +126,7 @@ class Meter:
         if self._prometheus is not None:
             await self._prometheus.close()
 
-    def _running(self) -> dict[ReplicaId, tuple[DeploymentId, Replica]]:
+    def _running(self) -> Running:
         return {
             replica.id: (key, replica)
             for key, deployment in self._deployments().items()
@@ -127,16 +136,14 @@ class Meter:
 
     def _anything_due(self, now: float) -> bool:
         known = [at for what, at in self._due.items() if what in ("list", "prometheus")]
-        if self._searching():
-            known.append(self._due.get("search", 0.0))
         nodes = [at for what, at in self._due.items() if what.startswith("node ")]
         if "round" not in self._tried or any(at <= now for at in known):
             return True
         return self._due.get("nodes", 0.0) <= now and (not nodes or min(nodes) <= now)
 
-    def _searching(self) -> bool:
-        """Whether the usual sources tell too little, and no server is known."""
-        return self._prometheus is None and bool({"list", "nodes"} & self._failures.keys())
+    def _lacking(self) -> bool:
+        """Whether the usual sources tell too little."""
+        return bool({"list", "nodes"} & self._failures.keys())
 
     def _is_due(self, what: str, now: float) -> bool:
         return now >= self._due.get(what, 0.0)
@@ -148,7 +155,7 @@ class Meter:
         self._failures[what] = failure
         self._later(what, _AGAIN_SECONDS if failure.code in _REFUSALS else 2 * LIST_SECONDS)
 
-    async def _ask_list(self, running: Mapping[ReplicaId, tuple[DeploymentId, Replica]]) -> None:
+    async def _ask_list(self, running: Running) -> None:
         """All pods' figures by metrics-server, except those that a better source tells of."""
         self._later("list", LIST_SECONDS * (1 + len(running) // 2000))
         namespace = self._namespace()
@@ -176,7 +183,7 @@ class Meter:
                 cpu = msgspec.structs.replace(known, used_cores=figure.used_cores)
             self._readings.figure(replica, LIST, figure.at, memory, cpu)
 
-    async def _ask_nodes(self, running: Mapping[ReplicaId, tuple[DeploymentId, Replica]], now: float) -> None:
+    async def _ask_nodes(self, running: Running, now: float) -> None:
         """The counters of the nodes whose turn it is."""
         if not self._is_due("nodes", now):
             return
@@ -200,9 +207,7 @@ class Meter:
             for node in some:
                 self._later(f"node {node}", NODE_SECONDS if near[node] else far_seconds)
 
-    async def _ask_node(
-        self, node: str, running: Mapping[ReplicaId, tuple[DeploymentId, Replica]], turns: asyncio.Semaphore
-    ) -> None:
+    async def _ask_node(self, node: str, running: Running, turns: asyncio.Semaphore) -> None:
         mine = {one for one, (_, replica) in running.items() if node_name(replica.node) == node}
         somebody = running[next(iter(mine))][1].node
         document = cadvisor.Document(mine)
@@ -250,34 +255,14 @@ class Meter:
         except (msgspec.DecodeError, UnicodeDecodeError):
             return
 
-    async def _ask_prometheus(
-        self, server: Prometheus, running: Mapping[ReplicaId, tuple[DeploymentId, Replica]]
-    ) -> None:
-        self._later("prometheus", PROMETHEUS_SECONDS)
-        owner = {replica.rpartition("/")[0]: key for replica, (key, _) in running.items()}
+    async def _ask_prometheus(self, server: Prometheus, running: Running) -> None:
+        self._later("prometheus", ask_again_seconds(running))
         try:
-            if server is self._configured or {"list", "nodes"} & self._failures.keys():
-                for replica, figure in (await server.figures(running.keys())).items():
-                    self._readings.figure(replica, CADVISOR, figure.at, figure.memory, figure.cpu)
-            self._latency(await server.latency(owner))
+            self._latency(await ask(server, running, self._readings, figures=True))
         except Unreadable as unreadable:
             self._failures["prometheus"] = unreadable.failure
             return
         self._failures.pop("prometheus", None)
-
-    async def _search(self) -> None:
-        """A server that the cluster runs, where the usual sources tell nothing."""
-        self._later("search", self._search_seconds)
-        self._search_seconds = min(2 * self._search_seconds, _AGAIN_SECONDS)
-        for service in candidates(self._services())[:3]:
-            server = Prometheus(None, self._client, service)
-            try:
-                if await server.works():
-                    self._prometheus = server
-                    self._later("prometheus", 0.0)
-                    return
-            except Unreadable:
-                continue
 
 
 _NO_CPU = cadvisor.cpu(cadvisor.Counters(at=datetime.fromtimestamp(0, UTC)), None)

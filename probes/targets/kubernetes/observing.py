@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 from probes.base import DeploymentId, Failure, ReplicaId
@@ -94,7 +94,13 @@ class Observing:
         self._logs.connect(self._client)
         helpers = [
             asyncio.create_task(one)
-            for one in (self._sampler.run(), self._measure(), self._documents.run(self._client), self._scraper.run())
+            for one in (
+                self._sampler.run(),
+                _again(self._meter.step),
+                _again(self._meter.step_beside),
+                self._documents.run(self._client),
+                self._scraper.run(),
+            )
         ]
         if self._contents is not None:
             helpers.append(asyncio.create_task(self._contents.run(self._client)))
@@ -165,11 +171,6 @@ class Observing:
                 self._meter.forget(alive)
             await asyncio.sleep(_TICK_SECONDS if not self._logs.hurried else _TICK_SECONDS / 10)
 
-    async def _measure(self) -> None:
-        while True:
-            await self._meter.step()
-            await asyncio.sleep(_TICK_SECONDS * 2)
-
     def _told_by_server(self, found: Mapping[DeploymentId, Latency]) -> None:
         self._served = found
         self._tell_latency()
@@ -206,3 +207,9 @@ class Observing:
         except Unreadable as unreadable:
             self._prometheus_failure = unreadable.failure
             return None
+
+
+async def _again(step: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await step()
+        await asyncio.sleep(_TICK_SECONDS * 2)

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
+from typing import NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
@@ -29,6 +30,8 @@ QUERY_SECONDS = 15.0
 ANSWER_LIMIT = 64 << 20
 _HISTOGRAMS_SECONDS = 300.0
 """Between two looks which histograms of requests there are."""
+_NO_HISTOGRAM_SECONDS = 20.0
+"""Likewise, while there is none."""
 _NOT_IT = (
     "alertmanager",
     "exporter",
@@ -50,6 +53,15 @@ class Figure(Frozen, frozen=True):
     at: datetime
     memory: Memory
     cpu: Cpu
+
+
+class Offer(NamedTuple):
+    """What a server has of pods."""
+
+    figures: bool
+    """Memory and CPU of containers."""
+    latency: bool
+    """A histogram of requests."""
 
 
 class Prometheus:
@@ -113,9 +125,7 @@ class Prometheus:
         """
         namespaces = {one.partition("/")[0] for one in owner}
         if time.monotonic() >= self._histograms_until:
-            there = {one.metric.get("__name__", "") for one in await self._vector(promql.histogram(namespaces))}
-            self._histograms = tuple(one for one in HISTOGRAMS if f"{one[0]}_bucket" in there)
-            self._histograms_until = time.monotonic() + (_HISTOGRAMS_SECONDS if self._histograms else 0.0)
+            await self.offers(namespaces)
         found: dict[DeploymentId, Latency] = {}
         for name, unit in self._histograms:
             found = await self._counted_by(name, unit, owner) | found
@@ -144,9 +154,13 @@ class Prometheus:
             )
         return found
 
-    async def works(self) -> bool:
-        """Whether it answers, and has figures of containers. Raises :class:`Unreadable`."""
-        return bool(await self._vector("count(container_memory_working_set_bytes)"))
+    async def offers(self, namespaces: Collection[str]) -> Offer:
+        """What it has of the pods of these namespaces, by one question. Raises :class:`Unreadable`."""
+        there = {one.metric.get("__name__", "") for one in await self._vector(promql.offered(namespaces))}
+        self._histograms = tuple(one for one in HISTOGRAMS if f"{one[0]}_bucket" in there)
+        seconds = _HISTOGRAMS_SECONDS if self._histograms else _NO_HISTOGRAM_SECONDS
+        self._histograms_until = time.monotonic() + seconds
+        return Offer(figures=promql.CONTAINERS in there, latency=bool(self._histograms))
 
     async def _vector(self, query: str) -> tuple[promql.Series, ...]:
         body = await self._ask(f"{self._path}/api/v1/query", {"query": query})

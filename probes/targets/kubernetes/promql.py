@@ -23,6 +23,8 @@ WINDOW = "5m"
 _MATCHER_LIMIT = 3000
 """Characters of a list of namespaces: beyond, all are asked for and the rest is left out here."""
 _BY_CONTAINER = "namespace, pod, container"
+CONTAINERS = "container_memory_working_set_bytes"
+"""A server that has it has scraped kubelets."""
 
 
 class Series(Frozen, frozen=True):
@@ -66,7 +68,7 @@ def matcher(namespaces: Collection[str]) -> str:
 def figures(namespaces: Collection[str]) -> dict[str, str]:
     """Name → query, each giving one value per container: the largest, where several scrape it or it was restarted."""
     of = matcher(namespaces)
-    memory = f"container_memory_working_set_bytes{{{of}}}"
+    memory = f"{CONTAINERS}{{{of}}}"
     return {
         "at": f"max by ({_BY_CONTAINER}) (timestamp({memory}))",
         "working_set": f"max by ({_BY_CONTAINER}) ({memory})",
@@ -78,9 +80,9 @@ def figures(namespaces: Collection[str]) -> dict[str, str]:
     }
 
 
-def histogram(namespaces: Collection[str]) -> str:
-    """Which histogram of requests the server has: the number of its buckets, by name."""
-    names = "|".join(f"{name}_bucket" for name, _ in HISTOGRAMS)
+def offered(namespaces: Collection[str]) -> str:
+    """What the server has of pods: how many figures of memory, and how many buckets of each histogram of requests."""
+    names = "|".join((CONTAINERS, *(f"{name}_bucket" for name, _ in HISTOGRAMS)))
     listed = "|".join(sorted(namespaces))
     within = f',namespace=~"{listed}"' if namespaces and len(listed) <= _MATCHER_LIMIT else ""
     return f'count by (__name__) ({{__name__=~"{names}",pod!=""{within}}})'

@@ -139,8 +139,10 @@ RIGHTS: tuple[Right, ...] = (
         "",
         ("services/proxy",),
         ("get",),
-        "Memory, CPU, throttling and latency from a Prometheus server that the cluster runs, where other sources fail.",
-        "a Prometheus server is asked only where the configuration names its address",
+        "How long users wait, from a Prometheus server that the cluster runs; memory, CPU and throttling where other "
+        "sources do not tell them.",
+        "a Prometheus server is asked only where the configuration names its address: else latency is that of services "
+        "which tell it themselves",
         optional="Granted, it allows to GET from every Service.",
     ),
     Right(

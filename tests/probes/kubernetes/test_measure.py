@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.base import Failure, NodeId, ReplicaId
-from probes.model import Cpu, HttpSample, Memory, Replica
+from probes.base import DeploymentId, Failure, NodeId, ReplicaId
+from probes.httpmetrics import HISTOGRAMS
+from probes.model import Cpu, HttpSample, Latency, Memory, Replica
 from probes.target import Unreadable
-from probes.targets.kubernetes import cadvisor, figures, inside, measure
+from probes.targets.kubernetes import cadvisor, figures, found, inside, measure, promql
 from probes.targets.kubernetes.exposition import Reader
 from probes.targets.kubernetes.kubelets import Kubelets
 from probes.targets.kubernetes.measured import Measured
+from probes.targets.kubernetes.prometheus import Prometheus
 from probes.targets.kubernetes.readings import CADVISOR, INSIDE, LIST, Readings
 from probes.targets.kubernetes.views import ServiceView
 from probes.targets.kubernetes.workers import Inside, Told
@@ -187,43 +191,128 @@ def test_the_program_inside_tells_of_processes_whose_titles_hold_anything(shell:
     assert inside.Program(details=False).files(done.stdout) is None
 
 
-class Forbidding:
-    """An API server that tells no figures itself, and leads to a Prometheus server once there is one."""
+class Leading:
+    """An API server that leads to a Prometheus server once there is one; figures of its own it tells where it may."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, figures: bool = False) -> None:
         self.started = False
+        self.why_not = "server-error"
+        self.figures = figures
+        self.asked: list[str] = []
 
     async def get(self, path: str, params: dict[str, str] | None = None, **_: object) -> bytes:
-        if "/services/" not in path or not self.started:
-            raise Unreadable(Failure("forbidden", path, "it is not allowed", ""))
-        value = "77" if "working_set" in str(params) else "0"
-        series = {"metric": {"namespace": "shop", "pod": "web-1", "container": "app"}, "value": [1, value]}
-        return json.dumps({"status": "success", "data": {"resultType": "vector", "result": [series]}}).encode()
+        if "/services/" not in path:
+            if not self.figures:
+                raise Unreadable(Failure("forbidden", path, "it is not allowed", ""))
+            return b'{"items": []}'
+        query = (params or {})["query"]
+        self.asked.append(query)
+        if not self.started:
+            raise Unreadable(Failure(self.why_not, path, "it does not answer", ""))
+        metric = {"namespace": "shop", "pod": "web-1"}
+        if query.startswith("count by (__name__)"):
+            told = [metric | {"__name__": one} for one in (promql.CONTAINERS, f"{HISTOGRAMS[0][0]}_bucket")]
+        elif "by (namespace, pod, le)" in query:
+            told = [metric | {"le": le} for le in ("1", "+Inf")]
+        else:
+            told = [metric | {"container": "app"}]
+        series = [{"metric": one, "value": [1, "77"]} for one in told]
+        return json.dumps({"status": "success", "data": {"resultType": "vector", "result": series}}).encode()
 
     async def stream(self, path: str, **_: object) -> AsyncIterator[bytes]:
-        raise Unreadable(Failure("forbidden", path, "it is not allowed", ""))
+        if not self.figures:
+            raise Unreadable(Failure("forbidden", path, "it is not allowed", ""))
         yield b""
+
+
+class Metered:
+    """A meter over one replica, what it told, and the Services that it sees."""
+
+    def __init__(self, server: Leading) -> None:
+        self.kept: dict[ReplicaId, Measured] = {}
+        self.latency: list[Mapping[DeploymentId, Latency]] = []
+        self.services: list[ServiceView] = []
+        replica = Replica(id=APP, name="web-1", state="running", started_at=NOW, node=NodeId("k8s/test/node/n"))
+        listed = deployment("shop", replicas=(replica,))
+        readings = Readings(self.kept, lambda _: None)
+        readings.begin(replica)
+        self.meter = measure.Meter(
+            server, readings, Kubelets(), namespace=lambda: None, deployments=lambda: {listed.id: listed},
+            services=lambda: self.services, latency=self.latency.append,
+        )  # fmt: skip
+
+    async def round(self) -> None:
+        await self.meter.step()
+        await self.meter.step_beside()
+
+
+PROMETHEUS = ServiceView("monitoring", "prometheus", "u", "1", ports=((9090, 9090),))
 
 
 async def test_a_prometheus_that_is_seen_or_starts_later_is_found_and_asked_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(measure, "_SEARCH_SECONDS", 0.0)
-    kept: dict[ReplicaId, Measured] = {}
-    services: list[ServiceView] = []
-    server = Forbidding()
-    replica = Replica(id=APP, name="web-1", state="running", started_at=NOW, node=NodeId("k8s/test/node/n"))
-    listed = deployment("shop", replicas=(replica,))
-    readings = Readings(kept, lambda _: None)
-    readings.begin(replica)
-    meter = measure.Meter(
-        server, readings, Kubelets(), namespace=lambda: None, deployments=lambda: {listed.id: listed},
-        services=lambda: services, latency=lambda _: None,
-    )  # fmt: skip
-    await meter.step()
-    services.append(ServiceView("monitoring", "prometheus", "u", "1", ports=((9090, 9090),)))
-    await meter.step()
+    monkeypatch.setattr(found, "_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(found, "_AGAIN_SECONDS", 0.0)
+    server = Leading()
+    metered = Metered(server)
+    await metered.round()
+    metered.services.append(PROMETHEUS)
+    await metered.round()
+    assert not metered.latency
     server.started = True
-    await meter.step()
-    await meter.step()
-    assert (kept[APP].memory or Memory()).used_bytes == 77
+    monkeypatch.setattr(found, "ASK_SECONDS", 0.0)
+    await metered.round()
+    assert (metered.kept[APP].memory or Memory()).used_bytes == 77
+    assert [one.p50_seconds is not None for one in metered.latency[-1].values()] == [True]
+    assert not metered.meter.failures()
+    server.started = False
+    await metered.round()
+    assert metered.latency[-1] == {}
+
+
+async def test_a_prometheus_is_asked_for_latency_alone_where_the_usual_sources_tell_figures() -> None:
+    server = Leading(figures=True)
+    server.started = True
+    metered = Metered(server)
+    metered.services.append(PROMETHEUS)
+    for _ in range(3):
+        await metered.round()
+    assert metered.meter.settled()
+    assert [len(one) for one in metered.latency] == [1]
+    assert len(server.asked) == 3  # what it has, the buckets, the statuses
+    assert not any("cpu" in one for one in server.asked)
+    assert APP not in metered.kept or metered.kept[APP].memory is None
+
+
+@pytest.mark.parametrize("why", ["forbidden", "server-error"])
+async def test_a_candidate_that_refuses_is_asked_once_delays_nothing_and_is_no_failure(
+    why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(found, "_LOOK_SECONDS", 0.0)
+    server = Leading(figures=True)
+    server.why_not = why
+    metered = Metered(server)
+    metered.services += [PROMETHEUS, msgspec.structs.replace(PROMETHEUS, name="prometheus-server")]
+    for _ in range(5):
+        await metered.round()
+    assert len(server.asked) == 2
+    assert metered.meter.settled()
+    assert metered.meter.failures() == ()
+
+
+async def test_a_server_that_is_silent_holds_a_first_picture_up_for_its_patience_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(found, "_PATIENCE_SECONDS", 0.05)
+    server = Leading(figures=True)
+    metered = Metered(server)
+    metered.services.append(PROMETHEUS)
+    monkeypatch.setattr(Prometheus, "offers", lambda *_: asyncio.Event().wait())
+    silent = asyncio.create_task(metered.meter.step_beside())
+    await asyncio.sleep(0)
+    await metered.meter.step()
+    async with asyncio.timeout(60):
+        while not metered.meter.settled():
+            await asyncio.sleep(0.01)
+    silent.cancel()

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import cast
+from typing import ClassVar, cast
 from urllib.parse import urlsplit
 
 import pytest
@@ -23,24 +23,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.base import DeploymentId, ReplicaId
-from probes.target import Unreadable
+from probes.model import Latency, TargetState
+from probes.target import Options, Unreadable
 from probes.targets.kubernetes import promql
 from probes.targets.kubernetes.client import ApiClient
 from probes.targets.kubernetes.contexts import resolve
 from probes.targets.kubernetes.listed import KINDS
-from probes.targets.kubernetes.prometheus import Prometheus, candidates
+from probes.targets.kubernetes.prometheus import Offer, Prometheus, candidates
 from probes.targets.kubernetes.sharing import Sharing
 from probes.targets.kubernetes.views import ServiceView
 from tests.cluster.api import Api
 from tests.cluster.case import KubeCase, Pods
 from tests.cluster.runner import KubeLab
+from tests.lab.case import gunicorn
 from tests.parts import missing
+from tests.probes.kubernetes.watching import watched
 
 START_SECONDS = 60.0
 SERVICES = next(one for one in KINDS if one.name == "services")
 SHOP, OTHER = ReplicaId("shop/web-1/app"), ReplicaId("shop/gone-1/app")
 WEB = DeploymentId("k8s/test/shop/Deployment/web")
 LABELS = 'namespace="shop",pod="web-1",container="app"'
+HEALTHY = KubeCase("healthy", gunicorn("healthy:app"))
 
 
 def exposition(seconds: float) -> str:
@@ -68,11 +72,21 @@ def exposition(seconds: float) -> str:
     return "\n".join(lines) + "\n"
 
 
+def of_pod(namespace: str, pod: str, seconds: float) -> str:
+    """What a pod's own counters would tell: half of its requests within 0.1 s."""
+    of, name = f'namespace="{namespace}",pod="{pod}"', "http_request_duration_seconds_bucket"
+    bounds = (("0.1", 0.5), ("0.5", 0.9), ("+Inf", 1.0))
+    return "".join(f'{name}{{{of},handler="/",le="{le}"}} {10 * seconds * share}\n' for le, share in bounds)
+
+
 class Counting(BaseHTTPRequestHandler):
     begun = time.monotonic()
+    also: ClassVar[list[tuple[str, str]]] = []
+    """Namespace and pod of more that is counted."""
 
     def do_GET(self) -> None:
-        body = exposition(time.monotonic() - self.begun).encode()
+        seconds = time.monotonic() - self.begun
+        body = (exposition(seconds) + "".join(of_pod(*one, seconds) for one in self.also)).encode()
         self.send_response(200)
         self.send_header("content-type", "text/plain; version=0.0.4")
         self.send_header("content-length", str(len(body)))
@@ -155,7 +169,8 @@ def free_port(address: str = "127.0.0.1") -> int:
 async def test_a_few_queries_tell_memory_cpu_and_throttling_of_the_wanted_containers(server: str) -> None:
     prometheus = Prometheus(server)
     try:
-        assert await prometheus.works()
+        assert (await prometheus.offers({"shop"})).figures
+        assert await prometheus.offers({"elsewhere"}) == (False, False)
         found = await prometheus.figures({SHOP, OTHER})
     finally:
         await prometheus.close()
@@ -220,14 +235,19 @@ asyncio.run(main())
 """API servers lead a Service's requests to pods alone: this one passes them on."""
 
 
-async def test_one_in_the_cluster_is_asked_through_the_api_server(
-    cluster: Path, kube_api: Api, lab_pods: KubeLab, scraped: str, tmp_path: Path
+async def test_one_in_the_cluster_is_found_and_asked_through_the_api_server(
+    cluster: Path, kube_api: Api, lab_pods: KubeLab, scraped: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = resolve("k8s", None, {"KUBECONFIG": str(cluster)})
     address = towards(str(urlsplit(place.endpoint).hostname))
     if address.startswith("127."):
         missing("pods cannot reach this machine by an address that is known", "FASTOPS_REQUIRE_PARTS")
+    monkeypatch.setenv("KUBECONFIG", str(cluster))
     client = ApiClient(place, read_only=True)
+    healthy = await asyncio.to_thread(lambda: lab_pods.start(HEALTHY).ready())
+    monkeypatch.setattr(
+        Counting, "also", [(lab_pods.namespace, str(one["metadata"]["name"])) for one in healthy.pods()]
+    )
     with scraping(tmp_path, scraped, address) as url:
         command = ("python3", "-c", FORWARD, address, str(urlsplit(url).port))
         case = KubeCase("prometheus-server", command, up=Pods(ready=True), listed=False, port=9090)
@@ -236,25 +256,37 @@ async def test_one_in_the_cluster_is_asked_through_the_api_server(
             listed = await client.get(f"/api/v1/namespaces/{lab_pods.namespace}/services")
             (view,) = candidates(cast("list[ServiceView]", SERVICES.page(listed, Sharing()).views))
             prometheus = Prometheus(None, client, view)
-            assert await eventually(prometheus.works)
+            assert (await eventually(lambda: prometheus.offers({"shop"}))) == (True, True)
             figures = await prometheus.figures({SHOP, OTHER})
             latency = await prometheus.latency({"shop/web-1": WEB})
             assert figures.keys() == {SHOP}
             assert figures[SHOP].memory.used_bytes == 123456789
             assert latency[WEB].error_ratio == pytest.approx(0.2, rel=0.05)
+            async with watched(Options(namespace=lab_pods.namespace, read_only=True)) as seen:
+                state = await seen.until(lambda s: told(s) is not None, START_SECONDS)
+            by_users = told(state)
+            assert by_users is not None
+            assert by_users.p50_seconds == pytest.approx(0.1, rel=0.1)
+            assert "http_request_duration_seconds" in by_users.source
+            assert not any("Prometheus" in one.what for one in state.failures)
             kube_api.delete(f"/api/v1/namespaces/{lab_pods.namespace}/services/{view.name}")
             with pytest.raises(Unreadable):
-                await Prometheus(None, client, view).works()
+                await Prometheus(None, client, view).offers({"shop"})
         finally:
             await client.close()
 
 
-async def eventually(works: Callable[[], Awaitable[bool]]) -> bool:
-    """Whether it works; the API server learns only after a moment where a new Service leads."""
+def told(state: TargetState) -> Latency | None:
+    """The latency of the service that tells none itself."""
+    return next((one.latency for one in state.deployments.values() if one.name == HEALTHY.name), None)
+
+
+async def eventually(asked: Callable[[], Awaitable[Offer]]) -> Offer:
+    """What it offers; the API server learns only after a moment where a new Service leads."""
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
-            return await works()
+            return await asked()
         except Unreadable:
             if time.monotonic() > deadline:
                 raise
@@ -266,12 +298,12 @@ async def test_what_is_no_prometheus_is_one_sentence_each(server: str) -> None:
         Prometheus("prometheus.example:9090")
     refused = Prometheus(f"http://user:hunter2@127.0.0.1:{free_port()}")
     with pytest.raises(Unreadable, match="not reached") as caught:
-        await refused.works()
+        await refused.offers({"shop"})
     assert "hunter2" not in str(caught.value)
     await refused.close()
     wrong = Prometheus(server.removesuffix("/prom"))
     with pytest.raises(Unreadable, match="not understood"):
-        await wrong.works()
+        await wrong.offers({"shop"})
     await wrong.close()
     await asyncio.sleep(0)
 
