@@ -244,7 +244,7 @@ class Replica(Frozen, frozen=True):
     restart_policy: str | None = None
     stop_signal_timeout_seconds: float | None = None
     error: str | None = None
-    """The engine's own words about a start that failed."""
+    """The engine's own words about a start that failed; of a pod, its own about what went wrong or why it has to go."""
     image: str | None = None
     image_id: str | None = None
     command: tuple[str, ...] = ()

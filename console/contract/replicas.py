@@ -39,6 +39,9 @@ class InstanceOut(Out, frozen=True):
     """Why it, or a container beside it, does not run, where an orchestrator says so."""
     last_end: Ended | None
     """How its previous run ended, where an orchestrator says so."""
+    ended_by: str | None
+    """Why it had to go, or could not begin, in the engine's or orchestrator's words (``Evicted: The node was low …``,
+    ``PreemptionByScheduler: …``, ``Terminated: Pod was terminated in response to imminent node shutdown.``)."""
     memory_bytes: int | None
     memory_limit_bytes: int | None
     memory_request_bytes: int | None
@@ -84,6 +87,7 @@ def instance(one: Replica) -> InstanceOut:
         held_by=one.held_by,
         waiting=one.waiting,
         last_end=one.last_end,
+        ended_by=one.error,
         memory_bytes=one.memory.used_bytes,
         memory_limit_bytes=int(limit.value) if limit.limited and limit.value is not None else None,
         memory_request_bytes=one.memory_request_bytes,

@@ -153,6 +153,7 @@ def test_what_an_orchestrator_says_is_told_replica_by_replica_and_around_them() 
         waiting=Waiting("CrashLoopBackOff", "back-off 5m0s restarting failed container"),
         last_end=Ended(NOW, "OOMKilled", exit_code=137),
         probes=(probe,),
+        error="PreemptionByScheduler: default-scheduler: preempting",
         memory=Memory(limit=Limit(True, 512.0)),
         memory_request_bytes=256,
     )
@@ -169,6 +170,7 @@ def test_what_an_orchestrator_says_is_told_replica_by_replica_and_around_them() 
     (pod,) = only["instances"]
     assert pod["waiting"]["reason"] == "CrashLoopBackOff"
     assert pod["last_end"]["exit_code"] == 137
+    assert pod["ended_by"] == "PreemptionByScheduler: default-scheduler: preempting"
     assert (pod["node"], pod["revision"], pod["memory_limit_bytes"], pod["memory_bytes"]) == ("n1", "5c9f", 512, None)
     assert only["orchestrated"]["rollout"]["reason"] == "ProgressDeadlineExceeded"
     assert [r["number"] for r in only["orchestrated"]["revisions"]] == [2, 1]

@@ -33,6 +33,7 @@ def pod(found: objects.Pod, share: Sharing) -> PodView | None:
     spec, status = found.spec or objects.PodSpec(), found.status or objects.PodStatus()
     owner = controller(meta)
     labels = share.labels(owner.uid if owner else None, meta.labels)
+    said = _said(status)
     return PodView(
         namespace=share.text(meta.namespace) or "default",
         name=meta.name,
@@ -47,8 +48,8 @@ def pod(found: objects.Pod, share: Sharing) -> PodView | None:
         node=share.text(spec.node_name) or None,
         address=status.pod_ip or None,
         phase=share.text(status.phase),
-        reason=status.reason,
-        message=status.message,
+        reason=said[0],
+        message=said[1],
         created_at=meta.creation_timestamp,
         terminating=meta.deletion_timestamp is not None,
         unready=_unready(status),
@@ -83,6 +84,14 @@ def _initialising(status: objects.PodStatus, share: Sharing) -> Waiting | None:
                 if running is not None and one.name in unfinished:
                     return Waiting("PodInitializing", None, running.started_at, share.text(one.name))
     return None
+
+
+def _said(status: objects.PodStatus) -> tuple[str | None, str | None]:
+    """Reason and message of the pod itself; else why it has to go (Kubernetes 1.26: it keeps that if it ends well)."""
+    for one in status.conditions or () if not status.reason else ():
+        if one.type == "DisruptionTarget" and one.status == "True":
+            return one.reason, one.message
+    return status.reason, status.message
 
 
 def _unready(status: objects.PodStatus) -> str | None:
@@ -241,7 +250,7 @@ def _of_another(one: StatusView, told: Waiting, what: str) -> Waiting:
 
 
 def _error(view: PodView) -> str | None:
-    """What the pod itself says went wrong (``Evicted: The node was low on resource: memory. …``)."""
+    """What the pod itself says went wrong, or why it goes (``Evicted: The node was low on resource: memory. …``)."""
     words = ": ".join(one for one in (view.reason, view.message) if one)
     return text.line(words, 600) if words else None
 

@@ -316,6 +316,25 @@ def test_an_evicted_pod_is_over_and_says_why() -> None:
     assert made.error == "Evicted: The node was low on resource: ephemeral-storage."
 
 
+@pytest.mark.parametrize(
+    ("reason", "message"),
+    [
+        ("PreemptionByScheduler", "default-scheduler: preempting to accommodate a higher priority pod"),
+        ("TerminationByKubelet", "The node was low on resource: memory. Threshold quantity: 100Mi."),
+        ("EvictionByEvictionAPI", "Eviction API: evicting"),
+    ],
+)
+def test_a_pod_that_ended_well_still_says_why_it_had_to_go(reason: str, message: str) -> None:
+    condition = {"type": "DisruptionTarget", "status": "True", "reason": reason, "message": message}
+    made = replica(pod_view(pod(status={"phase": "Succeeded", "conditions": [condition]})), "app")
+    assert made.error == f"{reason}: {message}"
+    former = pod(status={"phase": "Succeeded", "conditions": [{**condition, "status": "False"}]})
+    assert replica(pod_view(former), "app").error is None
+    shut = {"phase": "Failed", "reason": "Terminated", "message": "in response to imminent node shutdown."}
+    made = replica(pod_view(pod(status=shut | {"conditions": [condition]})), "app")
+    assert made.error == "Terminated: in response to imminent node shutdown."
+
+
 def test_a_pod_that_was_told_to_go_is_terminating() -> None:
     assert replica(pod_view(pod(metadata={"deletionTimestamp": ago(seconds=1)})), "app").terminating
 
