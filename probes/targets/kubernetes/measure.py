@@ -41,6 +41,8 @@ _DOCUMENT_SECONDS = 15.0
 _NODES_AT_ONCE = 4
 _AGAIN_SECONDS = 300.0
 """Until what is forbidden or not there is asked for again."""
+_IDLE_ROUNDS = 2
+"""Rounds without anything that runs, until that is so: what is listed now is known a moment later."""
 _REFUSALS = frozenset({"forbidden", "not-found"})
 
 
@@ -77,10 +79,13 @@ class Meter:
         self._counters: dict[ReplicaId, cadvisor.Counters] = {}
         self._failures: dict[str, Failure] = {}
         self._tried: set[str] = set()
+        self._idle = 0
         self.interest = Interest()
 
     def settled(self) -> bool:
-        """Whether each source was asked once."""
+        """Whether each source was asked once, or there is nothing to ask for."""
+        if self._idle >= _IDLE_ROUNDS and not self._running():
+            return True
         return "round" in self._tried and (self._found is None or self._found.settled())
 
     def failures(self) -> tuple[Failure, ...]:
@@ -102,6 +107,7 @@ class Meter:
         if not self._anything_due(now):
             return
         running = self._running()
+        self._idle = 0 if running else self._idle + 1
         if not running:
             return
         if self._prometheus is not None and self._is_due("prometheus", now):

@@ -228,16 +228,17 @@ class Leading:
 class Metered:
     """A meter over one replica, what it told, and the Services that it sees."""
 
-    def __init__(self, server: Leading) -> None:
+    def __init__(self, server: Leading, *, running: bool = True) -> None:
         self.kept: dict[ReplicaId, Measured] = {}
         self.latency: list[Mapping[DeploymentId, Latency]] = []
         self.services: list[ServiceView] = []
         replica = Replica(id=APP, name="web-1", state="running", started_at=NOW, node=NodeId("k8s/test/node/n"))
         listed = deployment("shop", replicas=(replica,))
+        self.runs = {listed.id: listed} if running else {}
         readings = Readings(self.kept, lambda _: None)
         readings.begin(replica)
         self.meter = measure.Meter(
-            server, readings, Kubelets(), namespace=lambda: None, deployments=lambda: {listed.id: listed},
+            server, readings, Kubelets(), namespace=lambda: None, deployments=lambda: self.runs,
             services=lambda: self.services, latency=self.latency.append,
         )  # fmt: skip
 
@@ -316,3 +317,16 @@ async def test_a_server_that_is_silent_holds_a_first_picture_up_for_its_patience
         while not metered.meter.settled():
             await asyncio.sleep(0.01)
     silent.cancel()
+
+
+async def test_where_nothing_runs_nothing_is_waited_for() -> None:
+    server = Leading()
+    metered = Metered(server, running=False)
+    await metered.round()
+    assert not metered.meter.settled()  # pods may just have been listed
+    await metered.round()
+    assert metered.meter.settled()
+    metered.runs.update(Metered(server).runs)
+    assert not metered.meter.settled()
+    await metered.round()
+    assert metered.meter.settled()
