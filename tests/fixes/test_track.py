@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from fixes import catalogue
 from fixes.model import SILENT, Evidence, Fires, Report, Signature, SignatureId, Undecided, Verdict, View
 from fixes.signatures import _cases
 from fixes.track import Tracker
@@ -101,6 +102,22 @@ def test_what_is_not_from_logs_closes_when_it_is_silent() -> None:
     report = bench.step()
     assert [f.signature for f in report.closed] == ["said"]
     assert report.of(API) == ()
+
+
+def test_the_first_lines_of_new_replicas_neither_end_nor_begin_a_log_that_is_unstructured() -> None:
+    tracker = Tracker([catalogue.signatures()[SignatureId("unstructured-logs")]], window=WINDOW)
+
+    def told(ratio: float | None, desired: int = 1) -> Report:
+        logs = LogCoverage("followed", since=NOW - WINDOW, until=NOW, structured_ratio=ratio)
+        deployments = {API: replace(_cases.deployment(), logs=logs, desired=desired)}
+        state = TargetState(TARGET, Link("live", NOW), NOW, deployments=deployments, complete=True, listed=True)
+        return tracker.advance(Snapshot(NOW, {TARGET: state}), History(), NOW)
+
+    assert [len(told(ratio).opened) for ratio in (None, 0.0, None, 0.1)] == [0, 1, 0, 0]
+    assert told(None).closed == ()
+    assert len(told(1.0).closed) == 1
+    told(0.0)
+    assert len(told(None, desired=0).closed) == 1, "there is no replica of which a log could tell"
 
 
 def test_undecided_opens_and_closes_nothing_and_is_told() -> None:
