@@ -57,7 +57,9 @@ def test_an_effect_names_its_cause_and_follows_it() -> None:
 
 
 def test_what_a_cause_of_this_deployment_explains_directly_is_told() -> None:
-    found = explain([finding("a"), finding("b"), finding("c"), finding("d")], signatures(a=("b",), b=("c",), c=(), d=()))
+    found = explain(
+        [finding("a"), finding("b"), finding("c"), finding("d")], signatures(a=("b",), b=("c",), c=(), d=())
+    )
     assert names(explained(found, finding("a"))) == ["b"]
     elsewhere = replace(finding("a"), deployment=DeploymentId("docker/other"))
     assert explained(found, elsewhere) == ()
