@@ -35,6 +35,9 @@ _BACKOFF_SECONDS = (0.5, 15.0)
 _LIST_FIRST_SECONDS = 5.0
 _PATIENCE_SECONDS = 15.0
 """After so long on a live link the state counts as complete: one silent kubelet must not delay the others for ever."""
+_MUTE_SECONDS = 10.0
+"""A server that takes requests and does not say within so long which version it is counts as silent; a page of a list
+may take longer, and makes it live whenever it comes."""
 _LINKS: Mapping[str, LinkState] = {"expired": "expired", "forbidden": "forbidden", "permission-denied": "forbidden"}
 
 
@@ -129,9 +132,12 @@ class KubernetesTarget:
             await asyncio.gather(*beside_it, return_exceptions=True)
 
     async def _learn_version(self) -> None:
-        with contextlib.suppress(Unreadable):  # what tells is whether pods can be listed
-            self._version = await self._client.version()
+        try:
+            self._version = await self._client.version(timeout_seconds=_MUTE_SECONDS)
             self._fleet.woken.set()
+        except Unreadable as unreadable:  # what tells is whether pods can be listed: that is gone on with
+            if unreadable.failure.code == "timeout" and self._link.state != "live":
+                self._lost(unreadable.failure, None)
 
     async def _observe(self, listing: asyncio.Task[None]) -> None:
         """Reads what stands beside the objects once those are listed: it would slow the list, and be told twice."""
@@ -199,7 +205,7 @@ class KubernetesTarget:
             )
         )
 
-    def _lost(self, failure: Failure, delay: float) -> None:
+    def _lost(self, failure: Failure, delay: float | None) -> None:
         now = datetime.now(UTC)
         known = self._live_until is not None
         state: LinkState = _LINKS.get(failure.code, "stale" if known else "down")
@@ -209,7 +215,7 @@ class KubernetesTarget:
             since=self._link.since if same else now,
             why=f"{failure.what}: {failure.why}." if state == "forbidden" else f"{failure.why}.",
             hint=failure.hint or None,
-            retry_at=now + timedelta(seconds=delay),
+            retry_at=None if delay is None else now + timedelta(seconds=delay),
         )
         self._complete = False
         self._tell()
