@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
+from probes.references import is_reference
+
 HIDDEN = "•••"
 """What stands in place of a secret."""
 
@@ -124,10 +126,19 @@ def is_secret_name(name: str) -> bool:
 
 
 def environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """Environment variables with their secrets replaced: by name, and by what the value looks like."""
-    return {
-        clean(name, 256): HIDDEN if value and is_secret_name(name) else line(value) for name, value in variables.items()
-    }
+    """Environment variables with their secrets replaced: by name, and by what the value looks like.
+
+    A value that only says where the secret is kept (:mod:`probes.references`) is shown.
+    """
+    return {clean(name, 256): _value(name, value) for name, value in variables.items()}
+
+
+def _value(name: str, value: str) -> str:
+    shown = line(value)
+    if not value or not is_secret_name(name):
+        return shown
+    # What is hidden in it already is no reference either.
+    return shown if shown == value and is_reference(value) else HIDDEN
 
 
 def arguments(argv: tuple[str, ...] | list[str]) -> tuple[str, ...]:

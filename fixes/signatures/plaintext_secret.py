@@ -8,6 +8,8 @@ What proves it. A variable of a container whose name says that it is a secret an
 password. Only names are shown: the values are never kept.
 
 What it is not. A variable that names a file with the secret (``…_FILE``), or takes it from a Secret (``valueFrom``).
+A value that says where the secret is kept (``vault:…#key``, ``ref+vault://…``, ``op://…``, ``sm://…``, the ARN of a
+secret, ``${NAME}``, a path below ``/run/secrets``).
 What is said about a secret: how long a token lasts, in which header a key goes, which algorithm signs. A public key's
 fingerprint, such as the ``GPG_KEY`` of Python's images. A local process: its environment is not a configuration that
 others read.
@@ -23,7 +25,7 @@ from collections.abc import Mapping
 from fixes.model import SILENT, Evidence, Example, Fires, RemedyId, Signature, SignatureId, Verdict, View
 from fixes.proof import BY_SETTINGS
 from fixes.signatures import _cases, _kubernetes
-from probes.text import HIDDEN, is_secret_name
+from probes.text import HIDDEN, environment, is_secret_name
 
 _NO_SECRET = frozenset({"GPG_KEY", "GPG_KEYS", "LS_COLORS"})
 # Names of what stands around a secret: how long it lasts, who issues it, where it is kept, in which header it goes.
@@ -101,9 +103,27 @@ SIGNATURE = Signature(
             )
         ),
         Example("a pod", deployment=_cases.workload(_cases.pod(environment={"DB_PASSWORD": HIDDEN}))),
+        Example(
+            "what begins like a reference",
+            deployment=_cases.container(environment=environment({"DB_PASSWORD": "${DB_PASSWORD:-hunter2}"})),
+        ),
     ),
     silent=(
         Example("a file", deployment=_cases.container(environment={"DB_PASSWORD_FILE": "/run/secrets/db"})),
+        *(
+            Example(
+                f"a reference: {value}",
+                deployment=_cases.container(environment=environment({"DB_PASSWORD": value})),
+            )
+            for value in (
+                "vault:secret/data/shop#password",
+                "ref+vault://secret/shop/db#/password",
+                "${DB_PASSWORD}",
+                "op://shop/db/password",
+                "arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop/db-AbC1dE",
+                "/run/secrets/db",
+            )
+        ),
         Example(
             "a pod that refers to a Secret",
             deployment=_cases.workload(

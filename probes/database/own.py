@@ -11,6 +11,7 @@ from probes.base import Failure
 from probes.database import dsn
 from probes.database.dsn import Dsn
 from probes.model import Deployment
+from probes.references import is_reference
 from probes.target import Variables
 
 _NAME = re.compile(
@@ -39,11 +40,16 @@ def named(deployment: Deployment) -> bool:
     shown, elsewhere = deployment.running[0].environment, deployment.running[0].environment_from
     return (
         any(shown.get(name) or name in elsewhere for name in _HOSTS)
-        or any(dsn.is_dsn(value) or (value == text.HIDDEN and _NAME.search(name)) for name, value in shown.items())
+        or any(dsn.is_dsn(value) or (_hidden(value) and _NAME.search(name)) for name, value in shown.items())
         or any(
             _SOURCE.search(source) if name.endswith("*") else _NAME.search(name) for name, source in elsewhere.items()
         )
     )
+
+
+def _hidden(value: str) -> bool:
+    """Whether the process may know what is not shown: a secret, or what a reference to one was resolved to."""
+    return value == text.HIDDEN or is_reference(value)
 
 
 def known(variables: Mapping[str, str]) -> Known:
