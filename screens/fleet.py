@@ -173,9 +173,11 @@ class FleetScreen(OpsScreen):
         if self.has_class("-large") or self.has_class("-medium"):
             text = Text(end="")
             text.append(f"{subject}\n\n" if self.has_class("-large") else "", "bold")
-            width = max(20, self.query_one("#detail-box").size.width - 3)
+            box = self.query_one("#detail-box").size
             opens = self.report.undecided.get(subject, ())
-            text.append_text(findings.pane(found, opens, now, width=width, tone=tone))
+            text.append_text(findings.pane(found, opens, now, width=max(20, box.width - 3), tone=tone))
+            # As many lines whatever is found: where their number changes, the whole screen is laid out anew.
+            text.append("\n" * (box.height - 1 - text.plain.count("\n")))
         else:
             text = findings.brief(found, now, tone)
         detail = self.query_one("#detail", Static)
