@@ -11,10 +11,12 @@ import json
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -133,6 +135,22 @@ class ApiServer:
             "contexts": [{"name": "bare", "context": {"cluster": "bare", "user": name}}],
         }))  # fmt: skip
         return path
+
+    def end(self, token: str) -> None:
+        """The token is valid no longer; returns when the server forgot what it knew of it (its own cache, 10 s)."""
+        del self.tokens[token]
+        trusted = ssl.create_default_context(cafile=str(self.root / "ca.crt"))
+        asked = urllib.request.Request(f"{self.url}/api", headers={"Authorization": f"Bearer {token}"})
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                urllib.request.urlopen(asked, timeout=10, context=trusted).close()
+            except urllib.error.HTTPError as error:
+                error.close()
+                if error.code == 401:
+                    return
+            time.sleep(_POLL_SECONDS)
+        raise RuntimeError("the server goes on taking a token that ended")
 
     def compact(self) -> None:
         """Lets etcd forget all versions but the newest."""

@@ -43,6 +43,8 @@ SHOP = KubeCase(
 BROKEN = KubeCase("broken", uvicorn("broken_import:app"), up=Restarted(1))
 BESIDE = shlex.join(["uvicorn", "strangers.starlette_app:app", "--port", "8001"])
 TWO = KubeCase("two", ("sh", "-c", f"{BESIDE} & exec {shlex.join(gunicorn('healthy:app'))}"))
+IN_THREE_SECONDS = ',"expirationTimestamp":"$(date --utc --date=+3seconds +%Y-%m-%dT%H:%M:%SZ)"'
+"""What a plugin says of its token's end, as the shell fills it in."""
 READ = [
     {"apiGroups": [""], "resources": ["pods", "events", "services"], "verbs": ["list", "watch"]},
     {"apiGroups": ["apps"], "resources": ["deployments", "replicasets"], "verbs": ["list", "watch"]},
@@ -242,6 +244,46 @@ async def test_a_token_that_expires_is_told_and_forgiven_when_it_is_valid_again(
         bare.tokens["good"] = "system:admin-of-tests"
         await seen.until(lambda s: s.link.state == "live", 60)
     bare.kubectl("delete", "clusterrolebinding", "tests")
+
+
+@pytest.mark.parametrize("ends", ["", IN_THREE_SECONDS], ids=["of-unknown-end", "of-known-end"])
+async def test_a_plugin_s_token_that_expires_under_a_watch_is_renewed_and_what_changes_then_arrives(
+    ends: str, bare: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user, token, plugin = "system:renewed", tmp_path / "token", tmp_path / "plugin"
+    bare.kubectl("create", "clusterrolebinding", "renewed", "--clusterrole=cluster-admin", f"--user={user}")
+    bare.tokens["first"] = bare.tokens["second"] = user
+    token.write_text("first")
+    version = "client.authentication.k8s.io/v1"
+    told = f'{{"apiVersion":"{version}","kind":"ExecCredential","status":{{"token":"$(cat {token})"{ends}}}}}'
+    plugin.write_text(f"#!/bin/sh\ncat <<END\n{told}\nEND\n")
+    plugin.chmod(0o755)
+    entry = {"exec": {"apiVersion": version, "command": str(plugin), "interactiveMode": "Never"}}
+    try:
+        async with relayed(bare.kubeconfig(entry, "renewed"), tmp_path) as (relay, path):
+            monkeypatch.setenv("KUBECONFIG", str(path))
+            async with watched() as seen:
+                await seen.until(lambda s: s.link.state == "live" and s.complete, 60)
+                assert "second" not in bare.reviews
+                token.write_text("second")
+                await asyncio.to_thread(bare.end, "first")
+                await relay.cut()  # as proxies do now and then: the server itself lets a watch go on
+                await asyncio.to_thread(bare.kubectl, "create", "--filename", "-", given=marked("late"))
+                await seen.until(lambda s: s.link.state == "live" and not s.failures and bool(named(s, "late")), 60)
+                assert "second" in bare.reviews
+                assert "expired" not in {state.link.state for state in seen.states}
+    finally:
+        bare.kubectl("delete", "clusterrolebinding", "renewed")
+        bare.kubectl("delete", "pod", "late", "--ignore-not-found", "--force", "--grace-period=0")
+        bare.reviews.clear()
+
+
+def marked(name: str) -> dict[str, Any]:
+    """A pod that says of itself that it is one of ours; nobody starts it."""
+    marks = {"fastops.io/enable": "true"}
+    container = {"name": "app", "image": "none", "command": ["uvicorn", "main:app"]}
+    spec = {"containers": [container], "automountServiceAccountToken": False}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "annotations": marks}, "spec": spec}
 
 
 async def test_a_server_that_is_not_there_is_down_and_told_at_once(
