@@ -92,7 +92,8 @@ class KubeCase(Struct, frozen=True):
 
     ``expect`` are the ids that must be found, ``allow`` those that may be; any other one is an
     invention. ``look_alike_of`` names what the case must not be taken for. ``container``, ``pod`` and ``spec`` take the
-    place of fields of the container, the pod's spec and the workload's spec. ``objects`` are made before it.
+    place of fields of the container, the pod's spec and the workload's spec. ``beside`` are further containers of the
+    pod. ``objects`` are made before it.
     """
 
     name: str
@@ -114,6 +115,7 @@ class KubeCase(Struct, frozen=True):
     annotations: Mapping[str, str] = field(default_factory=dict)  # of the workload
     container: Mapping[str, Any] = field(default_factory=dict)
     pod: Mapping[str, Any] = field(default_factory=dict)
+    beside: tuple[Mapping[str, Any], ...] = ()
     spec: Mapping[str, Any] = field(default_factory=dict)
     objects: tuple[Mapping[str, Any], ...] = ()
     apart: bool = False  # its objects govern a whole namespace: it gets one of its own

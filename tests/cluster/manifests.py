@@ -32,7 +32,7 @@ def workload(case: KubeCase, namespace: str) -> dict[str, Any]:
     pod = {
         "dnsPolicy": "Default",  # there is no DNS in the cluster of the tests
         "terminationGracePeriodSeconds": GRACE_SECONDS,
-        "containers": [_container(case)],
+        "containers": [_container(case), *({**_image(case), **item} for item in case.beside)],
         **more,
     }
     spec: dict[str, Any] = {

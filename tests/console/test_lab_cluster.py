@@ -18,7 +18,7 @@ from probes.model import Interest
 from probes.targets.kubernetes.contexts import current_context
 from tests.cluster.api import Api
 from tests.cluster.case import KubeCase
-from tests.cluster.cases import CASES, OWN, advised, ending, owned, probes, resources, sound, starting
+from tests.cluster.cases import CASES, OWN, advised, ending, owned, probes, resources, sound, starting, unusual
 from tests.cluster.runner import KubeLab, RunningPods
 from tests.console._watching import FOUND_SECONDS, Result, Watch, observe
 from tests.lab import cases as docker
@@ -38,7 +38,7 @@ def translated(*modules: Sequence[object]) -> tuple[KubeCase, ...]:
 
 
 WAVES: tuple[tuple[KubeCase, ...], ...] = (
-    tuple(case for case in (*starting.CASES, *owned.CASES, *sound.CASES) if case not in TRENDS),
+    tuple(case for case in (*starting.CASES, *owned.CASES, *sound.CASES, *unusual.CASES) if case not in TRENDS),
     probes.CASES,
     ending.CASES,
     tuple(case for case in resources.CASES if case not in TRENDS),

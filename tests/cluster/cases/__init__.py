@@ -8,9 +8,10 @@ from tests.cluster.case import KubeCase
 from tests.cluster.translate import all_translated
 from tests.lab.case import advised_by, ids
 
-from . import ending, owned, probes, resources, sound, starting
+from . import ending, owned, probes, resources, sound, starting, unusual
 
-OWN = {case.name: case for module in (starting, probes, ending, resources, owned, sound) for case in module.CASES}
+OWN_MODULES = (starting, probes, ending, resources, owned, sound, unusual)
+OWN = {case.name: case for module in OWN_MODULES for case in module.CASES}
 CASES = {**all_translated(), **OWN}
 
 
