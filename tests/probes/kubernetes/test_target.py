@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 import yaml
 
-from probes.base import PatternKey
+from probes.base import PatternKey, ReplicaId
 from probes.loghits import Pattern
 from probes.model import Deployment, Interest, TargetState
 from probes.target import Options, ReadOnly, Unreadable
 from probes.targets import UnknownTarget, open_target
+from probes.targets.kubernetes import figures
 from probes.targets.kubernetes.target import KubernetesTarget
 from tests.cluster import accounts
 from tests.cluster.api import ApiError
@@ -197,6 +198,43 @@ async def test_an_account_of_one_namespace_sees_it_and_names_what_it_may_not(
     assert shop is not None
     assert shop.logs.state == "unread"
     assert "forbidden" in (shop.logs.why or "")
+
+
+async def test_where_metrics_server_may_not_be_asked_the_kubelet_s_summary_tells_memory_and_cpu(
+    place: str, kube_api: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, told = f"kubelet-reader-of-{place}", dict[ReplicaId, figures.Figure]()
+    summary = figures.summary
+
+    def noted(body: bytes, wanted: Collection[ReplicaId]) -> dict[ReplicaId, figures.Figure]:
+        found = summary(body, wanted)
+        told.update(found)
+        return found
+
+    def known(state: TargetState) -> bool:
+        shop = named(state, "shop")
+        return shop is not None and all(
+            one.memory.used_bytes and one.cpu.used_cores is not None and one.id in told for one in shop.replicas
+        )
+
+    account = accounts.make(kube_api, place, "kubelet-reader", READ, tmp_path)
+    monkeypatch.setenv("KUBECONFIG", str(account))
+    monkeypatch.setattr(figures, "summary", noted)
+    try:
+        kube_api.kubectl("create", "clusterrole", name, "--verb=get", "--resource=nodes/proxy")
+        subject = f"--serviceaccount={place}:kubelet-reader"
+        kube_api.kubectl("create", "clusterrolebinding", name, f"--clusterrole={name}", subject)
+        async with watched(Options(patterns=PATTERNS)) as seen:
+            state = await seen.until(known, 90)
+    finally:
+        for kind in ("clusterrolebinding", "clusterrole"):
+            kube_api.kubectl("delete", kind, name, "--ignore-not-found")
+    shop = named(state, "shop")
+    assert shop is not None
+    for replica in shop.replicas:
+        assert replica.memory.source in {"cAdvisor", "kubelet summary"}
+        assert told[replica.id].working_set_bytes
+    assert not any("metrics.k8s.io" in failure.hint for failure in state.failures)
 
 
 async def test_an_api_server_that_goes_and_comes_back_is_stale_then_live_and_no_line_comes_twice(
