@@ -82,6 +82,10 @@ def why_not(place: Place) -> str | None:
     return _unready(place, build.programs())
 
 
+def _start_containerd(place: Place) -> None:
+    start(place, "containerd", ["containerd", "--config", place.etc / "containerd.toml"])
+
+
 def kubectl(place: Place, programs: Path, *arguments: str, given: str = "") -> str:
     """The output of kubectl as the cluster's administrator. Raises ``ClusterError``."""
     return run(programs / "kubectl", "--kubeconfig", place.kubeconfig, *arguments, given=given)
@@ -137,7 +141,7 @@ def _start(place: Place, programs: Path) -> None:
     (place.etc / "kubelet.yaml").write_text(filled("kubelet.yaml", place))
 
     start(place, "etcd", commands.etcd(place))
-    start(place, "containerd", ["containerd", "--config", place.etc / "containerd.toml"])
+    _start_containerd(place)
     wait(place, "etcd", START_SECONDS, lambda: _asked(f"http://127.0.0.1:{place.etcd}/health"))
     start(place, "kube-apiserver", commands.apiserver(place, programs))
     wait(place, "kube-apiserver", START_SECONDS, lambda: _tried(place, programs, "get", "--raw", "/readyz"))
@@ -188,12 +192,24 @@ def _asked(url: str) -> str | None:
 
 def _stop(place: Place) -> None:
     for name in reversed(ORDER):
-        if name == "containerd" and running(place, name) is not None:
+        if name == "containerd" and (running(place, name) is not None or _revived(place)):
             _end_containers(place)
         stop(place, name)
     node.undo(place)
     if place.root.exists():
         shutil.rmtree(place.root)
+
+
+def _revived(place: Place) -> bool:
+    """Start containerd again where it died: its containers and their shims outlive it, and it alone knows them all."""
+    if not (place.etc / "containerd.toml").exists():
+        return False
+    _start_containerd(place)
+    try:
+        wait(place, "containerd", TASKS_SECONDS, lambda: _answers(place))
+    except ClusterError:  # it may be why the cluster did not come up; what is left then is named further on
+        return False
+    return True
 
 
 def _end_containers(place: Place) -> None:
