@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from console import heap
+from console import heap, pace
 from console.changes import Changes, Working, applying, taking_back
 from console.config import Config, Maker, Wanted
 from console.judging import Judging
@@ -37,12 +37,6 @@ T = TypeVar("T")
 
 Progress = Callable[[str], None]
 
-EMPTY_SECONDS = 0.05
-"""Reports are at least this far apart while there is nothing to show: the first rows do not wait."""
-QUIET_SECONDS = 0.25
-"""And this far while the first answers come in: a screen fills as they do."""
-CALM_SECONDS = 1.0
-"""And this far once every target was read: half a hundred services that are measured in turn cost one look a second."""
 TICK_SECONDS = 5.0
 """Without any change the board is judged again this often: some findings close by time alone."""
 OPEN_SECONDS = 30.0
@@ -258,20 +252,13 @@ class Session:
                 await within(TICK_SECONDS, self._changed)
                 self._changed.clear()
                 self._judge()
-                await within(self._pause_seconds(), self._closing)
+                await within(pace.pause_seconds(self.report, settled=self._judging.settled()), self._closing)
         finally:
             await self._changes.end()  # while the targets are open and run: taking back needs both
             for run in runs:
                 run.cancel()
             await asyncio.gather(*runs, return_exceptions=True)
             await asyncio.gather(*(t.close() for t in self._targets.values()), return_exceptions=True)
-
-    def _pause_seconds(self) -> float:
-        """Until the next report, at least."""
-        if self._judging.settled():
-            return CALM_SECONDS
-        shown = any(state.deployments for state in self.report.snapshot.targets.values())
-        return QUIET_SECONDS if shown else EMPTY_SECONDS
 
     def _open(self) -> None:
         """Opens the targets; contacts nothing."""
