@@ -77,13 +77,16 @@ def range_notes(thing: Json, ranges: Sequence[Json], pods: Sequence[Json]) -> tu
     return tuple(notes)
 
 
-def refuse_beyond_quotas(live: Json, thing: Json, quotas: Sequence[Json]) -> None:
-    """Raises :class:`Refused` where all pods of the new template do not fit into a quota in place of the former."""
+def refuse_beyond_quotas(live: Json, thing: Json, pods: Sequence[Json], quotas: Sequence[Json]) -> None:
+    """Raises :class:`Refused` where all pods of the new template do not fit into a quota in place of the former.
+
+    ``pods`` are those that it has, where they may be read: what a LimitRange gave them is counted, and given back, too.
+    """
     wanted = _replicas(thing)
     status = live.get("status") or {}
     there = int(status.get("replicas") or status.get("currentNumberScheduled") or 0)
     for name, key, used, hard in _counted(quotas):
-        before, after = takes(live, key), takes(thing, key)
+        before, after = max(takes(one, key) for one in (live, *pods)), takes(thing, key)
         if after > before and used + wanted * after - there * before > hard:
             raise Refused(
                 f"The ResourceQuota {name} allows {said(key, hard)} of {text.clean(key, 60)}, of which "

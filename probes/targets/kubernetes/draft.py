@@ -175,15 +175,15 @@ class KubernetesDrafter:
             allowances.refuse_beyond_ranges(container, ranges)
         if not (isinstance(want, Scale) or follows(live)):
             return ()
-        notes: tuple[str, ...] = ()
-        if ranges:
-            pods = await self._objects.around(f"{place}/pods", {"labelSelector": selector(live)})
-            notes = allowances.range_notes(thing, ranges, pods)
         quotas = await self._objects.around(f"{place}/resourcequotas")
+        pods: list[Json] = []
+        if ranges or quotas:
+            pods = await self._objects.around(f"{place}/pods", {"labelSelector": selector(live)})
+        notes = allowances.range_notes(thing, ranges, pods)
         if isinstance(want, Scale):
             more, fewer = want.replicas - int(live["spec"].get("replicas", 1)), 1
         else:
-            allowances.refuse_beyond_quotas(live, thing, quotas)
+            allowances.refuse_beyond_quotas(live, thing, pods, quotas)
             more, fewer = guards.surge_of(thing)
         said = allowances.quota_notes(thing, more, quotas) if more > 0 else ()
         if said and not fewer:

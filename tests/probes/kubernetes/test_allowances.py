@@ -8,6 +8,7 @@ import pytest
 
 from probes.target import Refused
 from probes.targets.kubernetes.allowances import quota_notes, range_notes, refuse_beyond_quotas, refuse_beyond_ranges
+from probes.targets.kubernetes.kinds import template_of
 from probes.targets.kubernetes.scaling import moves, notes
 from tests.probes.kubernetes._objects import container, workload
 
@@ -32,9 +33,9 @@ def ranges(**item: Any) -> list[Json]:
 
 def test_all_pods_of_the_new_template_have_to_fit_in_place_of_the_former() -> None:
     before, after = limited("300Mi"), limited("512Mi")
-    refuse_beyond_quotas(before, after, [quota("600Mi", "1Gi")])
+    refuse_beyond_quotas(before, after, [], [quota("600Mi", "1Gi")])
     with pytest.raises(Refused) as refused:
-        refuse_beyond_quotas(before, after, [quota("700Mi", "1Gi")])
+        refuse_beyond_quotas(before, after, [], [quota("700Mi", "1Gi")])
     assert str(refused.value) == (
         "The ResourceQuota tight allows 1Gi of limits.memory, of which 700Mi are used: "
         "2 pods of the new template would take 1Gi in place of 600Mi."
@@ -42,8 +43,17 @@ def test_all_pods_of_the_new_template_have_to_fit_in_place_of_the_former() -> No
 
 
 def test_a_template_that_takes_no_more_is_never_refused_for_a_quota() -> None:
-    refuse_beyond_quotas(limited("300Mi"), limited("300Mi"), [quota("2Gi", "1Gi")])
-    refuse_beyond_quotas(limited("300Mi"), limited("200Mi"), [quota("2Gi", "1Gi")])
+    refuse_beyond_quotas(limited("300Mi"), limited("300Mi"), [], [quota("2Gi", "1Gi")])
+    refuse_beyond_quotas(limited("300Mi"), limited("200Mi"), [], [quota("2Gi", "1Gi")])
+
+
+def test_what_a_range_gave_the_running_pods_is_in_use_and_given_back() -> None:
+    bare = workload(resources={})
+    pod = {"kind": "Pod", "metadata": {"name": "web-1"}, "spec": template_of(limited("256Mi"))["spec"]}
+    refuse_beyond_quotas(bare, limited("400Mi"), [pod, pod], [quota("512Mi", "900Mi")])
+    refuse_beyond_quotas(bare, limited("200Mi"), [pod, pod], [quota("512Mi", "400Mi")])
+    with pytest.raises(Refused, match="2 pods of the new template would take 1000Mi in place of 512Mi"):
+        refuse_beyond_quotas(bare, limited("500Mi"), [pod, pod], [quota("512Mi", "900Mi")])
 
 
 @pytest.mark.parametrize(
@@ -57,7 +67,7 @@ def test_a_template_that_takes_no_more_is_never_refused_for_a_quota() -> None:
     ids=["for pods without limits", "for a class", "for something else", "not counted yet"],
 )
 def test_a_quota_for_other_things_is_none(other: Json) -> None:
-    refuse_beyond_quotas(limited("300Mi"), limited("512Mi"), [other])
+    refuse_beyond_quotas(limited("300Mi"), limited("512Mi"), [], [other])
     assert quota_notes(limited("512Mi"), 1, [other]) == ()
 
 
