@@ -112,7 +112,6 @@ class Contents:
                 undecided.looking = self._few() and time.monotonic() >= self._rest_until
                 self._fleet.again(undecided.spent())
                 due = self._due()
-                self._turn += 1
                 for one in due[: _AT_ONCE - len(self._running)]:
                     task = asyncio.create_task(self._look(client, one))
                     self._running[task] = one.deployment
@@ -120,6 +119,7 @@ class Contents:
                 if self._running and len(due) > len(self._running):
                     await asyncio.wait(self._running, timeout=_LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
                 else:
+                    self._turn += 1
                     await asyncio.sleep(_LOOK_SECONDS if self._few() else _MANY_SECONDS)
         finally:
             undecided.looking = False

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from probes.base import Failure
+from probes.model import Interest
 from probes.target import ReadOnly, Unreadable
+from probes.targets.kubernetes import contents as contents_module
 from probes.targets.kubernetes.contents import Contents
 from probes.targets.kubernetes.recognition import Known, recognise
 from probes.targets.kubernetes.startcommand import config_path
 from probes.targets.kubernetes.told import Looked, Told
-from tests.probes.kubernetes._cluster import UVICORN, Given, container, pod, pod_view
+from tests.probes.kubernetes._cluster import UVICORN, Given, container, owner, pod, pod_view
 from tests.probes.kubernetes._inside import Inside
 
 
@@ -233,6 +235,25 @@ async def test_what_must_not_be_looked_into_is_left_alone(tmp_path: Path) -> Non
     assert given["shop/Deployment/web"].packages == {}
     inside = Inside(tmp_path, ReadOnly("This session is read-only."))
     assert (await looked(given, inside)).settled
+
+
+async def test_of_many_all_that_is_in_trouble_is_looked_into_in_one_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contents_module, "FEW", 2)
+    monkeypatch.setattr(contents_module, "_MANY_SECONDS", 3600.0)
+    given = Given()
+    for name in ("a", "b", "c", "d", "e"):
+        given.put("pods", pod(name, of=owner("StatefulSet", name), spec={"containers": [run(*GUNICORN)]}))
+    inside = Inside(tmp_path, Unreadable(Failure("no-command", "a command", "there is no such program", "")))
+    contents = Contents(given.fleet)
+    contents.interest = Interest(troubled=frozenset(given.fleet.deployments))
+    task = asyncio.create_task(contents.run(inside))
+    async with asyncio.timeout(60):
+        while len({one for _, one, _ in inside.asked}) < 5:
+            await asyncio.sleep(0.02)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def test_without_a_working_directory_the_file_is_that_of_the_first_process() -> None:
