@@ -69,10 +69,13 @@ def _role(deployment: Deployment, finding: Finding) -> ProbeRole:
     return "liveness" if _existing(deployment, "readiness") is not None else "readiness"
 
 
-def _answering(deployment: Deployment) -> str | None:
-    """The health path that answered fastops with success, most often."""
+def _answering(deployment: Deployment, but: str | None = None) -> str | None:
+    """The health path that answered fastops with success, most often; never ``but``."""
     seen = Counter(
-        s.path for r in deployment.running for s in r.health_probes if s.status is not None and 200 <= s.status < 400
+        s.path
+        for r in deployment.running
+        for s in r.health_probes
+        if s.status is not None and 200 <= s.status < 400 and s.path != but
     )
     return seen.most_common(1)[0][0] if seen else None
 
@@ -140,7 +143,8 @@ def _path(deployment: Deployment, finding: Finding, role: ProbeRole, like: Probe
         return ""
     if own is not None and own.handler == "exec" and finding.facts.get("reason") != "program":
         return ""
-    return _answering(deployment) or ""
+    gone = own.path if own is not None and _is_gone(finding, role) else None  # pods of the former release have it still
+    return _answering(deployment, gone) or ""
 
 
 def _scheme(like: ProbeSpec | None, *, flip: bool) -> str:
@@ -166,11 +170,11 @@ def _number(finding: Finding, name: str) -> float | None:
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
-def _intend(deployment: Deployment, _finding: Finding, values: Mapping[str, Value]) -> Intent:
+def _intend(deployment: Deployment, finding: Finding, values: Mapping[str, Value]) -> Intent:
     role = next((one for one in ROLES if one == str(values["check"]).strip().lower()), None)
     if role is None:
         raise Refused(f"The check is one of {', '.join(ROLES)}.")
-    _refuse_shallower(deployment, role, str(values["path"]))
+    _refuse_shallower(deployment, finding, role, str(values["path"]))
     made = _spec(deployment, role, values)
     start = int(values["start"])
     if not start or role == "startup":
@@ -210,14 +214,25 @@ def _spec(deployment: Deployment, role: ProbeRole, values: Mapping[str, Value]) 
     )
 
 
-def _refuse_shallower(deployment: Deployment, role: ProbeRole, path: str) -> None:
+def _is_gone(finding: Finding, role: ProbeRole) -> bool:
+    """Whether the kubelet was told that the path of this very check does not exist."""
+    facts = finding.facts
+    absent = facts.get("reason") == "path" and facts.get("status") in {str(one) for one in ABSENT}
+    return absent and str(facts.get("probe", "")).lower() == role
+
+
+def _refuse_shallower(deployment: Deployment, finding: Finding, role: ProbeRole, path: str) -> None:
     """Raises :class:`Refused` where readiness would leave a path that is there."""
     own = _existing(deployment, role)
     if role != "readiness" or own is None or own.handler != "http" or own.path in {None, path}:
         return
     answers = [s.status for r in deployment.running for s in r.health_probes if s.path == own.path and s.status]
-    if any(status not in ABSENT for status in answers):
+    if all(status in ABSENT for status in answers):
+        return
+    if not _is_gone(finding, role):
         raise Refused(f"{own.path} is there and tests whether it is ready: {path or 'a connection'} may test less.")
+    if not path.strip():
+        raise Refused(f"{own.path} answers in some pods, not in others: give the path that the new ones have.")
 
 
 def _cautions(deployment: Deployment, _finding: Finding, values: Mapping[str, Value]) -> tuple[str, ...]:

@@ -103,6 +103,16 @@ def test_readiness_is_never_moved_from_a_path_that_answers() -> None:
     assert only(intent("edit-probes", one, about)).path == "/ready"
 
 
+def test_a_path_that_moved_with_a_release_can_be_given_while_former_pods_still_answer_on_the_old_one() -> None:
+    former = pod(health_probes=tuple(HttpSample(NOW, "/ready", 0.01, 200) for _ in range(3)))
+    latest = pod(health_probes=(HttpSample(NOW, "/ready", 0.01, 404),))
+    one = workload(former, latest)
+    about = found("probe-misconfigured", probe="readiness", reason="path", status="404")
+    assert only(intent("edit-probes", one, about, path="/internal/ready")).path == "/internal/ready"
+    with pytest.raises(Refused, match="give the path that the new ones have"):
+        intent("edit-probes", one, about)  # nothing else answered: what is there is not proposed anew
+
+
 def test_a_path_that_no_other_answers_for_gives_way_to_a_connection_and_that_is_said_to_test_less() -> None:
     about = found("probe-misconfigured", probe="readiness", reason="path")
     made = only(intent("edit-probes", workload(), about))
