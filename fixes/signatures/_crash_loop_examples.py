@@ -71,6 +71,20 @@ FIRES = (
         ),
     ),
     Example(
+        "likewise, beside a container whose image cannot be pulled",
+        deployment=_cases.workload(
+            _cases.pod(
+                ready=False,
+                beside=("agent",),
+                waiting=_cases.of_another("ImagePullBackOff"),
+                restarts=4,
+                created_at=_cases.ago(400),
+                started_at=_cases.ago(5),
+                last_end=_cases.ended("Error", 1, 50, 20),
+            )
+        ),
+    ),
+    Example(
         "a container beside the one that serves",
         deployment=_cases.workload(
             _cases.pod(ready=False, beside=("agent",), held_by=_HELD, waiting=_cases.of_another("CrashLoopBackOff"))

@@ -65,7 +65,8 @@ def _of_pods(view: View) -> Verdict:
     told = [evidence for _, evidence in _kubernetes.waiting(view, _BACK_OFF)]
     lasting: timedelta | None = None
     for replica in view.deployment.replicas:
-        if replica.waiting is not None or (replica.restarts or 0) < TIMES:
+        held = replica.waiting is not None and (replica.state != "running" or replica.waiting.container is None)
+        if held or (replica.restarts or 0) < TIMES:
             continue
         young = replica.created_at is not None and view.now - replica.created_at <= WITHIN
         ran, needed = _run(view, replica)
@@ -79,8 +80,9 @@ def _of_pods(view: View) -> Verdict:
             return Undecided(f"{_shared.duration(lasting.total_seconds())} of its running")
         return Undecided(f"whether {between} runs on") if (between := _between_runs(view)) is not None else SILENT
     looping = [r for r in view.deployment.replicas if r.id in {e.replica for e in told}]
-    beside = next((r.waiting.container for r in looping if r.waiting is not None and r.waiting.container), None)
-    own = [r for r in looping if r.waiting is None or r.waiting.container is None]
+    others = {r.id: r.waiting.container for r in looping if r.waiting and r.waiting.reason in _BACK_OFF}
+    beside = next(filter(None, others.values()), None)
+    own = [r for r in looping if others.get(r.id) is None]
     codes = {r.last_end.exit_code for r in own if r.last_end is not None and r.last_end.exit_code is not None}
     code = f" with exit code {codes.pop()}" if len(codes) == 1 else ""
     ends = [evidence for replica, _, evidence in _kubernetes.ends(view) if replica in own]
